@@ -1,0 +1,8 @@
+// Package channel owns the words in which this platform talks about payment
+// providers: the outcome of a call, the small ports an adapter implements,
+// channel accounts, stored notifications and bill lines.
+//
+// The outcome law lives here: an answer is Succeeded, Pending, Failed or
+// Unknown, and Unknown is never treated as Failed. The package may not import
+// an adapter or a vendor SDK; adapters import it.
+package channel
