@@ -1,0 +1,175 @@
+package event
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/suanpan/suanpan/core/fault"
+	"github.com/suanpan/suanpan/internal/id"
+	"github.com/suanpan/suanpan/internal/pg"
+)
+
+// Type names what happened: a noun of the contract, a dot, a past participle.
+type Type string
+
+// The event types of the contract.
+const (
+	PaymentAwaitingPayer     Type = "payment.awaiting_payer"
+	PaymentSucceeded         Type = "payment.succeeded"
+	PaymentClosed            Type = "payment.closed"
+	PaymentFailed            Type = "payment.failed"
+	PaymentPaidLate          Type = "payment.paid_late"
+	RefundSucceeded          Type = "refund.succeeded"
+	RefundFailed             Type = "refund.failed"
+	WithdrawalSucceeded      Type = "withdrawal.succeeded"
+	WithdrawalFailed         Type = "withdrawal.failed"
+	ReconciliationBalanced   Type = "reconciliation.balanced"
+	ReconciliationDiscrepant Type = "reconciliation.discrepant"
+)
+
+// Types lists every type an endpoint may ask for.
+func Types() []Type {
+	return []Type{
+		PaymentAwaitingPayer, PaymentSucceeded, PaymentClosed, PaymentFailed, PaymentPaidLate,
+		RefundSucceeded, RefundFailed, WithdrawalSucceeded, WithdrawalFailed,
+		ReconciliationBalanced, ReconciliationDiscrepant,
+	}
+}
+
+// Known reports whether t is a type of the contract.
+func (t Type) Known() bool {
+	for _, known := range Types() {
+		if t == known {
+			return true
+		}
+	}
+	return false
+}
+
+// News is what a caller reports through Emit.
+type News struct {
+	Type Type
+	// ObjectID is the id of the object that changed ("pay_…").
+	ObjectID string
+	// Data is encoded as one JSON object of at most 4096 bytes; nil means {}. It
+	// holds ids and statuses only: receivers fetch the object for the rest.
+	Data map[string]string
+}
+
+// Event is one recorded happening.
+type Event struct {
+	ID       string
+	Type     Type
+	ObjectID string
+	// Sequence counts the events of one object from 1 without gaps.
+	Sequence  int
+	Data      json.RawMessage
+	CreatedAt time.Time
+}
+
+// Emit records news in tx and queues its deliveries to every enabled endpoint of
+// the tenant that asked for its type, so that the change, the event and the
+// deliveries commit together or not at all. The caller holds the lock on the
+// object's row (it has just updated it), which makes the sequence gapless; a
+// caller that does not gets a unique violation and its transaction rolls back.
+// It returns the event's id. Emit is not idempotent: call it once per change.
+func Emit(ctx context.Context, tx pgx.Tx, tenant string, news News) (string, error) {
+	if !news.Type.Known() {
+		return "", fmt.Errorf("event: unknown type %q", news.Type)
+	}
+	data := []byte("{}")
+	if news.Data != nil {
+		var err error
+		if data, err = json.Marshal(news.Data); err != nil {
+			return "", fmt.Errorf("event: encode %s: %w", news.Type, err)
+		}
+	}
+	eventID := id.New(id.Event)
+	_, err := tx.Exec(ctx, `
+		with happened as (
+		  insert into events (tenant_id, id, type, object_id, sequence, data)
+		  select $1, $2, $3, $4, coalesce(max(sequence), 0) + 1, $5::jsonb
+		    from events where tenant_id = $1 and object_id = $4
+		  returning tenant_id, id, type
+		)
+		insert into webhook_deliveries (tenant_id, event_id, endpoint_id)
+		select h.tenant_id, h.id, e.id
+		  from happened h
+		  join webhook_endpoints e on e.tenant_id = h.tenant_id and e.enabled
+		   and (cardinality(e.event_types) = 0 or h.type = any (e.event_types))`,
+		tenant, eventID, string(news.Type), news.ObjectID, string(data))
+	if err != nil {
+		return "", fmt.Errorf("event: record %s of %s: %w", news.Type, news.ObjectID, err)
+	}
+	return eventID, nil
+}
+
+const eventColumns = `id, type, object_id, sequence, data, created_at`
+
+func scanEvent(row pgx.CollectableRow) (Event, error) {
+	var e Event
+	err := row.Scan(&e.ID, &e.Type, &e.ObjectID, &e.Sequence, &e.Data, &e.CreatedAt)
+	return e, err
+}
+
+// Get returns one event of the tenant, or fault.NotFound.
+func Get(ctx context.Context, q pg.Querier, tenant, eventID string) (Event, error) {
+	rows, err := q.Query(ctx, `select `+eventColumns+` from events where tenant_id = $1 and id = $2`, tenant, eventID)
+	if err != nil {
+		return Event{}, fmt.Errorf("event: get: %w", err)
+	}
+	e, err := pgx.CollectExactlyOneRow(rows, scanEvent)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Event{}, fault.NotFound()
+	}
+	if err != nil {
+		return Event{}, fmt.Errorf("event: get: %w", err)
+	}
+	return e, nil
+}
+
+// Filter narrows List. Zero fields do not narrow.
+type Filter struct {
+	Type        Type
+	ObjectID    string
+	CreatedFrom time.Time
+	CreatedTo   time.Time
+	// Before is the id of the last event of the page before; the newest come first.
+	Before string
+	// Limit is the page size, at least 1.
+	Limit int
+}
+
+// List returns the tenant's events, newest first, at most f.Limit.
+func List(ctx context.Context, q pg.Querier, tenant string, f Filter) ([]Event, error) {
+	rows, err := q.Query(ctx, `
+		select `+eventColumns+` from events
+		 where tenant_id = $1
+		   and ($2 = '' or type = $2)
+		   and ($3 = '' or object_id = $3)
+		   and ($4::timestamptz is null or created_at >= $4)
+		   and ($5::timestamptz is null or created_at < $5)
+		   and ($6 = '' or id < $6)
+		 order by id desc limit $7`,
+		tenant, string(f.Type), f.ObjectID, nullTime(f.CreatedFrom), nullTime(f.CreatedTo), f.Before, f.Limit)
+	if err != nil {
+		return nil, fmt.Errorf("event: list: %w", err)
+	}
+	events, err := pgx.CollectRows(rows, scanEvent)
+	if err != nil {
+		return nil, fmt.Errorf("event: list: %w", err)
+	}
+	return events, nil
+}
+
+func nullTime(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
