@@ -91,7 +91,9 @@ type Collector interface {
 	QueryTrade(ctx context.Context, number string) (Trade, error)
 	// CloseTrade asks that number can no longer be paid. Succeeded also covers
 	// "already closed". Code TRADE_PAID with Outcome Failed says that the trade
-	// was paid meanwhile: query it.
+	// was paid meanwhile: query it. CodeNotFound with Outcome Failed says that the
+	// provider does not know the number: at Alipay a QR nobody scanned yet can
+	// still be paid, so only its expiry closes it.
 	CloseTrade(ctx context.Context, number string) (Answer, error)
 }
 
@@ -99,11 +101,14 @@ type Collector interface {
 // words of this package because providers spell it differently.
 const CodeTradePaid = "TRADE_PAID"
 
-// CodeNoAnswer, CodeBadSignature and CodeBadBody accompany Unknown.
+// CodeNoAnswer, CodeBadSignature, CodeBadBody and CodeMismatch accompany
+// Unknown. CodeMismatch is a signed answer whose number, amount, currency,
+// app or merchant is not what was asked: freeze and alert, never book.
 const (
 	CodeNoAnswer     = "NO_ANSWER"
 	CodeBadSignature = "BAD_SIGNATURE"
 	CodeBadBody      = "BAD_BODY"
+	CodeMismatch     = "MISMATCH"
 )
 
 // RefundOrder asks a provider to give back part or all of a paid trade.
@@ -163,6 +168,11 @@ type TransferState struct {
 	// Fee is what the provider took from our balance on top of Amount.
 	Fee money.Amount
 }
+
+// CodeReturned says that a transfer was paid and then came back from the
+// payee's side: Outcome Failed, because no money stays moved. After an earlier
+// Succeeded it is a new fact to be booked as a return, not a correction.
+const CodeReturned = "RETURNED"
 
 // Transferer pays out. Transfer is a moving call, as Refunder.Refund is.
 type Transferer interface {
