@@ -1,0 +1,10 @@
+//go:build !linux
+
+package child
+
+import (
+	"os"
+	"syscall"
+)
+
+func dieWithParent(*syscall.SysProcAttr, os.Signal) {}
