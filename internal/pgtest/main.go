@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"testing"
 
 	"github.com/suanpan/suanpan/internal/postgres"
 )
@@ -17,9 +16,12 @@ const URLVariable = "SUANPAN_TEST_DATABASE_URL"
 // Main runs a package's tests with a server for them, and exits:
 //
 //	func TestMain(m *testing.M) { pgtest.Main(m) }
-func Main(m *testing.M) { os.Exit(run(m)) }
+func Main(m Runner) { os.Exit(run(m)) }
 
-func run(m *testing.M) int {
+// Runner is what TestMain is given; *testing.M is one.
+type Runner interface{ Run() int }
+
+func run(m Runner) int {
 	if os.Getenv(URLVariable) != "" {
 		return m.Run()
 	}

@@ -1,0 +1,8 @@
+// Package temporaldev owns a local Temporal development server with its Web
+// UI: it builds Temporal's own CLI from the pinned module tools/temporal-cli
+// once, keeps it in the user's cache, starts the server on a file, and tells
+// when it answers.
+//
+// It may not know our workflows or our configuration. Production runs Temporal
+// on PostgreSQL (deploy/temporal), never this server.
+package temporaldev
