@@ -1,0 +1,57 @@
+package party
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// MaskPhone shows the first three and the last four digits of an 11-digit
+// mobile number (138****5678) and nothing of any other text.
+func MaskPhone(phone string) string {
+	if len(phone) != 11 || !isDigits(phone) {
+		return "****"
+	}
+	return phone[:3] + "****" + phone[7:]
+}
+
+// MaskEmail shows the first character and the domain (a***@example.com). A
+// text without a name before an @ shows nothing.
+func MaskEmail(email string) string {
+	at := strings.LastIndexByte(email, '@')
+	if at <= 0 {
+		return "***"
+	}
+	_, first := utf8.DecodeRuneInString(email)
+	return email[:first] + "***" + email[at:]
+}
+
+// MaskName shows the first character of a name of two or more (张*), and
+// nothing of a shorter one; the length of the rest is hidden too.
+func MaskName(name string) string {
+	_, first := utf8.DecodeRuneInString(name)
+	if first == len(name) {
+		return "*"
+	}
+	return name[:first] + "*"
+}
+
+// MaskAccount masks the login of a payee's wallet: as an e-mail address, as a
+// phone number, or, for the provider's 16-digit user numbers, all but four.
+func MaskAccount(account string) string {
+	switch {
+	case strings.Contains(account, "@"):
+		return MaskEmail(account)
+	case len(account) == 16 && isDigits(account):
+		return "************" + account[12:]
+	}
+	return MaskPhone(account)
+}
+
+func isDigits(s string) bool {
+	for _, c := range []byte(s) {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return s != ""
+}
