@@ -1,0 +1,113 @@
+package event
+
+import (
+	"context"
+	"net/netip"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/suanpan/suanpan/internal/id"
+	"github.com/suanpan/suanpan/internal/pg"
+	"github.com/suanpan/suanpan/internal/pgtest"
+)
+
+// childArg makes this test binary a dispatcher that a test can kill.
+const childArg = "dispatch-until-killed"
+
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == childArg {
+		dispatchUntilKilled(os.Args[2])
+		return
+	}
+	pgtest.Main(m)
+}
+
+func dispatchUntilKilled(url string) {
+	ctx := context.Background()
+	db, err := pg.Open(ctx, url, pg.Options{MaxConns: 4})
+	if err != nil {
+		panic(err)
+	}
+	NewDispatcher(db, quick(loopback())).Run(ctx)
+}
+
+// loopback is the development setting: receivers on this machine.
+func loopback() *Guard {
+	return NewGuard([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, nil)
+}
+
+// quick are options that retry within a test's patience.
+func quick(guard *Guard) DispatcherOptions {
+	return DispatcherOptions{
+		Guard:    guard,
+		Poll:     10 * time.Millisecond,
+		Lease:    400 * time.Millisecond,
+		Timeout:  300 * time.Millisecond,
+		Schedule: []time.Duration{20 * time.Millisecond, 20 * time.Millisecond, 20 * time.Millisecond},
+	}
+}
+
+func newTenant(t *testing.T, d *pgtest.Database) string {
+	t.Helper()
+	tenant := id.New(id.Tenant)
+	_, err := d.Pool.Exec(t.Context(), `insert into tenants (id, name, custody_mode) values ($1, 'Test', 'own_funds')`, tenant)
+	require.NoError(t, err)
+	return tenant
+}
+
+func newEndpoint(t *testing.T, d *pgtest.Database, tenant string, n NewEndpoint) (Endpoint, string) {
+	t.Helper()
+	var (
+		e      Endpoint
+		secret string
+	)
+	require.NoError(t, d.DB.InTenant(t.Context(), tenant, func(tx pgx.Tx) error {
+		var err error
+		e, secret, err = CreateEndpoint(t.Context(), tx, tenant, n)
+		return err
+	}))
+	return e, secret
+}
+
+func emit(t *testing.T, d *pgtest.Database, tenant string, typ Type, object string) string {
+	t.Helper()
+	var eventID string
+	require.NoError(t, d.DB.InTenant(t.Context(), tenant, func(tx pgx.Tx) error {
+		var err error
+		eventID, err = Emit(t.Context(), tx, tenant, News{Type: typ, ObjectID: object, Data: map[string]string{"status": "succeeded"}})
+		return err
+	}))
+	return eventID
+}
+
+func deliveries(t *testing.T, d *pgtest.Database, tenant, endpoint string) []Delivery {
+	t.Helper()
+	var list []Delivery
+	require.NoError(t, d.DB.InTenant(t.Context(), tenant, func(tx pgx.Tx) error {
+		var err error
+		list, err = ListDeliveries(t.Context(), tx, tenant, endpoint, "", "", 100)
+		return err
+	}))
+	return list
+}
+
+// run starts a dispatcher and stops it with the test.
+func run(t *testing.T, d *pgtest.Database, opts DispatcherOptions) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		NewDispatcher(d.DB, opts).Run(ctx)
+	}()
+	t.Cleanup(func() { cancel(); <-done })
+}
+
+func eventually(t *testing.T, condition func() bool) {
+	t.Helper()
+	require.Eventually(t, condition, 20*time.Second, 10*time.Millisecond)
+}
