@@ -43,7 +43,7 @@ func (o owner) attributes() *syscall.SysProcAttr {
 	if !o.other {
 		return &syscall.SysProcAttr{}
 	}
-	credential := &syscall.Credential{Uid: uint32(o.uid), Gid: uint32(o.gid)} //nolint:gosec // ids are 32 bits wide
+	credential := &syscall.Credential{Uid: uint32(o.uid), Gid: uint32(o.gid)}
 	return &syscall.SysProcAttr{Credential: credential}
 }
 
@@ -107,8 +107,8 @@ func Locate(dataDir string) (string, error) {
 	sum := sha256.Sum256([]byte(abs))
 	moved := filepath.Join("/var/lib/suanpan", hex.EncodeToString(sum[:6]))
 	if !who.canReach(moved) {
-		return "", fmt.Errorf("PostgreSQL runs as user %s, who can reach neither %s nor %s: make one of them passable (chmod o+x)",
-			who.name, abs, moved)
+		return "", fmt.Errorf("PostgreSQL runs as user %s, who can reach neither %s nor %s: "+
+			"make one of them passable (chmod o+x)", who.name, abs, moved)
 	}
 	return moved, nil
 }

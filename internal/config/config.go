@@ -1,0 +1,90 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+)
+
+// Prefix begins the name of every variable of ours.
+const Prefix = "SUANPAN_"
+
+// Environment says how much is allowed.
+type Environment string
+
+// The two environments. Production is the default: development has to be asked for.
+const (
+	Development Environment = "dev"
+	Production  Environment = "production"
+)
+
+// UnmarshalText refuses any other name.
+func (e *Environment) UnmarshalText(text []byte) error {
+	switch Environment(text) {
+	case Development, Production:
+		*e = Environment(text)
+		return nil
+	default:
+		return fmt.Errorf("%q is neither %q nor %q", text, Development, Production)
+	}
+}
+
+// Core is what every process needs that touches the database or Temporal.
+type Core struct {
+	Env Environment `env:"ENV" envDefault:"production" doc:"dev or production. dev allows http:// providers, the business clock routes and the webhook dial allow-list."`
+
+	DatabaseURL          string `env:"DATABASE_URL,required,notEmpty" doc:"PostgreSQL URL. Its user must be a member of the roles suanpan_app and suanpan_system (the user that migrates is)."`
+	DatabasePasswordFile string `env:"DATABASE_PASSWORD_FILE" doc:"File that holds the database password, instead of writing it into the URL."`
+	DatabaseMaxConns     int32  `env:"DATABASE_MAX_CONNS" envDefault:"16" doc:"Upper bound of connections per pool; a process has two pools, one per role."`
+
+	TemporalAddress   string `env:"TEMPORAL_ADDRESS" envDefault:"127.0.0.1:7233" doc:"host:port of the Temporal frontend."`
+	TemporalNamespace string `env:"TEMPORAL_NAMESPACE" envDefault:"suanpan" doc:"Temporal namespace; made by starter migrate."`
+
+	LogLevel slog.Level `env:"LOG_LEVEL" envDefault:"INFO" doc:"DEBUG, INFO, WARN or ERROR."`
+}
+
+// Dev reports whether development settings are allowed.
+func (c Core) Dev() bool { return c.Env == Development }
+
+// Channels is what a process needs that calls or hears payment providers.
+type Channels struct {
+	AlipayGatewayURL string `env:"ALIPAY_GATEWAY_URL" envDefault:"https://openapi.alipay.com/gateway.do" doc:"Alipay's gateway; the sandbox's in development."`
+	WeChatPayBaseURL string `env:"WECHATPAY_BASE_URL" envDefault:"https://api.mch.weixin.qq.com" doc:"WeChat Pay's API host, with a path prefix if a proxy or the sandbox needs one."`
+	SecretsDir       string `env:"SECRETS_DIR,required,notEmpty" doc:"Directory with one folder per channel account holding its keys as files."`
+	PublicURL        string `env:"PUBLIC_URL,required,notEmpty" doc:"Base of the addresses providers notify, as they reach us: https://pay.example.com."`
+}
+
+// API is the configuration of starter serve.
+type API struct {
+	Core
+	Channels
+
+	Listen string `env:"API_LISTEN" envDefault:"127.0.0.1:8080" doc:"host:port the HTTP API listens on; /healthz answers there too."`
+}
+
+// Worker is the configuration of the worker.
+type Worker struct {
+	Core
+	Channels
+
+	HealthListen     string         `env:"WORKER_HEALTH_LISTEN" envDefault:"127.0.0.1:9091" doc:"host:port of the worker's /healthz and /metrics."`
+	WebhookDialAllow []netip.Prefix `env:"WEBHOOK_DIAL_ALLOW" doc:"Comma-separated private networks webhooks may be sent to, such as 127.0.0.0/8. Development only."`
+}
+
+// Tool is the configuration of the commands that work on the database and
+// Temporal and end: starter migrate, verify, redrive, tenant.
+type Tool struct{ Core }
+
+// Stack is the configuration of starter dev: services to use instead of
+// starting them. Everything else of the stack is decided by its flags.
+type Stack struct {
+	DatabaseURL       string `env:"DATABASE_URL" doc:"starter dev uses this PostgreSQL and does not start one."`
+	TemporalAddress   string `env:"TEMPORAL_ADDRESS" doc:"starter dev uses this Temporal server and does not start one."`
+	TemporalNamespace string `env:"TEMPORAL_NAMESPACE" envDefault:"suanpan" doc:"Namespace on that server."`
+}
+
+// Tests is what the test suite reads; listed so that it is no unknown variable.
+type Tests struct {
+	DatabaseURL     string `env:"TEST_DATABASE_URL" doc:"Server the tests make their databases on; its user must be a superuser. Without it a private one is started."`
+	TemporalAddress string `env:"TEST_TEMPORAL_ADDRESS" doc:"Temporal server the tests make their namespaces on. Without it a private one is started."`
+}

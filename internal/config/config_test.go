@@ -1,0 +1,101 @@
+package config_test
+
+import (
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/suanpan/suanpan/internal/config"
+)
+
+func environ(t *testing.T, more ...string) []string {
+	t.Helper()
+	return append([]string{
+		"PATH=/bin",
+		"SUANPAN_DATABASE_URL=postgres://suanpan@db:5432/suanpan",
+		"SUANPAN_SECRETS_DIR=" + t.TempDir(),
+		"SUANPAN_PUBLIC_URL=https://pay.example.com",
+	}, more...)
+}
+
+func TestDefaultsAreProduction(t *testing.T) {
+	t.Parallel()
+	c, err := config.LoadAPI(environ(t))
+	require.NoError(t, err)
+	require.False(t, c.Dev())
+	require.Equal(t, "https://openapi.alipay.com/gateway.do", c.AlipayGatewayURL)
+	require.Equal(t, "https://api.mch.weixin.qq.com", c.WeChatPayBaseURL)
+	require.Equal(t, "suanpan", c.TemporalNamespace)
+	require.Equal(t, slog.LevelInfo, c.LogLevel)
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		set  string
+		want string
+	}{
+		"misspelt":       {"SUANPAN_DATABSE_URL=x", "did you mean SUANPAN_DATABASE_URL?"},
+		"environment":    {"SUANPAN_ENV=staging", `SUANPAN_ENV cannot be read: "staging" is neither`},
+		"level":          {"SUANPAN_LOG_LEVEL=loud", "SUANPAN_LOG_LEVEL cannot be read"},
+		"empty":          {"SUANPAN_PUBLIC_URL=", "SUANPAN_PUBLIC_URL is empty"},
+		"http gateway":   {"SUANPAN_ALIPAY_GATEWAY_URL=http://127.0.0.1:8900/a", "ALIPAY_GATEWAY_URL is refused in production"},
+		"http base":      {"SUANPAN_WECHATPAY_BASE_URL=http://127.0.0.1:8900/w", "WECHATPAY_BASE_URL is refused in production"},
+		"relative url":   {"SUANPAN_PUBLIC_URL=pay.example.com", "must be an absolute http(s) URL"},
+		"dial allow":     {"SUANPAN_WEBHOOK_DIAL_ALLOW=127.0.0.0/8", "SUANPAN_WEBHOOK_DIAL_ALLOW is refused in production"},
+		"dial allow bad": {"SUANPAN_WEBHOOK_DIAL_ALLOW=local", "SUANPAN_WEBHOOK_DIAL_ALLOW cannot be read"},
+		"listen":         {"SUANPAN_WORKER_HEALTH_LISTEN=9091", "SUANPAN_WORKER_HEALTH_LISTEN must be host:port"},
+		"secrets":        {"SUANPAN_SECRETS_DIR=/nowhere", "SUANPAN_SECRETS_DIR"},
+		"database":       {"SUANPAN_DATABASE_URL=mysql://root:hush@db/x", "SUANPAN_DATABASE_URL must look like"},
+		"password file":  {"SUANPAN_DATABASE_PASSWORD_FILE=/nowhere", "SUANPAN_DATABASE_PASSWORD_FILE"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := config.LoadWorker(environ(t, c.set))
+			require.ErrorContains(t, err, c.want)
+			require.NotContains(t, err.Error(), "hush")
+		})
+	}
+}
+
+func TestAllMistakesAreToldAtOnce(t *testing.T) {
+	t.Parallel()
+	_, err := config.LoadAPI([]string{"SUANPAN_ENV=dev"})
+	for _, name := range []string{"DATABASE_URL", "SECRETS_DIR", "PUBLIC_URL"} {
+		require.ErrorContains(t, err, "SUANPAN_"+name+" is not set")
+	}
+}
+
+func TestPasswordComesFromAFile(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "password")
+	require.NoError(t, os.WriteFile(file, []byte("p@ss/word\n"), 0o600))
+	c, err := config.LoadTool(environ(t, "SUANPAN_DATABASE_PASSWORD_FILE="+file))
+	require.NoError(t, err)
+	require.Equal(t, "postgres://suanpan:p%40ss%2Fword@db:5432/suanpan", c.DatabaseURL)
+}
+
+func TestEnvironReadsBack(t *testing.T) {
+	t.Parallel()
+	want, err := config.LoadWorker(environ(t, "SUANPAN_ENV=dev", "SUANPAN_LOG_LEVEL=DEBUG",
+		"SUANPAN_WEBHOOK_DIAL_ALLOW=127.0.0.0/8,::1/128", "SUANPAN_PUBLIC_URL=http://127.0.0.1:8080"))
+	require.NoError(t, err)
+	require.Equal(t, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+		want.WebhookDialAllow)
+	got, err := config.LoadWorker(config.Environ(want))
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+}
+
+func TestEveryVariableIsDocumented(t *testing.T) {
+	t.Parallel()
+	for _, v := range config.Variables() {
+		require.NotEmpty(t, v.Doc, v.Name)
+		require.True(t, strings.HasPrefix(v.Name, config.Prefix) && len(v.Name) > len(config.Prefix))
+	}
+}

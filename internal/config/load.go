@@ -1,0 +1,179 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// LoadAPI reads and validates the configuration of the API. environ has the
+// form of os.Environ, here and below.
+func LoadAPI(environ []string) (API, error) {
+	c, err := load[API](environ)
+	if err != nil {
+		return API{}, err
+	}
+	c.DatabaseURL, err = withPasswordFile(c.Core)
+	return c, errors.Join(err, c.Channels.check(c.Env), checkListen("API_LISTEN", c.Listen))
+}
+
+// LoadWorker reads and validates the configuration of a worker.
+func LoadWorker(environ []string) (Worker, error) {
+	c, err := load[Worker](environ)
+	if err != nil {
+		return Worker{}, err
+	}
+	if len(c.WebhookDialAllow) > 0 && !c.Dev() {
+		err = refusedInProduction("WEBHOOK_DIAL_ALLOW", "webhooks may not reach private networks")
+	}
+	var passwordErr error
+	c.DatabaseURL, passwordErr = withPasswordFile(c.Core)
+	return c, errors.Join(err, passwordErr, c.Channels.check(c.Env), checkListen("WORKER_HEALTH_LISTEN", c.HealthListen))
+}
+
+// LoadTool reads and validates the configuration of a command that ends.
+func LoadTool(environ []string) (Tool, error) {
+	c, err := load[Tool](environ)
+	if err != nil {
+		return Tool{}, err
+	}
+	c.DatabaseURL, err = withPasswordFile(c.Core)
+	return c, err
+}
+
+// LoadStack reads what starter dev should use instead of starting it.
+func LoadStack(environ []string) (Stack, error) {
+	c, err := load[Stack](environ)
+	if err != nil || c.DatabaseURL == "" {
+		return c, err
+	}
+	return c, checkDatabaseURL(c.DatabaseURL)
+}
+
+// load parses one struct after refusing variables nobody knows.
+func load[T any](environ []string) (T, error) {
+	values := map[string]string{}
+	for _, line := range environ {
+		name, value, _ := strings.Cut(line, "=")
+		if strings.HasPrefix(name, Prefix) {
+			values[name] = value
+		}
+	}
+	var zero T
+	if err := refuseUnknown(values); err != nil {
+		return zero, err
+	}
+	parsed, err := env.ParseAsWithOptions[T](env.Options{Environment: values, Prefix: Prefix})
+	if err != nil {
+		return zero, readable(err)
+	}
+	return parsed, nil
+}
+
+// readable keeps the library's words out of the user's sight.
+func readable(err error) error {
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return err
+	}
+	var out []error
+	for _, e := range all.Errors {
+		var missing env.VarIsNotSetError
+		var empty env.EmptyVarError
+		var parse env.ParseError
+		switch {
+		case errors.As(e, &missing):
+			out = append(out, fmt.Errorf("%s is not set (docs/configuration.md)", missing.Key))
+		case errors.As(e, &empty):
+			out = append(out, fmt.Errorf("%s is empty (docs/configuration.md)", empty.Key))
+		case errors.As(e, &parse):
+			out = append(out, fmt.Errorf("%s cannot be read: %w", variableOf(parse.Name), parse.Err))
+		default:
+			out = append(out, e)
+		}
+	}
+	return errors.Join(out...)
+}
+
+// variableOf finds the variable that belongs to a Go field.
+func variableOf(field string) string {
+	for _, v := range Variables() {
+		if v.field == field {
+			return v.Name
+		}
+	}
+	return field
+}
+
+func (c Channels) check(in Environment) error {
+	return errors.Join(
+		checkHTTP("ALIPAY_GATEWAY_URL", c.AlipayGatewayURL, in),
+		checkHTTP("WECHATPAY_BASE_URL", c.WeChatPayBaseURL, in),
+		checkHTTP("PUBLIC_URL", c.PublicURL, in),
+		checkDirectory("SECRETS_DIR", c.SecretsDir),
+	)
+}
+
+func checkHTTP(name, value string, in Environment) error {
+	u, err := url.Parse(value)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return fmt.Errorf("%s%s must be an absolute http(s) URL", Prefix, name)
+	}
+	if u.Scheme == "http" && in == Production {
+		return refusedInProduction(name, "money and its messages travel over https")
+	}
+	return nil
+}
+
+func checkDirectory(name, dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("%s%s: %w", Prefix, name, err)
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%s%s: %s is not a directory", Prefix, name, dir)
+	}
+	return nil
+}
+
+func checkListen(name, value string) error {
+	if !strings.Contains(value, ":") {
+		return fmt.Errorf("%s%s must be host:port, such as 127.0.0.1:8080", Prefix, name)
+	}
+	return nil
+}
+
+func checkDatabaseURL(value string) error {
+	u, err := url.Parse(value)
+	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+		// The URL may hold a password: it is not repeated.
+		return errors.New(Prefix + "DATABASE_URL must look like postgres://user@host:5432/database")
+	}
+	return nil
+}
+
+func refusedInProduction(name, why string) error {
+	return fmt.Errorf("%s%s is refused in production (%s): correct it, or set %sENV=dev on a machine without real money",
+		Prefix, name, why, Prefix)
+}
+
+// withPasswordFile returns the URL with the password of the file put in.
+func withPasswordFile(c Core) (string, error) {
+	if err := checkDatabaseURL(c.DatabaseURL); err != nil || c.DatabasePasswordFile == "" {
+		return c.DatabaseURL, err
+	}
+	content, err := os.ReadFile(c.DatabasePasswordFile)
+	if err != nil {
+		return "", fmt.Errorf("%sDATABASE_PASSWORD_FILE: %w", Prefix, err)
+	}
+	u, err := url.Parse(c.DatabaseURL)
+	if err != nil {
+		return "", err
+	}
+	u.User = url.UserPassword(u.User.Username(), strings.TrimRight(string(content), "\r\n"))
+	return u.String(), nil
+}
