@@ -1,1 +1,332 @@
--- 002_ledger
+-- The books: chart of accounts, accounts, immutable entries with their
+-- postings, and holds.
+--
+-- An entry and all its postings arrive in one INSERT statement. Two statement
+-- triggers look at what that statement brought and refuse it as a whole when a
+-- rule of the books is broken, whoever wrote it. Nobody may update or delete
+-- entries and postings. Balances are signed by the account's normal side: a
+-- merchant to whom 5.00 is owed has posted = 500.
+
+create table account_types (
+  type        text primary key,
+  class       text not null check (class in ('custody_asset', 'merchant_liability', 'user_liability', 'transit_liability',
+                'suspense_liability', 'own_stake', 'own_asset', 'own_income', 'own_expense', 'promotional_liability')),
+  book        text not null check (book in ('trust', 'own')),
+  normal_side text not null check (normal_side in ('debit', 'credit')),
+  gl_code     text not null unique,
+  owned       boolean not null, -- whether accounts of the type name an owner
+  floor       bigint,           -- the floor of new accounts; null: internal, no row lock, derived balance
+  unique (type, class, book, normal_side)
+);
+insert into account_types (type, class, book, normal_side, gl_code, owned, floor) values
+  ('channel_unsettled',     'custody_asset',         'trust', 'debit',  '1012.01', true,  null),
+  ('channel_balance',       'custody_asset',         'trust', 'debit',  '1012.02', true,  null),
+  ('bank',                  'custody_asset',         'trust', 'debit',  '1002.01', true,  null),
+  ('custody_bank',          'custody_asset',         'trust', 'debit',  '1012.03', true,  null),
+  ('merchant_pending',      'merchant_liability',    'trust', 'credit', '2241.01', true,  0),
+  ('merchant_available',    'merchant_liability',    'trust', 'credit', '2241.02', true,  0),
+  ('merchant_deposit',      'merchant_liability',    'trust', 'credit', '2241.03', true,  0),
+  ('user_cash',             'user_liability',        'trust', 'credit', '2241.04', true,  0),
+  ('payout_in_transit',     'transit_liability',     'trust', 'credit', '2241.05', true,  0),
+  ('unidentified_receipts', 'suspense_liability',    'trust', 'credit', '2241.06', true,  null),
+  ('own_stake_in_custody',  'own_stake',             'trust', 'credit', '2241.90', false, null),
+  ('custody_claim',         'own_asset',             'own',   'debit',  '1221.90', false, null),
+  ('merchant_receivable',   'own_asset',             'own',   'debit',  '1221.01', true,  null),
+  ('fee_income',            'own_income',            'own',   'credit', '6001.01', false, null),
+  ('channel_fee_expense',   'own_expense',           'own',   'debit',  '6603.01', false, null),
+  ('marketing_expense',     'own_expense',           'own',   'debit',  '6601.01', false, null),
+  ('loss',                  'own_expense',           'own',   'debit',  '6711.01', false, null),
+  ('user_bonus',            'promotional_liability', 'own',   'credit', '2801.01', true,  0);
+
+-- Which classes an entry of a kind may touch.
+create table entry_kinds (
+  kind text primary key
+);
+create table class_matrix (
+  kind  text not null references entry_kinds,
+  class text not null,
+  primary key (kind, class)
+);
+with matrix (kind, classes) as (values
+  ('collect',           array['custody_asset', 'merchant_liability', 'user_liability', 'suspense_liability']),
+  ('fee',               array['custody_asset', 'merchant_liability', 'user_liability', 'own_stake', 'own_asset', 'own_income', 'own_expense']),
+  ('fee_refund',        array['custody_asset', 'merchant_liability', 'user_liability', 'own_stake', 'own_asset', 'own_income', 'own_expense']),
+  ('split',             array['merchant_liability']),
+  ('settle',            array['merchant_liability']),
+  ('refund',            array['custody_asset', 'merchant_liability', 'user_liability', 'suspense_liability', 'own_stake', 'own_asset', 'own_income']),
+  ('payout',            array['custody_asset', 'merchant_liability', 'user_liability', 'transit_liability']),
+  ('payout_return',     array['custody_asset', 'merchant_liability', 'user_liability', 'transit_liability']),
+  ('transfer',          array['merchant_liability', 'user_liability']),
+  ('marketing_funding', array['merchant_liability', 'user_liability', 'own_stake', 'own_asset', 'own_expense', 'promotional_liability']),
+  ('advance',           array['merchant_liability', 'own_stake', 'own_asset']),
+  ('advance_recovery',  array['merchant_liability', 'own_stake', 'own_asset']),
+  ('loss_cover',        array['custody_asset', 'merchant_liability', 'user_liability', 'own_stake', 'own_asset', 'own_expense']),
+  ('own_topup',         array['custody_asset', 'own_stake', 'own_asset']),
+  ('own_sweep',         array['custody_asset', 'own_stake', 'own_asset']),
+  ('custody_transfer',  array['custody_asset']),
+  ('adjustment',        array['custody_asset', 'merchant_liability', 'suspense_liability', 'own_stake', 'own_asset', 'own_income', 'own_expense']),
+  ('reversal',          array['custody_asset', 'merchant_liability', 'user_liability', 'transit_liability', 'suspense_liability',
+                              'own_stake', 'own_asset', 'own_income', 'own_expense', 'promotional_liability'])
+), kinds as (
+  insert into entry_kinds (kind) select kind from matrix returning kind
+)
+insert into class_matrix (kind, class)
+  select m.kind, unnest(m.classes) from matrix m join kinds k on k.kind = m.kind;
+
+-- What of the matrix a custody mode permits. A custodian bank or a licence
+-- permits all of it. Where the licensed channel holds the money, the book is a
+-- memo: no user balances and no payout or transfer of other people's money. A
+-- tenant that sells its own goods owes no client anything.
+create table custody_flows (
+  custody_mode text not null check (custody_mode in ('own_funds', 'channel_split', 'bank_custody', 'licensed_reserve')),
+  kind         text not null,
+  class        text not null,
+  primary key (custody_mode, kind, class),
+  foreign key (kind, class) references class_matrix (kind, class)
+);
+insert into custody_flows (custody_mode, kind, class)
+  select m.mode, c.kind, c.class
+  from class_matrix c, (values ('bank_custody'), ('licensed_reserve'), ('channel_split'), ('own_funds')) m (mode)
+  where case m.mode
+    when 'channel_split' then c.kind not in ('payout', 'payout_return', 'transfer')
+                              and c.class not in ('user_liability', 'transit_liability')
+    when 'own_funds' then c.class not in ('merchant_liability', 'user_liability', 'transit_liability')
+    else true
+  end;
+grant select on account_types, entry_kinds, class_matrix, custody_flows to suanpan_app, suanpan_system;
+
+-- posted and held of accounts with a floor change only under the row's lock;
+-- those of internal accounts stay zero, their balance is the sum of their postings.
+create table ledger_accounts (
+  tenant_id   text not null references tenants,
+  id          text not null,
+  type        text not null,
+  class       text not null,
+  book        text not null,
+  normal_side text not null,
+  gl_code     text not null,
+  owner       text not null check (length(owner) <= 128),
+  currency    text not null check (currency ~ '^[A-Z]{3}$'),
+  status      text not null default 'active' check (status in ('active', 'debit_frozen', 'credit_frozen', 'frozen', 'closed')),
+  floor       bigint,
+  posted      bigint not null default 0,
+  held        bigint not null default 0 check (held >= 0),
+  last_seq    bigint not null default 0 check (last_seq >= 0),
+  created_at  timestamptz not null default suanpan_now(),
+  primary key (tenant_id, id),
+  constraint ledger_accounts_key unique (tenant_id, type, owner, currency),
+  foreign key (type, class, book, normal_side) references account_types (type, class, book, normal_side),
+  constraint ledger_accounts_floor check (floor is null or posted - held >= floor),
+  constraint ledger_accounts_internal check (floor is not null or (posted = 0 and held = 0 and last_seq = 0)),
+  constraint ledger_accounts_closed check (status <> 'closed' or (posted = 0 and held = 0))
+) with (fillfactor = 80);
+select guard_tenant_table('ledger_accounts');
+grant select on ledger_accounts to suanpan_app, suanpan_system;
+grant insert (tenant_id, id, type, class, book, normal_side, gl_code, owner, currency, floor)
+  on ledger_accounts to suanpan_app, suanpan_system;
+grant update (posted, held, last_seq) on ledger_accounts to suanpan_app, suanpan_system;
+
+-- A reference is used once, for ever: the table is not partitioned. The tenant is
+-- checked by the trigger and not by a foreign key, which would lock the tenant's
+-- row in every posting transaction.
+create table entries (
+  tenant_id     text not null,
+  id            text not null,
+  seq           bigint not null generated always as identity,
+  kind          text not null,
+  number        text not null check (length(number) between 1 and 128),
+  phase         text not null check (length(phase) between 1 and 64),
+  currency      text not null check (currency ~ '^[A-Z]{3}$'),
+  legs          smallint not null check (legs >= 2),
+  content_hash  bytea not null check (length(content_hash) = 32),
+  booked_at     timestamptz not null default suanpan_now(),
+  business_date date not null generated always as (suanpan_date(booked_at)) stored,
+  channel_date  date,
+  reverses      text,
+  metadata      jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
+  primary key (tenant_id, id),
+  constraint entries_reference unique (tenant_id, kind, number, phase),
+  constraint entries_seq unique (tenant_id, seq, booked_at),
+  foreign key (tenant_id, reverses) references entries (tenant_id, id),
+  constraint entries_reversal check (kind <> 'reversal' or reverses is not null)
+);
+create unique index entries_reversed_once on entries (tenant_id, reverses) where kind = 'reversal';
+create index entries_number on entries (tenant_id, number);
+select guard_tenant_table('entries');
+grant select, insert on entries to suanpan_app, suanpan_system;
+
+-- amount: + debit, − credit, minor units. account_seq and balance_after (on the
+-- account's normal side) are kept for accounts with a floor. The account has no
+-- foreign key, because its check would lock the row of an internal account in
+-- every posting; the trigger looks it up, and accounts cannot be deleted.
+create table postings (
+  tenant_id     text not null,
+  entry_seq     bigint not null,
+  leg           smallint not null check (leg >= 1),
+  account_id    text not null,
+  amount        bigint not null check (amount <> 0 and amount between -1000000000000000 and 1000000000000000),
+  account_seq   bigint check (account_seq >= 1),
+  balance_after bigint,
+  hold_id       text,
+  booked_at     timestamptz not null,
+  primary key (tenant_id, entry_seq, leg, booked_at),
+  foreign key (tenant_id, entry_seq, booked_at) references entries (tenant_id, seq, booked_at),
+  check ((account_seq is null) = (balance_after is null))
+) partition by range (booked_at);
+create table postings_rest partition of postings default;
+select ensure_month_partitions('postings', (current_date - interval '1 month')::date, 14);
+create index postings_account on postings (tenant_id, account_id, entry_seq);
+create index postings_hold on postings (tenant_id, hold_id) where hold_id is not null;
+select guard_tenant_table('postings');
+grant select, insert on postings to suanpan_app, suanpan_system;
+
+-- Money of an account set aside. Protected by the account's row lock.
+create table holds (
+  tenant_id  text not null,
+  id         text not null,
+  reference  text not null check (length(reference) between 1 and 128),
+  account_id text not null,
+  amount     bigint not null check (amount between 1 and 1000000000000000),
+  captured   bigint not null default 0 check (captured >= 0),
+  released   bigint not null default 0 check (released >= 0),
+  -- open: the holder acts next (captures or releases) · captured, released: nobody, final
+  status     text not null default 'open' check (status in ('open', 'captured', 'released')),
+  created_at timestamptz not null default suanpan_now(),
+  closed_at  timestamptz,
+  primary key (tenant_id, id),
+  constraint holds_reference unique (tenant_id, reference),
+  foreign key (tenant_id, account_id) references ledger_accounts (tenant_id, id),
+  constraint holds_outcome check (case status
+    when 'open'     then released = 0 and captured < amount and closed_at is null
+    when 'captured' then released = 0 and captured = amount and closed_at is not null
+    when 'released' then released > 0 and captured + released = amount and closed_at is not null
+  end)
+) with (fillfactor = 80);
+create index holds_account on holds (tenant_id, account_id) where status = 'open';
+select guard_tenant_table('holds');
+grant select on holds to suanpan_app, suanpan_system;
+grant insert (tenant_id, id, reference, account_id, amount) on holds to suanpan_app, suanpan_system;
+grant update (captured, released, status, closed_at) on holds to suanpan_app, suanpan_system;
+
+-- A closed hold stays as it is; an open one only moves towards its end.
+create function holds_move_forward() returns trigger language plpgsql as $$
+begin
+  if old.status <> 'open' or new.captured < old.captured then
+    raise exception 'hold % is %: it can no longer change', old.reference, old.status
+      using errcode = 'SUP01', constraint = 'hold_closed';
+  end if;
+  return new;
+end $$;
+create trigger holds_move_forward before update on holds
+  for each row execute function holds_move_forward();
+
+-- refuse_posting words the refusal of an entry. SQLSTATE SUP01 with the rule as
+-- constraint name is how package ledger recognises it.
+create function refuse_posting(rule text, tenant text, entry bigint) returns void language plpgsql as $$
+declare
+  what text;
+  modes text;
+begin
+  select format('%s %s/%s', e.kind, e.number, e.phase) into what from entries e where e.tenant_id = tenant and e.seq = entry;
+  if rule = 'class_matrix' then
+    -- Permitted by the matrix, so it is the tenant's custody mode that forbids it?
+    select string_agg(mode, ', ' order by mode) into modes from (
+      select f.custody_mode as mode
+      from postings p
+      join entries e on e.tenant_id = p.tenant_id and e.seq = p.entry_seq
+      join ledger_accounts a on a.tenant_id = p.tenant_id and a.id = p.account_id
+      join custody_flows f on f.kind = e.kind and f.class = a.class
+      where p.tenant_id = tenant and p.entry_seq = entry
+      group by f.custody_mode
+      having count(*) = (select count(*) from postings q where q.tenant_id = tenant and q.entry_seq = entry)
+    ) allowing;
+    if modes is not null then
+      raise exception 'entry % is not permitted in this tenant''s custody mode (%); modes that permit it: %',
+        what, (select custody_mode from tenants where id = tenant), modes
+        using errcode = 'SUP01', constraint = 'custody_mode', hint = modes;
+    end if;
+  end if;
+  raise exception 'entry % refused: %', coalesce(what, entry::text), case rule
+      when 'no_entry' then 'a posting names no entry of this tenant with this booked_at'
+      when 'no_account' then 'a posting names no account of this tenant'
+      when 'two_legs' then 'an entry has at least two postings'
+      when 'all_legs' then 'all postings of an entry are inserted with it, in one statement'
+      when 'one_currency' then 'an account of another currency than the entry''s'
+      when 'balance' then 'debits and credits differ within a book'
+      when 'class_matrix' then 'this kind may not touch one of these account classes'
+      when 'cached_balance' then 'the account''s balance and sequence do not move with the posting'
+      when 'reversal' then 'a reversal cannot be reversed'
+      else rule end
+    using errcode = 'SUP01', constraint = rule;
+end $$;
+
+-- The rules of the books over all postings of one statement. Nested index
+-- look-ups are the right plan at any size; the settings keep a session that
+-- first planned on empty tables from choosing otherwise.
+create function postings_keep_the_rules() returns trigger language plpgsql
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+  wrong record;
+begin
+  select * into wrong from (
+    select n.tenant_id, n.entry_seq, case
+        when bool_or(e.seq is null) then 'no_entry'
+        when bool_or(a.id is null) then 'no_account'
+        when count(*) < 2 then 'two_legs'
+        when count(*) <> max(e.legs) or min(n.leg) <> 1 or max(n.leg) <> count(*) then 'all_legs'
+        when bool_or(a.currency <> e.currency) then 'one_currency'
+        when coalesce(sum(n.amount) filter (where a.book = 'trust'), 0) <> 0
+          or coalesce(sum(n.amount) filter (where a.book = 'own'), 0) <> 0 then 'balance'
+        when bool_or(f.kind is null) then 'class_matrix'
+        when bool_or((a.floor is null) <> (n.account_seq is null))
+          or bool_or(n.account_seq > a.last_seq)
+          or bool_or(n.account_seq = a.last_seq and n.balance_after <> a.posted) then 'cached_balance'
+      end as rule
+    from inserted n
+    left join entries e on e.tenant_id = n.tenant_id and e.seq = n.entry_seq and e.booked_at = n.booked_at
+    left join ledger_accounts a on a.tenant_id = n.tenant_id and a.id = n.account_id
+    left join tenants t on t.id = n.tenant_id
+    left join custody_flows f on f.custody_mode = t.custody_mode and f.kind = e.kind and f.class = a.class
+    group by n.tenant_id, n.entry_seq
+  ) judged where rule is not null limit 1;
+  if found then
+    perform refuse_posting(wrong.rule, wrong.tenant_id, wrong.entry_seq);
+  end if;
+  return null;
+end $$;
+create trigger postings_keep_the_rules after insert on postings
+  referencing new table as inserted for each statement execute function postings_keep_the_rules();
+
+-- No entry without its postings, and no reversal of a reversal.
+create function entries_have_postings() returns trigger language plpgsql
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+  wrong record;
+begin
+  select * into wrong from (
+    select n.tenant_id, n.seq, case
+        when p.leg is null then 'all_legs'
+        when r.id is not null then 'reversal'
+      end as rule
+    from inserted n
+    left join postings p on p.tenant_id = n.tenant_id and p.entry_seq = n.seq and p.leg = 1 and p.booked_at = n.booked_at
+    left join entries r on n.kind = 'reversal' and r.tenant_id = n.tenant_id and r.id = n.reverses and r.kind = 'reversal'
+  ) judged where rule is not null limit 1;
+  if found then
+    perform refuse_posting(wrong.rule, wrong.tenant_id, wrong.seq);
+  end if;
+  return null;
+end $$;
+create trigger entries_have_postings after insert on entries
+  referencing new table as inserted for each statement execute function entries_have_postings();
+
+-- lost_reference_race ends a transaction of which another one used some, not
+-- all, of the references meanwhile: run again, it finds them.
+create function lost_reference_race(written bigint, wanted bigint) returns bigint language plpgsql as $$
+begin
+  if written not in (0, wanted) then
+    raise exception 'another transaction used % of these % references', wanted - written, wanted
+      using errcode = 'serialization_failure';
+  end if;
+  return written;
+end $$;

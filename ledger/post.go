@@ -1,0 +1,228 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/suanpan/suanpan/internal/id"
+)
+
+// Posted is the answer for one entry.
+type Posted struct {
+	// EntryID is the id of the entry in the books: ent_…
+	EntryID string
+	// Replayed says that the reference was booked before with the same content,
+	// and nothing was written now.
+	Replayed bool
+}
+
+// maxRaces bounds how often Post looks again after another transaction used its
+// references between the look and the write. Two looks are enough unless that
+// entry vanished, which entries do not.
+const maxRaces = 3
+
+// Post books entries in the caller's transaction, all or none, and answers in
+// their order. It takes two round trips: one that locks the accounts with a
+// floor in id order and reads what must be known, one that writes everything in
+// one statement. Internal accounts are not locked.
+//
+// Post is idempotent by Reference: the same content again is answered with the
+// first entry's id. It returns an *Error of kind
+//
+//	Invalid, Unbalanced, Forbidden   for what Entry.Check refuses
+//	Mismatch                         for a reference booked with other content
+//	Insufficient                     when a debit leaves available below the floor
+//	AccountStatus                    for a frozen or closed account
+//	NotFound, HoldClosed, HoldExceeded  for FromHold
+//	CustodyMode                      when the tenant's custody mode refuses the flow
+//	Reversed                         for a second reversal, or one of a reversal
+//
+// After any error the caller must roll back: nothing of the call may be kept.
+// Deadlocks and serialization failures come back as the driver's errors, which
+// pg.DB.InTenant answers by running the transaction again.
+func Post(ctx context.Context, tx pgx.Tx, tenant string, entries ...Entry) ([]Posted, error) {
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	for i, e := range entries {
+		if err := e.Check(); err != nil {
+			return nil, inEntry(i, err)
+		}
+		for j := range i {
+			if entries[j].Reference == e.Reference {
+				return nil, inEntry(i, &Error{Invalid, "number", "the reference " + e.Reference.String() + " occurs twice in one call"})
+			}
+		}
+	}
+	for range maxRaces {
+		known, err := look(ctx, tx, tenant, accountsOf(entries), holdsOf(entries), entries)
+		if err != nil {
+			return nil, err
+		}
+		booking, err := decide(known, entries)
+		if err != nil {
+			return nil, err
+		}
+		written, err := booking.write(ctx, tx, tenant)
+		if err != nil {
+			return nil, translate(err)
+		}
+		if written {
+			return booking.answers, nil
+		}
+	}
+	return nil, fmt.Errorf("ledger: the references of these entries, %s first, are neither free nor found", entries[0].Reference)
+}
+
+// inEntry puts the position of an entry before the field of an *Error.
+func inEntry(i int, err error) error {
+	var refusal *Error
+	if !errors.As(err, &refusal) {
+		return err
+	}
+	return &Error{refusal.Kind, fmt.Sprintf("entries[%d].%s", i, refusal.Field), refusal.Rule}
+}
+
+// booking is what a call of Post will write.
+type booking struct {
+	answers  []Posted
+	entries  []newEntry
+	postings []newPosting
+	accounts *balances
+	holds    map[string]*holdState
+}
+
+type newEntry struct {
+	Entry
+	id   string
+	hash []byte
+}
+
+type newPosting struct {
+	entryID      string
+	leg          int16
+	accountID    string
+	amount       int64
+	accountSeq   *int64
+	balanceAfter *int64
+	holdID       *string
+}
+
+// decide applies the entries in order to what is known of the books. It is pure
+// but for the new entries' ids.
+func decide(known *knowledge, entries []Entry) (*booking, error) {
+	b := &booking{answers: make([]Posted, len(entries)), accounts: known.accounts, holds: known.holds}
+	for i, e := range entries {
+		hash := e.contentHash()
+		if before, ok := known.entries[e.Reference]; ok {
+			if string(before.hash) != string(hash) {
+				return nil, inEntry(i, &Error{Mismatch, "reference", fmt.Sprintf(
+					"%s was booked as %s with other content", e.Reference, before.id)})
+			}
+			b.answers[i] = Posted{EntryID: before.id, Replayed: true}
+			continue
+		}
+		entry := newEntry{Entry: e, id: id.New(id.Entry), hash: hash}
+		if err := b.apply(entry); err != nil {
+			return nil, inEntry(i, err)
+		}
+		b.entries = append(b.entries, entry)
+		b.answers[i] = Posted{EntryID: entry.id}
+	}
+	return b, nil
+}
+
+// apply moves balances and holds by one entry. Floors are judged when all legs
+// are in, so the order of legs does not matter.
+func (b *booking) apply(e newEntry) error {
+	available := map[*account]int64{}
+	for i, p := range e.Postings {
+		field := fmt.Sprintf("postings[%d]", i)
+		a := b.accounts.of(p.Account)
+		posting := newPosting{entryID: e.id, leg: int16(i + 1), accountID: a.id, amount: p.Amount}
+		change := p.Amount * a.normalSide.sign()
+		if err := a.mayChange(change, p.FromHold != "", field); err != nil {
+			return err
+		}
+		if a.floor != nil {
+			if _, seen := available[a]; !seen {
+				available[a] = a.available()
+			}
+			if p.FromHold != "" {
+				hold, err := b.capture(a, p, -change, field)
+				if err != nil {
+					return err
+				}
+				posting.holdID = &hold.id
+			}
+			if err := a.add(change, field); err != nil {
+				return err
+			}
+			posting.accountSeq, posting.balanceAfter = new(a.lastSeq), new(a.posted)
+		}
+		b.postings = append(b.postings, posting)
+	}
+	for i, p := range e.Postings {
+		a := b.accounts.of(p.Account)
+		before, floored := available[a]
+		if floored && a.available() < before && a.available() < *a.floor {
+			return &Error{Insufficient, fmt.Sprintf("postings[%d].amount", i), fmt.Sprintf(
+				"%s of %s has %d available above its floor; this entry needs %d",
+				a.key.Type, a.key.Owner, before-*a.floor, before-a.available())}
+		}
+	}
+	return nil
+}
+
+// capture takes amount out of the hold that p names.
+func (b *booking) capture(a *account, p Posting, amount int64, field string) (*holdState, error) {
+	hold, ok := b.holds[p.FromHold]
+	field += ".from_hold"
+	switch {
+	case !ok:
+		return nil, &Error{NotFound, field, "no hold has the reference " + p.FromHold}
+	case hold.accountID != a.id:
+		return nil, &Error{HoldExceeded, field, fmt.Sprintf("the hold %s is on another account than %s of %s", p.FromHold, a.key.Type, a.key.Owner)}
+	case hold.status != HoldOpen:
+		return nil, &Error{HoldClosed, field, fmt.Sprintf("the hold %s is %s", p.FromHold, hold.status)}
+	case amount > hold.amount-hold.captured:
+		return nil, &Error{HoldExceeded, field, fmt.Sprintf("the hold %s has %d left, not %d", p.FromHold, hold.amount-hold.captured, amount)}
+	}
+	hold.captured += amount
+	hold.changed = true
+	if hold.captured == hold.amount {
+		hold.status = HoldCaptured
+	}
+	a.held -= amount
+	a.changed = true
+	return hold, nil
+}
+
+func accountsOf(entries []Entry) []AccountKey {
+	var keys []AccountKey
+	seen := map[AccountKey]bool{}
+	for _, e := range entries {
+		for _, p := range e.Postings {
+			if !seen[p.Account] {
+				seen[p.Account] = true
+				keys = append(keys, p.Account)
+			}
+		}
+	}
+	return keys
+}
+
+func holdsOf(entries []Entry) []string {
+	var references []string
+	for _, e := range entries {
+		for _, p := range e.Postings {
+			if p.FromHold != "" {
+				references = append(references, p.FromHold)
+			}
+		}
+	}
+	return references
+}

@@ -1,0 +1,319 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/suanpan/suanpan/internal/id"
+)
+
+// knowledge is what one look at the books found.
+type knowledge struct {
+	accounts *balances
+	holds    map[string]*holdState
+	entries  map[Reference]entryBefore
+}
+
+type entryBefore struct {
+	id   string
+	hash []byte
+}
+
+// Accounts with a floor are locked in the order of their ids, whatever the
+// order of the entries: two calls never wait for each other in a circle. A
+// row that had to be waited for is read again by the lock.
+const sqlAccounts = `
+with locked as (
+  select a.id, a.type, a.owner, a.currency, a.normal_side, a.status, a.floor, a.posted, a.held, a.last_seq
+  from unnest($2::text[], $3::text[], $4::text[]) k (type, owner, currency)
+  join ledger_accounts a on a.tenant_id = $1 and a.type = k.type and a.owner = k.owner and a.currency = k.currency
+  where a.floor is not null
+  order by a.id
+  for update of a
+)
+select * from locked
+union all
+select a.id, a.type, a.owner, a.currency, a.normal_side, a.status, a.floor, a.posted, a.held, a.last_seq
+from unnest($2::text[], $3::text[], $4::text[]) k (type, owner, currency)
+join ledger_accounts a on a.tenant_id = $1 and a.type = k.type and a.owner = k.owner and a.currency = k.currency
+where a.floor is null`
+
+const sqlOpenAccounts = `
+insert into ledger_accounts (tenant_id, id, type, class, book, normal_side, gl_code, owner, currency, floor)
+select $1, k.id, t.type, t.class, t.book, t.normal_side, t.gl_code, k.owner, k.currency, t.floor
+from unnest($2::text[], $3::text[], $4::text[], $5::text[]) k (id, type, owner, currency)
+join account_types t on t.type = k.type
+order by k.type, k.owner, k.currency
+on conflict on constraint ledger_accounts_key do nothing`
+
+const sqlHolds = `
+select id, reference, account_id, amount, captured, released, status
+from holds where tenant_id = $1 and reference = any($2)`
+
+const sqlEntriesBefore = `
+select e.id, e.kind, e.number, e.phase, e.content_hash
+from unnest($2::text[], $3::text[], $4::text[]) r (kind, number, phase)
+join entries e on e.tenant_id = $1 and e.kind = r.kind and e.number = r.number and e.phase = r.phase`
+
+// look locks and reads, in one round trip, the accounts of a call, the holds it
+// names and the entries that have its references. The statements run in this
+// order, so what a transaction wrote that held the account locks before us is
+// seen. Accounts used for the first time are opened, and all is read again.
+func look(ctx context.Context, tx pgx.Tx, tenant string, keys []AccountKey, holds []string, entries []Entry) (*knowledge, error) {
+	known, err := read(ctx, tx, tenant, keys, holds, entries)
+	if err != nil {
+		return nil, err
+	}
+	missing := known.accounts.missing(keys)
+	if len(missing) == 0 {
+		return known, nil
+	}
+	if err := openAccounts(ctx, tx, tenant, missing); err != nil {
+		return nil, err
+	}
+	known, err = read(ctx, tx, tenant, keys, holds, entries)
+	if err != nil {
+		return nil, err
+	}
+	if still := known.accounts.missing(keys); len(still) > 0 {
+		return nil, fmt.Errorf("ledger: account %s of %q cannot be opened", still[0].Type, still[0].Owner)
+	}
+	return known, nil
+}
+
+func read(ctx context.Context, tx pgx.Tx, tenant string, keys []AccountKey, holds []string, entries []Entry) (*knowledge, error) {
+	known := &knowledge{
+		accounts: &balances{byKey: map[AccountKey]*account{}},
+		holds:    map[string]*holdState{},
+		entries:  map[Reference]entryBefore{},
+	}
+	batch := &pgx.Batch{}
+	known.queueAccounts(batch, tenant, keys)
+	if len(holds) > 0 {
+		known.queueHolds(batch, tenant, holds)
+	}
+	if len(entries) > 0 {
+		known.queueEntries(batch, tenant, entries)
+	}
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return nil, fmt.Errorf("ledger: lock and read: %w", err)
+	}
+	return known, nil
+}
+
+// openAccounts opens those accounts that are not open yet. Another transaction
+// that opens the same at the same time is waited for by the unique key.
+func openAccounts(ctx context.Context, tx pgx.Tx, tenant string, keys []AccountKey) error {
+	ids := make([]string, len(keys))
+	for i := range keys {
+		ids[i] = id.New(id.Account)
+	}
+	types, owners, currencies := columns(keys)
+	if _, err := tx.Exec(ctx, sqlOpenAccounts, tenant, ids, types, owners, currencies); err != nil {
+		return fmt.Errorf("ledger: open accounts: %w", err)
+	}
+	return nil
+}
+
+func (known *knowledge) queueAccounts(batch *pgx.Batch, tenant string, keys []AccountKey) {
+	types, owners, currencies := columns(keys)
+	batch.Queue(sqlAccounts, tenant, types, owners, currencies).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			a := &account{}
+			if err := rows.Scan(&a.id, &a.key.Type, &a.key.Owner, &a.key.Currency, &a.normalSide, &a.status,
+				&a.floor, &a.posted, &a.held, &a.lastSeq); err != nil {
+				return err
+			}
+			known.accounts.put(a)
+		}
+		return rows.Err()
+	})
+}
+
+func (known *knowledge) queueHolds(batch *pgx.Batch, tenant string, references []string) {
+	batch.Queue(sqlHolds, tenant, references).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			h := &holdState{}
+			if err := rows.Scan(&h.id, &h.reference, &h.accountID, &h.amount, &h.captured, &h.released, &h.status); err != nil {
+				return err
+			}
+			known.holds[h.reference] = h
+		}
+		return rows.Err()
+	})
+}
+
+func (known *knowledge) queueEntries(batch *pgx.Batch, tenant string, entries []Entry) {
+	kinds, numbers, phases := make([]string, len(entries)), make([]string, len(entries)), make([]string, len(entries))
+	for i, e := range entries {
+		kinds[i], numbers[i], phases[i] = string(e.Kind), e.Number, e.Phase
+	}
+	batch.Queue(sqlEntriesBefore, tenant, kinds, numbers, phases).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			var r Reference
+			var before entryBefore
+			if err := rows.Scan(&before.id, &r.Kind, &r.Number, &r.Phase, &before.hash); err != nil {
+				return err
+			}
+			known.entries[r] = before
+		}
+		return rows.Err()
+	})
+}
+
+func columns(keys []AccountKey) (types, owners, currencies []string) {
+	for _, key := range keys {
+		types, owners, currencies = append(types, string(key.Type)), append(owners, key.Owner), append(currencies, string(key.Currency))
+	}
+	return types, owners, currencies
+}
+
+// One statement writes a call of Post, so that the triggers see every entry
+// whole. If another transaction has used the references since we looked, none
+// is inserted, nothing else moves, and the caller looks again; if it used only
+// some of them, the transaction must run again.
+const sqlBook = `
+with booked as (
+  insert into entries (tenant_id, id, kind, number, phase, currency, legs, content_hash, booked_at, channel_date, reverses, metadata)
+  select $1, e.id, e.kind, e.number, e.phase, e.currency, e.legs, e.hash, now.at, e.channel_date::date, e.reverses, e.metadata::jsonb
+  from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int2[], $8::bytea[], $9::text[], $10::text[], $11::text[])
+    with ordinality e (id, kind, number, phase, currency, legs, hash, channel_date, reverses, metadata, position),
+    (select suanpan_now() as at) now
+  order by e.position
+  on conflict on constraint entries_reference do nothing
+  returning id, seq, booked_at
+), written as (
+  select lost_reference_race(count(*), cardinality($2)) as entries from booked
+), posted as (
+  insert into postings (tenant_id, entry_seq, leg, account_id, amount, account_seq, balance_after, hold_id, booked_at)
+  select $1, b.seq, p.leg, p.account_id, p.amount, p.account_seq, p.balance_after, p.hold_id, b.booked_at
+  from unnest($12::text[], $13::int2[], $14::text[], $15::int8[], $16::int8[], $17::int8[], $18::text[])
+    p (entry_id, leg, account_id, amount, account_seq, balance_after, hold_id)
+  join booked b on b.id = p.entry_id
+), moved as (
+  update ledger_accounts a set posted = n.posted, held = n.held, last_seq = n.last_seq
+  from unnest($19::text[], $20::int8[], $21::int8[], $22::int8[]) n (id, posted, held, last_seq), written w
+  where a.tenant_id = $1 and a.id = n.id and w.entries > 0
+), captured as (
+  update holds h set captured = n.captured, status = n.status,
+    closed_at = case when n.status = 'captured' then suanpan_now() end
+  from unnest($23::text[], $24::int8[], $25::text[]) n (id, captured, status), written w
+  where h.tenant_id = $1 and h.id = n.id and w.entries > 0
+)
+select entries from written`
+
+// write returns false when another transaction used the references meanwhile.
+func (b *booking) write(ctx context.Context, tx pgx.Tx, tenant string) (bool, error) {
+	if len(b.entries) == 0 {
+		return true, nil
+	}
+	args := []any{tenant}
+	args = append(args, entryColumns(b.entries)...)
+	args = append(args, postingColumns(b.postings)...)
+	args = append(args, b.accounts.changedColumns()...)
+	args = append(args, capturedColumns(b.holds)...)
+	var written int64
+	if err := tx.QueryRow(ctx, sqlBook, args...).Scan(&written); err != nil {
+		return false, err
+	}
+	return written > 0, nil
+}
+
+func entryColumns(entries []newEntry) []any {
+	n := len(entries)
+	ids, kinds, numbers, phases, currencies := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	legs, hashes, metadata := make([]int16, n), make([][]byte, n), make([]string, n)
+	channelDates, reverses := make([]*string, n), make([]*string, n)
+	for i, e := range entries {
+		ids[i], kinds[i], numbers[i], phases[i], currencies[i] = e.id, string(e.Kind), e.Number, e.Phase, string(e.Currency)
+		legs[i], hashes[i], metadata[i] = int16(len(e.Postings)), e.hash, metadataText(e.Metadata)
+		channelDates[i], reverses[i] = orNull(e.ChannelDate), orNull(e.Reverses)
+	}
+	return []any{ids, kinds, numbers, phases, currencies, legs, hashes, channelDates, reverses, metadata}
+}
+
+func postingColumns(postings []newPosting) []any {
+	n := len(postings)
+	entryIDs, accountIDs, holdIDs := make([]string, n), make([]string, n), make([]*string, n)
+	legs, amounts := make([]int16, n), make([]int64, n)
+	seqs, balancesAfter := make([]*int64, n), make([]*int64, n)
+	for i, p := range postings {
+		entryIDs[i], accountIDs[i], holdIDs[i] = p.entryID, p.accountID, p.holdID
+		legs[i], amounts[i], seqs[i], balancesAfter[i] = p.leg, p.amount, p.accountSeq, p.balanceAfter
+	}
+	return []any{entryIDs, legs, accountIDs, amounts, seqs, balancesAfter, holdIDs}
+}
+
+func (b *balances) changedColumns() []any {
+	ids, posted, held, seqs := []string{}, []int64{}, []int64{}, []int64{}
+	for _, a := range b.inOrder {
+		if a.changed {
+			ids, posted, held, seqs = append(ids, a.id), append(posted, a.posted), append(held, a.held), append(seqs, a.lastSeq)
+		}
+	}
+	return []any{ids, posted, held, seqs}
+}
+
+func capturedColumns(holds map[string]*holdState) []any {
+	ids, captured, statuses := []string{}, []int64{}, []string{}
+	for _, h := range holds {
+		if h.changed {
+			ids, captured, statuses = append(ids, h.id), append(captured, h.captured), append(statuses, string(h.status))
+		}
+	}
+	return []any{ids, captured, statuses}
+}
+
+const sqlPlaceHolds = `
+with placed as (
+  insert into holds (tenant_id, id, reference, account_id, amount)
+  select $1, n.id, n.reference, n.account_id, n.amount
+  from unnest($2::text[], $3::text[], $4::text[], $5::int8[]) n (id, reference, account_id, amount)
+  order by n.reference
+  on conflict on constraint holds_reference do nothing
+  returning id
+), written as (
+  select lost_reference_race(count(*), cardinality($2)) as holds from placed
+), moved as (
+  update ledger_accounts a set held = n.held
+  from unnest($6::text[], $7::int8[]) n (id, held), written w
+  where a.tenant_id = $1 and a.id = n.id and w.holds > 0
+)
+select holds from written`
+
+// writeHolds returns false when another transaction used the references meanwhile.
+func writeHolds(ctx context.Context, tx pgx.Tx, tenant string, accounts *balances, placed []*holdState) (bool, error) {
+	if len(placed) == 0 {
+		return true, nil
+	}
+	ids, references, accountIDs, amounts := []string{}, []string{}, []string{}, []int64{}
+	for _, h := range placed {
+		ids, references, accountIDs, amounts = append(ids, h.id), append(references, h.reference), append(accountIDs, h.accountID), append(amounts, h.amount)
+	}
+	moved := accounts.changedColumns() // id, posted, held, last_seq
+	var written int64
+	err := tx.QueryRow(ctx, sqlPlaceHolds, tenant, ids, references, accountIDs, amounts, moved[0], moved[2]).Scan(&written)
+	return written > 0, err
+}
+
+// metadataText is the JSON object of the metadata, keys sorted.
+func metadataText(metadata map[string]string) string {
+	if len(metadata) == 0 {
+		return "{}"
+	}
+	text, err := json.Marshal(metadata)
+	if err != nil { // a map of strings always marshals
+		return "{}"
+	}
+	return string(text)
+}
+
+func orNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -1,0 +1,305 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/suanpan/suanpan/internal/pg"
+	"github.com/suanpan/suanpan/money"
+)
+
+// Account is an account as its reader sees it. Balances are in minor units and
+// signed by the normal side: positive is what the account normally has.
+type Account struct {
+	ID         string
+	Key        AccountKey
+	Class      Class
+	Book       Book
+	GLCode     string
+	NormalSide Side
+	Status     Status
+	// Floor is nil for internal accounts, whose balance is derived from postings.
+	Floor     *int64
+	Posted    int64
+	Held      int64
+	CreatedAt time.Time
+}
+
+// Available is what may be debited or held, down to the floor.
+func (a Account) Available() int64 { return a.Posted - a.Held }
+
+const accountColumns = `
+a.id, a.type, a.owner, a.currency, a.class, a.book, a.gl_code, a.normal_side, a.status, a.floor,
+case when a.floor is not null then a.posted else coalesce((
+  select sum(p.amount) from postings p where p.tenant_id = a.tenant_id and p.account_id = a.id
+), 0)::bigint * case a.normal_side when 'debit' then 1 else -1 end end,
+a.held, a.created_at`
+
+func scanAccount(row pgx.CollectableRow) (Account, error) {
+	var a Account
+	err := row.Scan(&a.ID, &a.Key.Type, &a.Key.Owner, &a.Key.Currency, &a.Class, &a.Book, &a.GLCode, &a.NormalSide,
+		&a.Status, &a.Floor, &a.Posted, &a.Held, &a.CreatedAt)
+	return a, err
+}
+
+// AccountFilter narrows a list of accounts; empty fields do not.
+type AccountFilter struct {
+	Type     Type
+	Owner    string
+	Currency money.Currency
+	// After is the cursor of the page before: the id of its last account.
+	After string
+	// Limit bounds the page; 0 means 50, at most 200.
+	Limit int
+}
+
+// Accounts lists accounts in the order of their ids, which is about the order
+// of opening. next is the cursor of the following page, "" on the last.
+func Accounts(ctx context.Context, q pg.Querier, tenant string, f AccountFilter) (page []Account, next string, err error) {
+	limit := pageSize(f.Limit)
+	rows, err := q.Query(ctx, `select `+accountColumns+`
+		from ledger_accounts a
+		where a.tenant_id = $1 and ($2 = '' or a.type = $2) and ($3 = '' or a.owner = $3)
+		  and ($4 = '' or a.currency = $4) and a.id > $5
+		order by a.id limit $6`, tenant, f.Type, f.Owner, f.Currency, f.After, limit+1)
+	if err != nil {
+		return nil, "", fmt.Errorf("ledger: list accounts: %w", err)
+	}
+	page, err = pgx.CollectRows(rows, scanAccount)
+	if err != nil {
+		return nil, "", fmt.Errorf("ledger: list accounts: %w", err)
+	}
+	if len(page) > limit {
+		page = page[:limit]
+		next = page[limit-1].ID
+	}
+	return page, next, nil
+}
+
+func pageSize(asked int) int {
+	switch {
+	case asked <= 0:
+		return 50
+	case asked > 200:
+		return 200
+	}
+	return asked
+}
+
+// GetAccount returns one account, or an *Error of kind NotFound.
+func GetAccount(ctx context.Context, q pg.Querier, tenant, accountID string) (Account, error) {
+	rows, err := q.Query(ctx, `select `+accountColumns+` from ledger_accounts a where a.tenant_id = $1 and a.id = $2`, tenant, accountID)
+	if err != nil {
+		return Account{}, fmt.Errorf("ledger: account: %w", err)
+	}
+	a, err := pgx.CollectExactlyOneRow(rows, scanAccount)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Account{}, &Error{NotFound, "account_id", "no such account"}
+	}
+	return a, err
+}
+
+// Balances returns the accounts of keys, in the order of keys. One that is not
+// open yet has an empty ID and zero balances. It takes no lock: for showing,
+// never for deciding.
+func Balances(ctx context.Context, q pg.Querier, tenant string, keys ...AccountKey) ([]Account, error) {
+	types, owners, currencies := columns(keys)
+	rows, err := q.Query(ctx, `select `+accountColumns+`
+		from unnest($2::text[], $3::text[], $4::text[]) k (type, owner, currency)
+		join ledger_accounts a on a.tenant_id = $1 and a.type = k.type and a.owner = k.owner and a.currency = k.currency`,
+		tenant, types, owners, currencies)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: balances: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, scanAccount)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: balances: %w", err)
+	}
+	byKey := map[AccountKey]Account{}
+	for _, a := range found {
+		byKey[a.Key] = a
+	}
+	out := make([]Account, len(keys))
+	for i, key := range keys {
+		a, ok := byKey[key]
+		if !ok {
+			info, err := key.check(fmt.Sprintf("keys[%d]", i))
+			if err != nil {
+				return nil, err
+			}
+			a = Account{Key: key, Class: info.Class, Book: info.Book, GLCode: info.GLCode, NormalSide: info.NormalSide, Status: Active}
+		}
+		out[i] = a
+	}
+	return out, nil
+}
+
+// TrialLine is one line of a trial balance: a type of account in one currency.
+type TrialLine struct {
+	Type       Type
+	Class      Class
+	Book       Book
+	GLCode     string
+	NormalSide Side
+	Currency   money.Currency
+	// Accounts is how many accounts of the type are open.
+	Accounts int64
+	// Debit and Credit are the turnovers, Balance their difference on the normal side.
+	Debit, Credit, Balance int64
+	// Held is the part of Balance that is set aside.
+	Held int64
+}
+
+// TrialBalance sums every account of a tenant by type and currency, in the order
+// of currency, book (trust first) and gl_code. An empty result says that the
+// tenant has no accounts.
+func TrialBalance(ctx context.Context, q pg.Querier, tenant string) ([]TrialLine, error) {
+	rows, err := q.Query(ctx, `
+		with turnover as (
+		  select account_id, sum(amount) filter (where amount > 0) as debit, -sum(amount) filter (where amount < 0) as credit
+		  from postings where tenant_id = $1 group by account_id
+		)
+		select a.type, a.class, a.book, t.gl_code, a.normal_side, a.currency, count(*),
+		  coalesce(sum(o.debit), 0)::bigint, coalesce(sum(o.credit), 0)::bigint, sum(a.held)::bigint
+		from ledger_accounts a
+		join account_types t on t.type = a.type
+		left join turnover o on o.account_id = a.id
+		where a.tenant_id = $1
+		group by a.type, a.class, a.book, t.gl_code, a.normal_side, a.currency
+		order by a.currency, a.book desc, t.gl_code`, tenant)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: trial balance: %w", err)
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (TrialLine, error) {
+		var l TrialLine
+		err := row.Scan(&l.Type, &l.Class, &l.Book, &l.GLCode, &l.NormalSide, &l.Currency, &l.Accounts, &l.Debit, &l.Credit, &l.Held)
+		l.Balance = (l.Debit - l.Credit) * l.NormalSide.sign()
+		return l, err
+	})
+}
+
+// BookedPosting is a posting as it stands in the books.
+type BookedPosting struct {
+	AccountID string
+	Account   AccountKey
+	// Amount is + debit, − credit, in minor units.
+	Amount int64
+	// BalanceAfter is nil for internal accounts.
+	BalanceAfter *int64
+	// HoldReference is the hold it captured from, or "".
+	HoldReference string
+}
+
+// BookedEntry is an entry as it stands in the books. Seq orders all entries of
+// the installation; per account it is also the order of the balances.
+type BookedEntry struct {
+	ID  string
+	Seq int64
+	Reference
+	Currency     money.Currency
+	BookedAt     time.Time
+	BusinessDate string
+	ChannelDate  string
+	Reverses     string
+	Metadata     map[string]string
+	Postings     []BookedPosting
+}
+
+// Entry returns what was booked as an Entry again, for example to reverse it.
+func (b BookedEntry) Entry() Entry {
+	e := Entry{Reference: b.Reference, Currency: b.Currency, ChannelDate: b.ChannelDate, Metadata: b.Metadata, Reverses: b.Reverses}
+	for _, p := range b.Postings {
+		e.Postings = append(e.Postings, Posting{Account: p.Account, Amount: p.Amount, FromHold: p.HoldReference})
+	}
+	return e
+}
+
+// EntryFilter narrows a list of entries; empty fields do not.
+type EntryFilter struct {
+	Kind   Kind
+	Number string
+	Phase  string
+	// AccountID lists the entries that touch an account.
+	AccountID string
+	// After is the cursor of the page before: the seq of its last entry.
+	After int64
+	// Limit bounds the page; 0 means 50, at most 200.
+	Limit int
+}
+
+// Entries lists entries with their postings in the order of booking. next is
+// the cursor of the following page, 0 on the last.
+func Entries(ctx context.Context, q pg.Querier, tenant string, f EntryFilter) (page []BookedEntry, next int64, err error) {
+	limit := pageSize(f.Limit)
+	rows, err := q.Query(ctx, `
+		select e.id, e.seq, e.kind, e.number, e.phase, e.currency, e.booked_at, e.business_date::text,
+		  coalesce(e.channel_date::text, ''), coalesce(e.reverses, ''), e.metadata
+		from entries e
+		where e.tenant_id = $1 and ($2 = '' or e.kind = $2) and ($3 = '' or e.number = $3) and ($4 = '' or e.phase = $4)
+		  and ($5 = '' or e.seq in (select p.entry_seq from postings p where p.tenant_id = $1 and p.account_id = $5))
+		  and e.seq > $6
+		order by e.seq limit $7`, tenant, f.Kind, f.Number, f.Phase, f.AccountID, f.After, limit+1)
+	if err != nil {
+		return nil, 0, fmt.Errorf("ledger: list entries: %w", err)
+	}
+	page, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (BookedEntry, error) {
+		var e BookedEntry
+		err := row.Scan(&e.ID, &e.Seq, &e.Kind, &e.Number, &e.Phase, &e.Currency, &e.BookedAt, &e.BusinessDate,
+			&e.ChannelDate, &e.Reverses, &e.Metadata)
+		return e, err
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("ledger: list entries: %w", err)
+	}
+	if len(page) > limit {
+		page = page[:limit]
+		next = page[limit-1].Seq
+	}
+	return page, next, readPostings(ctx, q, tenant, page)
+}
+
+// readPostings fills in the postings of a page.
+func readPostings(ctx context.Context, q pg.Querier, tenant string, page []BookedEntry) error {
+	bySeq, seqs := map[int64]*BookedEntry{}, make([]int64, len(page))
+	for i := range page {
+		bySeq[page[i].Seq], seqs[i] = &page[i], page[i].Seq
+	}
+	rows, err := q.Query(ctx, `
+		select p.entry_seq, p.account_id, a.type, a.owner, a.currency, p.amount, p.balance_after, coalesce(h.reference, '')
+		from postings p
+		join ledger_accounts a on a.tenant_id = p.tenant_id and a.id = p.account_id
+		left join holds h on h.tenant_id = p.tenant_id and h.id = p.hold_id
+		where p.tenant_id = $1 and p.entry_seq = any($2)
+		order by p.entry_seq, p.leg`, tenant, seqs)
+	if err != nil {
+		return fmt.Errorf("ledger: postings: %w", err)
+	}
+	var seq int64
+	var p BookedPosting
+	_, err = pgx.ForEachRow(rows, []any{&seq, &p.AccountID, &p.Account.Type, &p.Account.Owner, &p.Account.Currency,
+		&p.Amount, &p.BalanceAfter, &p.HoldReference}, func() error {
+		bySeq[seq].Postings = append(bySeq[seq].Postings, p)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("ledger: postings: %w", err)
+	}
+	return nil
+}
+
+// GetHold returns the hold with a reference, or an *Error of kind NotFound.
+func GetHold(ctx context.Context, q pg.Querier, tenant, reference string) (Hold, error) {
+	var h Hold
+	err := q.QueryRow(ctx, `
+		select id, reference, account_id, amount, captured, released, status
+		from holds where tenant_id = $1 and reference = $2`, tenant, reference).
+		Scan(&h.ID, &h.Reference, &h.AccountID, &h.Amount, &h.Captured, &h.Released, &h.Status)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Hold{}, &Error{NotFound, "reference", "no hold has the reference " + reference}
+	}
+	return h, err
+}

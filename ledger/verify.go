@@ -1,0 +1,118 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Invariant is a statement about rows that must hold at every moment, and the
+// SQL that looks for what breaks it. Other packages declare their own and
+// `starter verify` runs them all through Check.
+//
+// Both queries take the tenant id as $1, or "" for all tenants, and must read
+// only.
+type Invariant struct {
+	// ID is the number in the catalogue, such as C1, and Name a short title.
+	ID   string
+	Name string
+	// Rule is the invariant in one sentence.
+	Rule string
+	// Count returns one bigint: how many rows or groups are looked at.
+	Count string
+	// Breaks returns (tenant_id text, subject text, detail text), one row per
+	// break: whose it is, the id of the broken thing, and what is wrong.
+	Breaks string
+}
+
+// Break is one violation of an invariant.
+type Break struct {
+	TenantID string `json:"tenant_id"`
+	Subject  string `json:"subject"`
+	Detail   string `json:"detail"`
+}
+
+// Result is what became of one invariant.
+type Result struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Rule    string `json:"rule"`
+	Checked int64  `json:"checked"`
+	// Breaks are the first of Broken violations.
+	Breaks []Break       `json:"breaks"`
+	Broken int64         `json:"broken"`
+	Took   time.Duration `json:"took_ns"`
+}
+
+// Report is what a run of invariants found on one snapshot.
+type Report struct {
+	// Snapshot is the business time of the snapshot, Tenant the scope or "".
+	Snapshot time.Time `json:"snapshot"`
+	Tenant   string    `json:"tenant_id,omitempty"`
+	Results  []Result  `json:"results"`
+	// Sound says that no invariant is broken.
+	Sound bool `json:"sound"`
+}
+
+// VerifyOptions narrow a run and follow it.
+type VerifyOptions struct {
+	// Tenant limits the run to one tenant; "" checks all.
+	Tenant string
+	// MaxBreaks bounds the violations listed per invariant; 0 means 100.
+	MaxBreaks int
+	// Progress, when set, is called after each invariant.
+	Progress func(Result)
+}
+
+// Verify checks the ledger's own invariants. tx should be one read-only
+// REPEATABLE READ transaction of the system role: pg.DB.Snapshot.
+func Verify(ctx context.Context, tx pgx.Tx, opts VerifyOptions) (Report, error) {
+	return Check(ctx, tx, Invariants(), opts)
+}
+
+// Check runs invariants on the snapshot of tx. A broken invariant is in the
+// report; an error means that the check itself could not run.
+func Check(ctx context.Context, tx pgx.Tx, invariants []Invariant, opts VerifyOptions) (Report, error) {
+	if opts.MaxBreaks <= 0 {
+		opts.MaxBreaks = 100
+	}
+	report := Report{Tenant: opts.Tenant, Sound: true}
+	if err := tx.QueryRow(ctx, `select suanpan_now()`).Scan(&report.Snapshot); err != nil {
+		return report, fmt.Errorf("verify: %w", err)
+	}
+	for _, invariant := range invariants {
+		result, err := check(ctx, tx, invariant, opts)
+		if err != nil {
+			return report, fmt.Errorf("verify %s (%s): %w", invariant.ID, invariant.Name, err)
+		}
+		report.Results = append(report.Results, result)
+		report.Sound = report.Sound && result.Broken == 0
+		if opts.Progress != nil {
+			opts.Progress(result)
+		}
+	}
+	return report, nil
+}
+
+func check(ctx context.Context, tx pgx.Tx, invariant Invariant, opts VerifyOptions) (Result, error) {
+	began := time.Now()
+	result := Result{ID: invariant.ID, Name: invariant.Name, Rule: invariant.Rule, Breaks: []Break{}}
+	if err := tx.QueryRow(ctx, invariant.Count, opts.Tenant).Scan(&result.Checked); err != nil {
+		return result, fmt.Errorf("count: %w", err)
+	}
+	rows, err := tx.Query(ctx, invariant.Breaks, opts.Tenant)
+	if err != nil {
+		return result, err
+	}
+	var found Break
+	_, err = pgx.ForEachRow(rows, []any{&found.TenantID, &found.Subject, &found.Detail}, func() error {
+		if result.Broken++; len(result.Breaks) < opts.MaxBreaks {
+			result.Breaks = append(result.Breaks, found)
+		}
+		return nil
+	})
+	result.Took = time.Since(began)
+	return result, err
+}
