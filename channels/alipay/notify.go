@@ -1,0 +1,106 @@
+package alipay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/suanpan/suanpan/core/channel"
+	"github.com/suanpan/suanpan/money"
+)
+
+// notifyTypeTrade is the one kind of notification read here.
+const notifyTypeTrade = "trade_status_sync"
+
+// ReadNotification implements channel.Notifier. The parameters are taken from
+// the body alone, a parameter that stands twice is refused, and app and seller
+// must be ours: a valid signature only says that Alipay wrote it, to someone.
+//
+// A refund makes Alipay send the trade's notification again, often still with
+// TRADE_SUCCESS; refund_fee, gmt_refund or out_biz_no tell it apart, and it is
+// never a second payment. Its Amount is refund_fee, the total refunded so far.
+func (a *Adapter) ReadNotification(ctx context.Context, r *http.Request, body []byte) (channel.Notification, error) {
+	refuse := func(why string) (channel.Notification, error) {
+		return channel.Notification{}, errors.New("alipay notification: " + why)
+	}
+	if r.Method != http.MethodPost {
+		return refuse("not a POST")
+	}
+	values, err := url.ParseQuery(string(body))
+	if err != nil {
+		return refuse("the body is not a form")
+	}
+	for name, all := range values {
+		if len(all) != 1 {
+			return refuse(fmt.Sprintf("parameter %.40q stands %d times", name, len(all)))
+		}
+	}
+	if values.Get("sign_type") != "RSA2" {
+		return refuse("sign_type is not RSA2")
+	}
+	if _, err := a.client.DecodeNotification(ctx, values); err != nil {
+		return refuse("the signature does not verify")
+	}
+	switch {
+	case values.Get("app_id") != a.appID:
+		return refuse("app_id is another application's")
+	case values.Get("seller_id") != a.sellerID:
+		return refuse("seller_id is another seller's")
+	case values.Get("notify_type") != notifyTypeTrade:
+		return refuse("notify_type is not " + notifyTypeTrade)
+	case values.Get("notify_id") == "":
+		return refuse("notify_id is missing")
+	case values.Get("out_trade_no") == "":
+		return refuse("out_trade_no is missing")
+	case values.Get("trade_status") == "":
+		return refuse("trade_status is missing")
+	}
+	if currency := values.Get("trans_currency"); currency != "" && currency != string(money.CNY) {
+		return refuse("trans_currency is not CNY")
+	}
+	total, err := channel.ParseYuan(values.Get("total_amount"))
+	if err != nil || !total.IsPositive() {
+		return refuse("total_amount is unreadable")
+	}
+	n := channel.Notification{
+		ID: values.Get("notify_id"), Kind: channel.NotifyTrade, State: values.Get("trade_status"), Amount: total,
+		Number: values.Get("out_trade_no"), TradeNumber: values.Get("out_trade_no"),
+	}
+	if !isRefund(values) {
+		return n, nil
+	}
+	n.Kind, n.Number, n.Amount = channel.NotifyRefund, values.Get("out_biz_no"), money.Fen(0)
+	if fee := values.Get("refund_fee"); fee != "" {
+		if n.Amount, err = channel.ParseYuan(fee); err != nil {
+			return refuse("refund_fee is unreadable")
+		}
+	}
+	return n, nil
+}
+
+// isRefund tells a notification about a refund from one about the payment.
+func isRefund(values url.Values) bool {
+	if values.Get("gmt_refund") != "" || values.Get("out_biz_no") != "" {
+		return true
+	}
+	fee := values.Get("refund_fee")
+	if fee == "" {
+		return false
+	}
+	amount, err := channel.ParseYuan(fee)
+	return err != nil || amount.IsPositive()
+}
+
+// Acknowledge implements channel.Notifier: the seven bytes "success", or "fail"
+// after which Alipay sends again.
+func (a *Adapter) Acknowledge(w http.ResponseWriter, ok bool) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if ok {
+		a.client.ACKNotification(w)
+		return
+	}
+	w.WriteHeader(http.StatusInternalServerError)
+	_, _ = w.Write([]byte("fail"))
+}
