@@ -1,0 +1,44 @@
+package books
+
+import (
+	"github.com/suanpan/suanpan/ledger"
+	"github.com/suanpan/suanpan/money"
+)
+
+// RefundLeg is what one merchant gives back, out of the hold placed for it.
+type RefundLeg struct {
+	From   Pocket
+	Amount money.Amount
+	// Hold is the reference of the hold it captures, or "" for free money.
+	Hold string
+}
+
+// MoneyBack is a refund that a provider confirmed.
+type MoneyBack struct {
+	// Refund is the id of the refund.
+	Refund         string
+	ChannelAccount string
+	// Amount is all that the payer receives: the merchants' parts and the platform's.
+	Amount    money.Amount
+	Merchants []RefundLeg
+	// Platform is what the tenant gives back of its own fee; zero or unset for nothing.
+	Platform    money.Amount
+	ChannelDate string
+}
+
+// Refund books money that went back to a payer: every receiver of the payment
+// gives back its own part, the tenant out of its fee income. Parts that do not
+// add up to Amount make an entry that the ledger refuses as unbalanced.
+func Refund(m MoneyBack) []ledger.Entry {
+	e := begin(ledger.Refund, m.Refund, phaseRefunded, m.Amount.Currency).channelDate(m.ChannelDate)
+	for _, leg := range m.Merchants {
+		if leg.Amount.IsZero() {
+			continue
+		}
+		e.debit(MerchantAccount(leg.From.Merchant, leg.Amount.Currency, leg.From.Available), leg.Amount).fromHold(leg.Hold)
+	}
+	if !m.Platform.IsZero() {
+		e.loseStake(m.Platform).debit(own(ledger.FeeIncome, m.Platform.Currency), m.Platform)
+	}
+	return e.credit(ChannelUnsettledAccount(m.ChannelAccount, m.Amount.Currency), m.Amount).entries()
+}
