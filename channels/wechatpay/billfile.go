@@ -1,0 +1,270 @@
+package wechatpay
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/suanpan/suanpan/channels/internal/wire"
+	"github.com/suanpan/suanpan/core/channel"
+	"github.com/suanpan/suanpan/money"
+)
+
+// maxBillLine bounds one line of a bill, in bytes.
+const maxBillLine = 1 << 16
+
+// The columns used.
+const (
+	colAt          = "交易时间"
+	colMerchant    = "商户号"
+	colTradeNo     = "微信订单号"
+	colNumber      = "商户订单号"
+	colState       = "交易状态"
+	colCurrency    = "货币种类"
+	colSettled     = "应结订单金额"
+	colRefundNo    = "微信退款单号"
+	colRefundOurs  = "商户退款单号"
+	colRefunded    = "退款金额"
+	colCoupon      = "充值券退款金额"
+	colRefundState = "退款状态"
+	colFee         = "手续费"
+	colOrder       = "订单金额"
+	colAsked       = "申请退款金额"
+)
+
+// sum is a column that the summary adds up over all rows, with the decimals a
+// row's cell may have.
+type sum struct {
+	column, summary string
+	places          int
+	total           decimal.Decimal
+}
+
+func newSums() []sum {
+	return []sum{
+		{column: colSettled, summary: "应结订单总金额", places: 2},
+		{column: colRefunded, summary: "退款总金额", places: 2},
+		{column: colCoupon, summary: "充值券退款总金额", places: 2},
+		{column: colFee, summary: "手续费总金额", places: 5},
+		{column: colOrder, summary: "订单总金额", places: 2},
+		{column: colAsked, summary: "申请退款总金额", places: 2},
+	}
+}
+
+// ParseBill reads a daily trade bill of type ALL as downloaded, uncompressed.
+// It fails, naming the row, when a row is of another merchant or currency or
+// cannot be read exactly, or when the rows do not add up to the file's own
+// summary; it never returns a part. Amount is 订单金额 of a payment and
+// 申请退款金额 of a refund. The file prints one count for both kinds, so
+// PaymentCount and RefundCount are counted, and their sum is what is checked.
+// Raw and SHA256 are left to the caller.
+func ParseBill(file []byte, date, mchID string) (channel.Bill, error) {
+	b := &billFile{mchID: mchID, sums: newSums()}
+	b.bill = channel.Bill{Date: date, PaymentTotal: money.Fen(0), RefundTotal: money.Fen(0)}
+	if err := b.read(file); err != nil {
+		return channel.Bill{}, fmt.Errorf("wechatpay bill %s: %w", date, err)
+	}
+	return b.bill, nil
+}
+
+// billFile is a bill being read: header, rows, summary header, summary.
+type billFile struct {
+	mchID   string
+	columns map[string]int
+	width   int
+	bill    channel.Bill
+	sums    []sum
+	summary []string
+	done    bool
+}
+
+func (b *billFile) read(file []byte) error {
+	lines := bufio.NewScanner(bytes.NewReader(bytes.TrimPrefix(file, []byte("\ufeff"))))
+	lines.Buffer(make([]byte, 0, 4096), maxBillLine)
+	for lines.Scan() {
+		if err := b.line(strings.TrimRight(lines.Text(), "\r")); err != nil {
+			return err
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("row %d: %w", len(b.bill.Lines)+1, err)
+	}
+	if !b.done {
+		return fmt.Errorf("is cut off: the summary is missing after row %d", len(b.bill.Lines))
+	}
+	return nil
+}
+
+// line reads one line by where in the file it stands. Only data lines begin
+// with a backtick.
+func (b *billFile) line(text string) error {
+	data := strings.HasPrefix(text, "`")
+	switch {
+	case text == "":
+		return nil
+	case b.done:
+		return fmt.Errorf("row %d: stands after the summary", len(b.bill.Lines)+1)
+	case b.columns == nil:
+		return b.header(text)
+	case b.summary != nil && data:
+		return b.foot(text)
+	case !data && b.summary == nil && strings.HasPrefix(text, "总交易单数"):
+		b.summary = strings.Split(text, ",")
+		return nil
+	case !data || b.summary != nil:
+		return fmt.Errorf("row %d: does not begin with a backtick", len(b.bill.Lines)+1)
+	}
+	row := len(b.bill.Lines) + 1
+	if err := b.row(row, text); err != nil {
+		return fmt.Errorf("row %d: %w", row, err)
+	}
+	return nil
+}
+
+// header maps the columns by name, so that added or moved ones do no harm.
+func (b *billFile) header(text string) error {
+	names := strings.Split(text, ",")
+	b.columns, b.width = map[string]int{}, len(names)
+	for i, name := range names {
+		if _, twice := b.columns[name]; twice {
+			return fmt.Errorf("header: column %.40q stands twice", name)
+		}
+		b.columns[name] = i
+	}
+	for _, name := range []string{
+		colAt, colMerchant, colTradeNo, colNumber, colState, colCurrency, colSettled, colRefundNo, colRefundOurs,
+		colRefunded, colCoupon, colRefundState, colFee, colOrder, colAsked,
+	} {
+		if _, ok := b.columns[name]; !ok {
+			return fmt.Errorf("header: column %s is missing", name)
+		}
+	}
+	return nil
+}
+
+// row reads one data row.
+func (b *billFile) row(number int, text string) error {
+	cells, err := splitCells(text, b.width)
+	if err != nil {
+		return err
+	}
+	at := func(name string) string { return cells[b.columns[name]] }
+	if at(colMerchant) != b.mchID {
+		return fmt.Errorf("%s: another merchant's row", colMerchant)
+	}
+	if at(colCurrency) != string(money.CNY) {
+		return fmt.Errorf("%s: %.10q is not CNY", colCurrency, at(colCurrency))
+	}
+	line := channel.BillLine{
+		Row: number, Status: strings.Clone(at(colState)), TradeNumber: strings.Clone(at(colNumber)),
+		ChannelTradeNo: strings.Clone(at(colTradeNo)), FeeText: strings.Clone(at(colFee)),
+	}
+	if line.At, err = time.ParseInLocation(time.DateTime, at(colAt), wire.Shanghai()); err != nil {
+		return fmt.Errorf("%s: not a time", colAt)
+	}
+	for i, sum := range b.sums {
+		value, err := channel.YuanDecimal(at(sum.column), sum.places, true)
+		if err != nil {
+			return fmt.Errorf("%s: %w", sum.column, err)
+		}
+		b.sums[i].total = sum.total.Add(value)
+	}
+	column := colAsked
+	switch line.Status {
+	case "SUCCESS":
+		line.Kind, line.Number, column = channel.BillPayment, line.TradeNumber, colOrder
+	case "REFUND", "REVOKED":
+		line.Kind, line.Number = channel.BillRefund, strings.Clone(at(colRefundOurs))
+		line.ChannelRefundNo = strings.Clone(at(colRefundNo))
+		line.Status += "/" + at(colRefundState)
+	default:
+		return fmt.Errorf("%s: %.20q is none of SUCCESS, REFUND, REVOKED", colState, line.Status)
+	}
+	if line.Amount, err = channel.ParseYuan(at(column)); err != nil {
+		return fmt.Errorf("%s: %w", column, err)
+	}
+	if line.Number == "" || line.TradeNumber == "" || line.ChannelTradeNo == "" {
+		return fmt.Errorf("a number is missing")
+	}
+	return b.add(line)
+}
+
+// add keeps line and counts it.
+func (b *billFile) add(line channel.BillLine) error {
+	var err error
+	if line.Kind == channel.BillPayment {
+		b.bill.PaymentCount++
+		b.bill.PaymentTotal, err = b.bill.PaymentTotal.Add(line.Amount)
+	} else {
+		b.bill.RefundCount++
+		b.bill.RefundTotal, err = b.bill.RefundTotal.Add(line.Amount)
+	}
+	b.bill.Lines = append(b.bill.Lines, line)
+	return err
+}
+
+// foot compares the rows with the summary.
+func (b *billFile) foot(text string) error {
+	cells, err := splitCells(text, len(b.summary))
+	if err != nil {
+		return fmt.Errorf("summary: %w", err)
+	}
+	printed := map[string]string{}
+	for i, name := range b.summary {
+		printed[name] = cells[i]
+	}
+	count, err := channel.YuanDecimal(printed["总交易单数"], 0, false)
+	if err != nil {
+		return fmt.Errorf("总交易单数: %w", err)
+	}
+	if !count.Equal(decimal.NewFromInt(int64(len(b.bill.Lines)))) {
+		return fmt.Errorf("总交易单数 says %s, the file has %d rows", count, len(b.bill.Lines))
+	}
+	for _, sum := range b.sums {
+		value, err := channel.YuanDecimal(printed[sum.summary], 5, true)
+		if err != nil {
+			return fmt.Errorf("%s: %w", sum.summary, err)
+		}
+		if !value.Equal(sum.total) {
+			return fmt.Errorf("%s says %s, the rows add up to %s", sum.summary, value, sum.total)
+		}
+	}
+	b.done = true
+	return nil
+}
+
+// splitCells splits a data line of which each cell begins with a backtick. A
+// comma inside a text is escaped with a backslash; a text may also end in a
+// backslash of its own, so the plain split is tried first.
+func splitCells(text string, width int) ([]string, error) {
+	body := strings.TrimPrefix(text, "`")
+	cells := strings.Split(body, ",`")
+	if len(cells) != width {
+		cells = splitEscaped(body)
+	}
+	if len(cells) != width {
+		return nil, fmt.Errorf("has %d cells for %d columns", len(cells), width)
+	}
+	for i, cell := range cells {
+		cells[i] = strings.ReplaceAll(cell, `\,`, ",")
+	}
+	return cells, nil
+}
+
+// splitEscaped splits at a comma and backtick unless a backslash stands before.
+func splitEscaped(body string) []string {
+	var cells []string
+	start := 0
+	for i := 0; i+1 < len(body); i++ {
+		if body[i] == ',' && body[i+1] == '`' && (i == 0 || body[i-1] != '\\') {
+			cells = append(cells, body[start:i])
+			start = i + 2
+			i++
+		}
+	}
+	return append(cells, body[start:])
+}

@@ -1,0 +1,173 @@
+package wechatpay
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/wechatpay-apiv3/wechatpay-go/core"
+
+	"github.com/suanpan/suanpan/channels/internal/wire"
+	"github.com/suanpan/suanpan/core/channel"
+)
+
+// operation is a call as far as outcomes are concerned: the same code means
+// different things to a refund and to a query.
+type operation string
+
+const (
+	prepay      operation = "prepay"
+	query       operation = "query"
+	closing     operation = "close"
+	refund      operation = "refund"
+	refundQuery operation = "refund query"
+	// billURL reads outcomes in its own way: Succeeded is "no trades that day",
+	// Pending "not produced yet" and Failed "refused".
+	billURL operation = "bill"
+)
+
+// rule says what one error code of one operation means. As, when set, replaces
+// the provider's code by this platform's word for it.
+type rule struct {
+	Op      operation
+	Status  int
+	Code    string
+	Outcome channel.Outcome
+	As      string
+	Source  string
+}
+
+type ruleKey struct {
+	op   operation
+	code string
+}
+
+// Sources of the table.
+const (
+	docOrder  = "order API error codes, stored copies of the API v3 documentation"
+	docRefund = "refund API error codes, stored copies of the API v3 documentation and SDK comments"
+	docBill   = "bill API error codes, stored copies of the API v3 documentation"
+	caution   = "the outcome law: the number may be paid or in flight, only a query can tell"
+)
+
+// outcomes is the table of error codes. Status is the one documented and is
+// what the tests send; the code decides, except that 5xx, 429 and 408 are
+// Unknown whatever the code. A code that is not in the table is Failed for a
+// prepay (instructing: no QR code came out of it) and Unknown for everything
+// else, because these answers are not signed.
+func outcomes() []rule {
+	return []rule{
+		{prepay, http.StatusForbidden, "OUT_TRADE_NO_USED", channel.Unknown, "", docOrder + ": may be paid, query it"},
+		{prepay, http.StatusBadRequest, "INVALID_REQUEST", channel.Unknown, "", caution + " (also answered to a number sent before with other content)"},
+		{prepay, http.StatusBadRequest, "ORDERPAID", channel.Unknown, "", docOrder},
+		{prepay, http.StatusBadRequest, "ORDER_CLOSED", channel.Failed, "", docOrder},
+		{prepay, http.StatusBadRequest, "PARAM_ERROR", channel.Failed, "", docOrder},
+		{prepay, http.StatusBadRequest, "APPID_MCHID_NOT_MATCH", channel.Failed, "", docOrder},
+		{prepay, http.StatusBadRequest, "MCH_NOT_EXISTS", channel.Failed, "", docOrder},
+		{prepay, http.StatusUnauthorized, "SIGN_ERROR", channel.Failed, "", docOrder},
+		{prepay, http.StatusForbidden, "NO_AUTH", channel.Failed, "", docOrder},
+		{prepay, http.StatusForbidden, "RULE_LIMIT", channel.Failed, "", docOrder},
+		{prepay, http.StatusForbidden, "TRADE_ERROR", channel.Failed, "", docOrder},
+
+		{query, http.StatusNotFound, "ORDER_NOT_EXIST", channel.Succeeded, "", docOrder + ": the query worked, the trade is not there"},
+		{query, http.StatusNotFound, "ORDERNOTEXIST", channel.Succeeded, "", docOrder + ", older spelling"},
+
+		{closing, http.StatusNotFound, "ORDER_NOT_EXIST", channel.Failed, channel.CodeNotFound, docOrder},
+		{closing, http.StatusNotFound, "ORDERNOTEXIST", channel.Failed, channel.CodeNotFound, docOrder + ", older spelling"},
+		{closing, http.StatusBadRequest, "ORDER_CLOSED", channel.Succeeded, "", docOrder + ": closed already"},
+		{closing, http.StatusBadRequest, "ORDERPAID", channel.Failed, channel.CodeTradePaid, docOrder},
+
+		{refund, http.StatusForbidden, "NOT_ENOUGH", channel.Pending, channel.CodeChannelBalance, docRefund + ": top up, same number"},
+		{refund, http.StatusBadRequest, "PARAM_ERROR", channel.Failed, "", docRefund},
+		{refund, http.StatusForbidden, "USER_ACCOUNT_ABNORMAL", channel.Failed, "", docRefund},
+		{refund, http.StatusNotFound, "RESOURCE_NOT_EXISTS", channel.Failed, "", docRefund + ": the trade is not there"},
+		{refund, http.StatusNotFound, "MCH_NOT_EXISTS", channel.Failed, "", docRefund},
+		{refund, http.StatusBadRequest, "INVALID_REQUEST", channel.Unknown, "", caution + " (also answered past the retry window)"},
+		{refund, http.StatusUnauthorized, "SIGN_ERROR", channel.Unknown, "", caution},
+		{refund, http.StatusForbidden, "NO_AUTH", channel.Unknown, "", caution},
+		{refund, http.StatusTooManyRequests, "FREQUENCY_LIMITED", channel.Unknown, "", docRefund + ": not accepted, same number later"},
+		{refund, http.StatusInternalServerError, "SYSTEM_ERROR", channel.Unknown, "", docRefund},
+
+		{refundQuery, http.StatusNotFound, "RESOURCE_NOT_EXISTS", channel.Failed, channel.CodeNotFound, docRefund},
+
+		{billURL, http.StatusBadRequest, "NO_STATEMENT_EXIST", channel.Succeeded, "", docBill + ": no trades that day"},
+		{billURL, http.StatusBadRequest, "STATEMENT_CREATING", channel.Pending, "", docBill},
+		{billURL, http.StatusBadRequest, "INVALID_REQUEST", channel.Failed, "", docBill},
+		{billURL, http.StatusBadRequest, "PARAM_ERROR", channel.Failed, "", docBill},
+		{billURL, http.StatusForbidden, "NO_AUTH", channel.Failed, "", docBill},
+	}
+}
+
+func ruleIndex() map[ruleKey]rule {
+	index := map[ruleKey]rule{}
+	for _, r := range outcomes() {
+		index[ruleKey{r.Op, r.Code}] = r
+	}
+	return index
+}
+
+// refusal is any answer but a verified 2xx: an API error (status is set), or no
+// usable answer at all (status is zero and code is one of this platform's).
+type refusal struct {
+	status        int
+	code, message string
+}
+
+// judge is the Answer to a refusal of op.
+func (a *Adapter) judge(op operation, r *refusal) channel.Answer {
+	answer := channel.Answer{Outcome: channel.Unknown, Code: r.code, Message: r.message}
+	known, ok := a.rules[ruleKey{op, r.code}]
+	switch {
+	case r.status < 400 || r.status >= 500 || r.status == http.StatusTooManyRequests || r.status == http.StatusRequestTimeout:
+	case ok:
+		answer.Outcome = known.Outcome
+		if known.As != "" {
+			answer.Code, answer.Message = known.As, r.code+": "+r.message
+		}
+	case r.code == channel.CodeBadBody:
+	case op == prepay:
+		answer.Outcome = channel.Failed
+	}
+	return answer
+}
+
+// accepted is the Answer to a verified 2xx; code is the provider's state.
+func accepted(code string) channel.Answer {
+	return channel.Answer{Outcome: channel.Succeeded, Code: code}
+}
+
+// mismatch is the Answer to a signed answer that is about something else.
+func mismatch(what string) channel.Answer {
+	return channel.Answer{Outcome: channel.Unknown, Code: channel.CodeMismatch, Message: what + " in the answer is not the one asked about"}
+}
+
+// badBody is the Answer to a signed answer with a field this package cannot read.
+func badBody(what string) channel.Answer {
+	return channel.Answer{Outcome: channel.Unknown, Code: channel.CodeBadBody, Message: what + " in the answer is missing or unreadable"}
+}
+
+// whyRefused sorts the SDK's errors.
+func whyRefused(err error) *refusal {
+	if api := (*core.APIError)(nil); errors.As(err, &api) {
+		return readAPIError(api)
+	}
+	if failure := wire.AsFailure(err); failure != nil {
+		return &refusal{code: failure.Code, message: failure.Reason}
+	}
+	// What is left is the validator's: a header missing, too old, of another
+	// key, or a signature that does not verify. Its texts quote headers.
+	return &refusal{code: channel.CodeBadSignature, message: "the signature does not verify"}
+}
+
+// readAPIError reads a non-2xx answer. A redirect, a page or a body without a
+// code is somebody else speaking: nothing may be concluded from its status.
+func readAPIError(api *core.APIError) *refusal {
+	out := &refusal{status: api.StatusCode, code: api.Code, message: api.Message}
+	if wire.PlainJSON([]byte(api.Body)) != nil || api.Code == "" {
+		out.code, out.message = channel.CodeBadBody, fmt.Sprintf("HTTP status %d without a readable code", api.StatusCode)
+		if api.StatusCode >= 500 {
+			out.code = channel.CodeNoAnswer
+		}
+	}
+	return out
+}
