@@ -61,8 +61,9 @@ func leads(rules map[string]Rule, from, target string) bool {
 	return false
 }
 
-// follow measures merchant's reach, remembering what it has measured. The rules
-// must hold no circle. Counts stop growing once they are over the bounds.
+// follow measures merchant's reach, remembering what it has measured. Counts
+// stop growing once they are over the bounds. Met again while it is being
+// measured, that is in a circle, a merchant counts as too deep.
 func follow(rules map[string]Rule, merchant string, known map[string]reach) reach {
 	if r, ok := known[merchant]; ok {
 		return r
@@ -71,6 +72,7 @@ func follow(rules map[string]Rule, merchant string, known map[string]reach) reac
 	if !ok {
 		return reach{depth: 0, legs: 1}
 	}
+	known[merchant] = reach{depth: MaxDepth, legs: 1}
 	total := reach{depth: 1}
 	for _, leg := range rule.Legs {
 		part := reach{legs: 1}

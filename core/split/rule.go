@@ -78,6 +78,9 @@ const (
 // Check returns an Invalid fault that names the first field at fault, looking
 // at the rule alone: not at whether receivers exist nor at other rules.
 func (r Rule) Check() error {
+	if r.MerchantID == "" {
+		return fault.Invalid("merchant_id", CodeReceiverMismatch, "merchant_id must name the merchant whose money is divided")
+	}
 	if len(r.Legs) < 1 || len(r.Legs) > MaxRuleLegs {
 		return fault.Invalid("legs", CodeLegsOutOfRange,
 			fmt.Sprintf("a rule has 1 to %d legs, one of them the remainder", MaxRuleLegs))
