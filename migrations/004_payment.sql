@@ -21,6 +21,8 @@ create table payments (
   created_at           timestamptz not null default suanpan_now(),
   paid_at              timestamptz,
   closed_at            timestamptz,
+  -- when the expiry sweep last told the workflow that the payer's time is over
+  expiry_told_at       timestamptz,
   primary key (tenant_id, id),
   unique (tenant_id, reference),
   foreign key (tenant_id, merchant_id) references merchants (tenant_id, id),

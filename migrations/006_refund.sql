@@ -14,6 +14,8 @@ create table refunds (
   number               text not null unique check (number ~ '^[0-9A-HJKMNP-TV-Z]{26}$'),
   request_hash         bytea not null check (length(request_hash) = 32),
   status               text not null check (status in ('processing', 'succeeded', 'failed')),
+  -- sent_at is committed before the order is sent for the first time.
+  sent_at              timestamptz,
   -- waiting_for says in words why a processing refund has not finished.
   waiting_for          text,
   channel_refund_no    text,

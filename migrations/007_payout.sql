@@ -14,6 +14,8 @@ create table withdrawals (
   status               text not null check (status in ('processing', 'succeeded', 'failed')),
   -- accepted_at: the provider has taken the order; the hold became money in transit.
   accepted_at          timestamptz,
+  -- sent_at is committed before the order is sent for the first time.
+  sent_at              timestamptz,
   waiting_for          text,
   channel_transfer_no  text,
   failure_code         text,

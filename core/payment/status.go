@@ -1,0 +1,55 @@
+package payment
+
+import "slices"
+
+// Status is the state of a payment. The comment says who acts next.
+type Status string
+
+const (
+	// Processing: the platform acts; the provider is being asked to prepare the trade.
+	Processing Status = "processing"
+	// AwaitingPayer: the payer acts; the QR code may be scanned until it expires.
+	AwaitingPayer Status = "awaiting_payer"
+	// Succeeded: nobody; the money is booked. Refunds are objects of their own.
+	Succeeded Status = "succeeded"
+	// Closed: nobody; it expired unpaid. Money that arrives later is given back.
+	Closed Status = "closed"
+	// Failed: the tenant; the provider refused to prepare the trade.
+	Failed Status = "failed"
+)
+
+// next is the whole table of transitions; SQL repeats it by updating only
+// `where status = from`.
+func next(s Status) []Status {
+	switch s {
+	case Processing:
+		return []Status{AwaitingPayer, Succeeded, Closed, Failed}
+	case AwaitingPayer:
+		return []Status{Succeeded, Closed}
+	case Succeeded, Closed, Failed:
+		return nil
+	}
+	return nil
+}
+
+// CanBecome reports whether to may follow s.
+func (s Status) CanBecome(to Status) bool { return slices.Contains(next(s), to) }
+
+// Final reports whether nothing follows s.
+func (s Status) Final() bool { return len(next(s)) == 0 }
+
+// AttemptStatus is the state of one attempt.
+type AttemptStatus string
+
+const (
+	// Preparing: the platform acts; the provider may or may not know the number.
+	Preparing AttemptStatus = "preparing"
+	// Open: the payer acts.
+	Open AttemptStatus = "awaiting_payer"
+	// Paid: nobody; confirmed by a verified query.
+	Paid AttemptStatus = "paid"
+	// AttemptClosed: nobody; the provider accepts no payer any more.
+	AttemptClosed AttemptStatus = "closed"
+	// Refused: nobody; the provider refused to prepare it.
+	Refused AttemptStatus = "failed"
+)

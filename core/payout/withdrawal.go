@@ -1,0 +1,178 @@
+package payout
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/suanpan/suanpan/core/accept"
+	"github.com/suanpan/suanpan/core/books"
+	"github.com/suanpan/suanpan/core/fault"
+	"github.com/suanpan/suanpan/core/party"
+	"github.com/suanpan/suanpan/core/payment"
+	"github.com/suanpan/suanpan/core/tenant"
+	"github.com/suanpan/suanpan/internal/id"
+	"github.com/suanpan/suanpan/internal/pg"
+	"github.com/suanpan/suanpan/ledger"
+	"github.com/suanpan/suanpan/money"
+)
+
+// WorkflowType is the registered name of the workflow that drives a withdrawal.
+const WorkflowType = "Withdrawal"
+
+// WorkflowID is the id of the workflow that drives the withdrawal.
+func WorkflowID(withdrawalID string) string { return "withdrawal/" + withdrawalID }
+
+// HoldReference names the ledger hold on the merchant's money.
+func HoldReference(withdrawalID string) string { return "withdrawal/" + withdrawalID }
+
+// Status is the state of a withdrawal. The comment says who acts next.
+type Status string
+
+const (
+	// Processing: the platform acts, or waits for the provider; waiting_for says which.
+	Processing Status = "processing"
+	// Succeeded: nobody; the payee has the money.
+	Succeeded Status = "succeeded"
+	// Failed: the tenant; the provider refused, the merchant has the money back.
+	Failed Status = "failed"
+)
+
+// CanBecome reports whether to may follow s: the whole table of transitions.
+func (s Status) CanBecome(to Status) bool {
+	return s == Processing && slices.Contains([]Status{Succeeded, Failed}, to)
+}
+
+// MinAmountMinor is the smallest withdrawal in fen (Alipay,
+// alipay.fund.trans.uni.transfer: trans_amount is at least 0.10 yuan).
+const MinAmountMinor = 10
+
+// Withdrawal is a merchant's money on its way to the merchant.
+type Withdrawal struct {
+	ID               string
+	MerchantID       string
+	Reference        string
+	Amount           money.Amount
+	Channel          string
+	ChannelAccountID string
+	Number           string
+	RequestHash      []byte
+	Status           Status
+	// AcceptedAt is when the provider took the order: the money is in transit.
+	AcceptedAt        *time.Time
+	// Sent: the order may have reached the provider.
+	Sent              bool
+	WaitingFor        string
+	ChannelTransferNo string
+	Failure           *payment.Failure
+	CreatedAt         time.Time
+	PaidAt            *time.Time
+}
+
+// New is a request for a withdrawal.
+type New struct {
+	ID         string
+	MerchantID string
+	Reference  string
+	Amount     money.Amount
+}
+
+func (n New) check() error {
+	switch {
+	case n.Amount.Currency != money.CNY:
+		return fault.Invalid("amount.currency", "currency_unsupported", "Withdrawals are paid in CNY.")
+	case n.Amount.Check() != nil || n.Amount.Minor < MinAmountMinor:
+		return fault.Invalid("amount.amount", "amount_out_of_range",
+			"The smallest withdrawal is "+strconv.Itoa(MinAmountMinor)+" fen.")
+	case n.Reference == "" || len(n.Reference) > 64:
+		return fault.Invalid("reference", "reference_length", "The reference takes 1 to 64 characters.")
+	}
+	return nil
+}
+
+// Create accepts a withdrawal to the merchant's registered account: it holds
+// the money and requires the workflow. It refuses a merchant without a payout
+// account or without the money, and a reference used before.
+func Create(ctx context.Context, tx pgx.Tx, tenantID string, n New) error {
+	if err := n.check(); err != nil {
+		return err
+	}
+	if _, err := party.Get(ctx, tx, tenantID, n.MerchantID); err != nil {
+		if errors.Is(err, &fault.Error{Kind: fault.KindNotFound}) {
+			return fault.Refused("merchant_id", "merchant_unknown", "There is no such merchant; create it first.")
+		}
+		return err
+	}
+	payee, err := party.PayoutAccountOf(ctx, tx, tenantID, n.MerchantID)
+	if err != nil {
+		return err
+	}
+	account, err := tenant.PickChannelAccount(ctx, tx, tenantID, payee.Channel)
+	if err != nil {
+		return err
+	}
+	number := id.Number()
+	_, err = tx.Exec(ctx, `
+		insert into withdrawals (tenant_id, id, merchant_id, reference, currency, amount,
+			channel, channel_account_id, number, request_hash, status)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'processing')`,
+		tenantID, n.ID, n.MerchantID, n.Reference, n.Amount.Currency, n.Amount.Minor,
+		payee.Channel, account.ID, number, requestHash(number, n.Amount, payee))
+	if pg.IsUnique(err, "withdrawals_tenant_id_reference_key") {
+		return fault.Conflict("reference", "reference_used",
+			"A withdrawal with this reference exists; references are unique for ever. "+
+				"To repeat a request, repeat its Idempotency-Key.")
+	}
+	if err != nil {
+		return fmt.Errorf("create withdrawal: %w", err)
+	}
+	if err := holdMoney(ctx, tx, tenantID, n); err != nil {
+		return err
+	}
+	return accept.RequireWorkflow(ctx, tx, accept.Start{
+		WorkflowID: WorkflowID(n.ID),
+		Type:       WorkflowType,
+		Ref:        accept.Ref{Tenant: tenantID, ID: n.ID},
+		Attributes: accept.Attributes{Merchant: n.MerchantID, BusinessID: n.ID, Channel: payee.Channel},
+	})
+}
+
+func holdMoney(ctx context.Context, tx pgx.Tx, tenantID string, n New) error {
+	_, err := ledger.PlaceHold(ctx, tx, tenantID, ledger.HoldRequest{
+		Account:   books.MerchantAccount(n.MerchantID, n.Amount.Currency, true),
+		Amount:    n.Amount.Minor,
+		Reference: HoldReference(n.ID),
+	})
+	var refusal *ledger.Error
+	if errors.As(err, &refusal) && refusal.Kind == ledger.Insufficient {
+		return fault.Refused("amount", "funds_insufficient",
+			"The merchant's withdrawable balance is smaller than this amount.")
+	}
+	return err
+}
+
+// requestHash freezes what is sent under number; it is not reversible, so the
+// payee's data cannot be read from it.
+func requestHash(number string, amount money.Amount, payee party.PayoutAccount) []byte {
+	h := sha256.New()
+	for _, field := range []string{number, strconv.FormatInt(amount.Minor, 10), string(amount.Currency),
+		payee.Channel, payee.Account, payee.Name} {
+		_, _ = fmt.Fprintf(h, "%d:%s\n", len(field), field)
+	}
+	return h.Sum(nil)
+}
+
+// CheckFrozen returns payment.ErrRequestChanged unless w and payee still say
+// what was recorded when the number was minted.
+func (w Withdrawal) CheckFrozen(payee party.PayoutAccount) error {
+	if string(requestHash(w.Number, w.Amount, payee)) != string(w.RequestHash) {
+		return payment.ErrRequestChanged
+	}
+	return nil
+}

@@ -1,0 +1,198 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/suanpan/suanpan/core/accept"
+	"github.com/suanpan/suanpan/core/channel"
+	"github.com/suanpan/suanpan/core/fault"
+	"github.com/suanpan/suanpan/core/payment"
+	"github.com/suanpan/suanpan/core/refund"
+	"github.com/suanpan/suanpan/internal/pg"
+	"github.com/suanpan/suanpan/workflows"
+)
+
+// Sweeper drives on what a dead process left behind: accepted objects without a
+// workflow, stored notifications that woke nobody, payments whose time is over.
+// Every instance runs one; rows that another instance holds are skipped.
+type Sweeper struct {
+	DB      *pg.DB
+	Starter workflows.Starter
+	Log     *slog.Logger
+	// Grace is how long after expiry a payment is closed.
+	Grace time.Duration
+}
+
+// The rhythm of the sweeps. A workflow that its own API call did not start is
+// started within startAge + the rhythm.
+const (
+	startAge       = 5 * time.Second
+	startEvery     = 2 * time.Second
+	notifyEvery    = 250 * time.Millisecond
+	overdueEvery   = 2 * time.Second
+	sweepBatch     = 100
+	sweepTimeLimit = 20 * time.Second
+)
+
+// Run sweeps until ctx ends.
+func (s *Sweeper) Run(ctx context.Context) {
+	done := make(chan struct{})
+	jobs := []struct {
+		name  string
+		every time.Duration
+		once  func(context.Context) (int, error)
+	}{
+		{"start missing workflows", startEvery, s.StartMissing},
+		{"relay notifications", notifyEvery, s.RelayNotifications},
+		{"wake overdue payments", overdueEvery, s.WakeOverdue},
+	}
+	for _, job := range jobs {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			s.repeat(ctx, job.name, job.every, job.once)
+		}()
+	}
+	for range jobs {
+		<-done
+	}
+}
+
+// repeat runs once every so often, at once again while it finds full batches.
+func (s *Sweeper) repeat(ctx context.Context, name string, every time.Duration, once func(context.Context) (int, error)) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		bounded, cancel := context.WithTimeout(ctx, sweepTimeLimit)
+		n, err := once(bounded)
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			s.Log.Warn("sweep failed; it is tried again", "sweep", name, "error", err)
+		}
+		if n == sweepBatch && err == nil {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// StartMissing starts workflows that were required and not started by the
+// process that accepted them. It returns how many it looked at.
+func (s *Sweeper) StartMissing(ctx context.Context) (int, error) {
+	var n int
+	err := s.DB.AsSystem(ctx, func(tx pgx.Tx) error {
+		missing, err := accept.ClaimMissing(ctx, tx, startAge, sweepBatch)
+		if err != nil {
+			return err
+		}
+		n = len(missing)
+		for _, start := range missing {
+			if err := s.Starter.Start(ctx, start); err != nil {
+				return err
+			}
+			if err := accept.MarkStarted(ctx, tx, start); err != nil {
+				return err
+			}
+			s.Log.Info("started a workflow that its API call had not", "workflow", start.WorkflowID)
+		}
+		return nil
+	})
+	return n, err
+}
+
+// RelayNotifications tells workflows about stored notifications. It returns how
+// many it relayed.
+func (s *Sweeper) RelayNotifications(ctx context.Context) (int, error) {
+	var n int
+	err := s.DB.AsSystem(ctx, func(tx pgx.Tx) error {
+		waiting, err := channel.ClaimNotifications(ctx, tx, sweepBatch)
+		if err != nil {
+			return err
+		}
+		n = len(waiting)
+		for _, notification := range waiting {
+			if err := s.relay(ctx, tx, notification); err != nil {
+				return err
+			}
+			if err := channel.MarkHandled(ctx, tx, notification); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return n, err
+}
+
+func (s *Sweeper) relay(ctx context.Context, tx pgx.Tx, n channel.StoredNotification) error {
+	var err error
+	if n.Kind == channel.NotifyRefund {
+		err = s.relayRefund(ctx, tx, n)
+	} else {
+		err = s.relayTrade(ctx, tx, n)
+	}
+	if errors.Is(err, &fault.Error{Kind: fault.KindNotFound}) {
+		s.Log.Warn("a verified notification names a number that is not ours", "tenant", n.Tenant,
+			"channel_account", n.ChannelAccountID, "number", n.Number)
+		return nil
+	}
+	return err
+}
+
+func (s *Sweeper) relayTrade(ctx context.Context, tx pgx.Tx, n channel.StoredNotification) error {
+	p, err := payment.ByNumber(ctx, tx, n.Tenant, n.TradeNumber)
+	if err != nil {
+		return err
+	}
+	switch {
+	case p.Status == payment.Closed || p.Status == payment.Failed:
+		return payment.LookIntoLate(ctx, tx, n.Tenant, p, n.ID)
+	case p.Status.Final():
+		return nil
+	}
+	return s.signal(ctx, tx, n.Tenant, payment.WorkflowID(p.ID), workflows.SignalNotified)
+}
+
+func (s *Sweeper) relayRefund(ctx context.Context, tx pgx.Tx, n channel.StoredNotification) error {
+	r, err := refund.ByNumber(ctx, tx, n.Tenant, n.Number)
+	if err != nil || r.Status != refund.Processing {
+		return err
+	}
+	return s.signal(ctx, tx, n.Tenant, refund.WorkflowID(r.ID), workflows.SignalNotified)
+}
+
+func (s *Sweeper) signal(ctx context.Context, tx pgx.Tx, tenantID, workflowID, signal string) error {
+	start, err := accept.Required(ctx, tx, tenantID, workflowID)
+	if err != nil {
+		return err
+	}
+	return s.Starter.Signal(ctx, start, signal)
+}
+
+// WakeOverdue tells the workflows of payments whose time and grace are over. It
+// returns how many it told.
+func (s *Sweeper) WakeOverdue(ctx context.Context) (int, error) {
+	var n int
+	err := s.DB.AsSystem(ctx, func(tx pgx.Tx) error {
+		overdue, err := payment.ClaimOverdue(ctx, tx, s.Grace, sweepBatch)
+		if err != nil {
+			return err
+		}
+		n = len(overdue)
+		for _, o := range overdue {
+			err := s.signal(ctx, tx, o.Tenant, payment.WorkflowID(o.PaymentID), workflows.SignalExpired)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return n, err
+}

@@ -1,0 +1,132 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/log"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/suanpan/suanpan/internal/config"
+	"github.com/suanpan/suanpan/workflows"
+)
+
+// Retention is how long Temporal keeps the history of a closed workflow.
+const Retention = 30 * 24 * time.Hour
+
+// DialTemporal connects to Temporal. It does not wait for the server: calls fail
+// until it answers.
+func DialTemporal(cfg config.Core, logger *slog.Logger) (client.Client, error) {
+	c, err := client.NewLazyClient(client.Options{
+		HostPort:      cfg.TemporalAddress,
+		Namespace:     cfg.TemporalNamespace,
+		Logger:        log.NewStructuredLogger(logger),
+		DataConverter: DataConverter(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("temporal at %s: %w", cfg.TemporalAddress, err)
+	}
+	return c, nil
+}
+
+// DataConverter is what every client and worker encodes payloads with. The codec
+// passes them through; it is wired so that an encrypting one can take its place
+// and still read what was written before.
+func DataConverter() converter.DataConverter {
+	return converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), plainCodec{})
+}
+
+type plainCodec struct{}
+
+func (plainCodec) Encode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
+	return payloads, nil
+}
+
+func (plainCodec) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
+	return payloads, nil
+}
+
+// PrepareTemporal makes the namespace and the search attributes. Idempotent.
+func PrepareTemporal(ctx context.Context, cfg config.Core, logger *slog.Logger) error {
+	c, err := DialTemporal(cfg, logger)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := makeNamespace(ctx, c, cfg.TemporalNamespace); err != nil {
+		return fmt.Errorf("temporal namespace %s at %s: %w", cfg.TemporalNamespace, cfg.TemporalAddress, err)
+	}
+	if err := makeSearchAttributes(ctx, c, cfg.TemporalNamespace); err != nil {
+		return fmt.Errorf("temporal search attributes at %s: %w", cfg.TemporalAddress, err)
+	}
+	return nil
+}
+
+func makeNamespace(ctx context.Context, c client.Client, name string) error {
+	_, err := c.WorkflowService().RegisterNamespace(ctx, &workflowservice.RegisterNamespaceRequest{
+		Namespace:                        name,
+		Description:                      "Suanpan payment platform",
+		WorkflowExecutionRetentionPeriod: durationpb.New(Retention),
+	})
+	var exists *serviceerror.NamespaceAlreadyExists
+	if errors.As(err, &exists) {
+		return nil
+	}
+	return err
+}
+
+func makeSearchAttributes(ctx context.Context, c client.Client, namespace string) error {
+	names := []string{workflows.AttributeTenant, workflows.AttributeMerchant,
+		workflows.AttributeBusinessID, workflows.AttributeChannel}
+	var missing map[string]enumspb.IndexedValueType
+	// A namespace made a moment ago takes some seconds to be known everywhere.
+	err := retry(ctx, func() error {
+		listed, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
+		if err != nil {
+			return err
+		}
+		missing = map[string]enumspb.IndexedValueType{}
+		for _, name := range names {
+			if _, ok := listed.CustomAttributes[name]; !ok {
+				missing[name] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
+			}
+		}
+		return nil
+	})
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	return retry(ctx, func() error {
+		_, err := c.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{
+			Namespace: namespace, SearchAttributes: missing,
+		})
+		return err
+	})
+}
+
+// retry calls fn until it succeeds, ctx ends, or half a minute has passed.
+func retry(ctx context.Context, fn func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		err := fn()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(300 * time.Millisecond):
+		}
+	}
+}

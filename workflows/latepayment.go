@@ -1,0 +1,34 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/suanpan/suanpan/activities"
+	"github.com/suanpan/suanpan/core/accept"
+)
+
+// LatePayment looks into a notification that says a closed payment was paid. If
+// the provider confirms it, the money is booked and its refund accepted; the
+// payment itself stays closed.
+func LatePayment(ctx workflow.Context, in accept.Ref) (activities.LateState, error) {
+	notified := workflow.GetSignalChannel(ctx, SignalNotified)
+	patience := movingPatience()
+	var state activities.LateState
+	var a *activities.Payments
+	if err := workflow.ExecuteActivity(bookwork(ctx), a.ReadLatePayment, in).Get(ctx, &state); err != nil {
+		return state, err
+	}
+	for !state.Settled {
+		tell(ctx, "Asking %s whether the closed payment was paid.", state.Channel)
+		err := workflow.ExecuteActivity(channelCall(ctx, state.Channel), a.BookLatePayment, in).Get(ctx, &state)
+		if err != nil {
+			return state, err
+		}
+		if !state.Settled {
+			tell(ctx, "Waiting for %s: no usable answer (%s).", state.Channel, state.ChannelCode)
+			wait(ctx, patience.next(), notified)
+		}
+	}
+	tell(ctx, "Done: refund %s gives the money back.", state.RefundID)
+	return state, nil
+}

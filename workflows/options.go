@@ -1,0 +1,76 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+// channelCall is for steps that ask a provider something, or instruct it in a
+// way that may be repeated identically, and then commit what they learned. A
+// provider's uncertain answer is a result, not an error; what is retried here,
+// for as long as it takes, is our own trouble (database, process death).
+func channelCall(ctx workflow.Context, channel string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           channel,
+		StartToCloseTimeout: 45 * time.Second,
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval:    500 * time.Millisecond,
+			BackoffCoefficient: 2,
+			MaximumInterval:    15 * time.Second,
+		},
+	})
+}
+
+// movingCall is for the one step that moves money at a provider. It is tried
+// once: whatever goes wrong with it, the workflow asks before it sends again.
+func movingCall(ctx workflow.Context, channel string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           channel,
+		StartToCloseTimeout: 45 * time.Second,
+		RetryPolicy:         &temporal.RetryPolicy{MaximumAttempts: 1},
+	})
+}
+
+// billCall is for downloading and storing a bill, which may be large.
+func billCall(ctx workflow.Context, channel string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           channel,
+		StartToCloseTimeout: 20 * time.Minute,
+		HeartbeatTimeout:    time.Minute,
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval:    time.Second,
+			BackoffCoefficient: 2,
+			MaximumInterval:    time.Minute,
+		},
+	})
+}
+
+// bookwork is for steps that only use the database.
+func bookwork(ctx workflow.Context) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           Queue,
+		StartToCloseTimeout: 5 * time.Minute,
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval:    500 * time.Millisecond,
+			BackoffCoefficient: 2,
+			MaximumInterval:    15 * time.Second,
+		},
+	})
+}
+
+// patience is a growing pause between two questions about the same thing.
+type patience struct{ pause, max time.Duration }
+
+func (p *patience) next() time.Duration {
+	now := p.pause
+	p.pause = min(p.pause*3/2, p.max)
+	return now
+}
+
+// Pauses between queries. The provider's notification normally comes first;
+// these find what a lost notification would have told.
+func payerPatience() patience  { return patience{5 * time.Second, 10 * time.Minute} }
+func movingPatience() patience { return patience{3 * time.Second, 5 * time.Minute} }
+func billPatience() patience   { return patience{time.Minute, 30 * time.Minute} }
