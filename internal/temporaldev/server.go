@@ -136,6 +136,16 @@ func Ready(ctx context.Context, address, namespace string) error {
 	return nil
 }
 
+// Reachable returns nil when a Temporal server answers at address.
+func Reachable(ctx context.Context, address string) error {
+	c, err := client.DialContext(ctx, client.Options{HostPort: address, Logger: Quiet()})
+	if err != nil {
+		return err
+	}
+	c.Close()
+	return nil
+}
+
 // Quiet is a logger for SDK clients whose failures are told by their errors.
 func Quiet() log.Logger {
 	return log.NewStructuredLogger(slog.New(slog.NewTextHandler(io.Discard, nil)))
