@@ -54,7 +54,7 @@ const (
 	maxNumber    = 128
 	maxPhase     = 64
 	maxMetadata  = 32
-	maxMetaValue = 512
+	maxMetaValue = 2048
 )
 
 // Check returns an *Error for the first rule of form that e breaks: reference,

@@ -40,6 +40,8 @@ const maxRaces = 3
 //	CustodyMode                      when the tenant's custody mode refuses the flow
 //	Reversed                         for a second reversal, or one of a reversal
 //
+// A reversal costs one round trip more, to read what it undoes.
+//
 // After any error the caller must roll back: nothing of the call may be kept.
 // Deadlocks and serialization failures come back as the driver's errors, which
 // pg.DB.InTenant answers by running the transaction again.
@@ -56,6 +58,9 @@ func Post(ctx context.Context, tx pgx.Tx, tenant string, entries ...Entry) ([]Po
 				return nil, inEntry(i, &Error{Invalid, "number", "the reference " + e.Reference.String() + " occurs twice in one call"})
 			}
 		}
+	}
+	if err := checkReversals(ctx, tx, tenant, entries); err != nil {
+		return nil, err
 	}
 	for range maxRaces {
 		known, err := look(ctx, tx, tenant, accountsOf(entries), holdsOf(entries), entries)
