@@ -182,5 +182,6 @@ create table reconciliation_bookings (
 select guard_tenant_table('reconciliation_bookings');
 grant select, insert on reconciliation_bookings to suanpan_app, suanpan_system;
 
--- Reconciliation reads a day's finished refunds.
+-- Reconciliation reads a day's finished refunds and late receipts.
 create index refunds_done on refunds (tenant_id, refunded_at) where status = 'succeeded';
+create index late_receipts_paid on late_receipts (tenant_id, paid_at);

@@ -20,7 +20,7 @@ type verdict struct {
 // judge compares a record with the line that stands for its number. The order
 // of the questions is the order of precedence of Kinds.
 func (m *Matcher) judge(r Record, line channel.BillLine) verdict {
-	open := func(kind Kind, why string) verdict { return verdict{kind: kind, status: Open, why: why} }
+	open := func(kind Kind, why string) verdict { return verdict{kind: kind, status: DiscrepancyOpen, why: why} }
 	switch {
 	case r.OtherAccount:
 		return open(ForeignLine, "the number was issued for another channel account")
@@ -49,17 +49,17 @@ func (m *Matcher) judgeFee(r Record, line channel.BillLine) verdict {
 	fee, more, readable := compareFee(r.signedFee(), line.FeeText)
 	switch {
 	case !readable:
-		return verdict{kind: FeeMismatch, status: Open, why: "the printed fee is not an amount"}
+		return verdict{kind: FeeMismatch, status: DiscrepancyOpen, why: "the printed fee is not an amount"}
 	case fee == feeDiffers && max(more, -more) > m.rules.AutoAdjustFen:
-		return verdict{kind: FeeMismatch, status: Open,
+		return verdict{kind: FeeMismatch, status: DiscrepancyOpen,
 			why: "the difference of the fee is above the limit of " + yuan(m.rules.AutoAdjustFen) + " yuan for booking it without a person"}
 	case fee == feeDiffers:
-		return verdict{kind: FeeMismatch, status: Adjusted, adjust: more, settles: true, why: feeReason(more)}
+		return verdict{kind: FeeMismatch, status: DiscrepancyAdjusted, adjust: more, settles: true, why: feeReason(more)}
 	case !m.day.Contains(r.At) || outside(m.day, line):
-		return verdict{kind: NextDay, status: Explained, settles: true,
+		return verdict{kind: NextDay, status: DiscrepancyExplained, settles: true,
 			why: "both sides have it, on either side of midnight: ours is of " + r.At.Format("2006-01-02 15:04:05")}
 	case fee == feeRounded:
-		return verdict{kind: FeeRounding, status: Explained, settles: true,
+		return verdict{kind: FeeRounding, status: DiscrepancyExplained, settles: true,
 			why: "the printed fee, rounded to fen, is the fee we accrued"}
 	}
 	return verdict{settles: true}
@@ -75,22 +75,22 @@ func feeReason(more int64) string {
 // judgeUnknown is about a line whose number none of our records bears.
 func (m *Matcher) judgeUnknown(line channel.BillLine) verdict {
 	if !moved(line) {
-		return verdict{kind: StatusMismatch, status: Open,
+		return verdict{kind: StatusMismatch, status: DiscrepancyOpen,
 			why: fmt.Sprintf("we do not know the number, and the line's status is %q", line.Status)}
 	}
-	return verdict{kind: MissingInBooks, status: Open,
+	return verdict{kind: MissingInBooks, status: DiscrepancyOpen,
 		why: "we have no payment or refund with this number; find out with the provider whose money it is"}
 }
 
 // judgeAbsent is about a record that is due and that the bill does not print.
 func (m *Matcher) judgeAbsent(r Record) verdict {
-	explained := func(why string) verdict { return verdict{kind: NextDay, status: Explained, why: why} }
+	explained := func(why string) verdict { return verdict{kind: NextDay, status: DiscrepancyExplained, why: why} }
 	closeToEnd := m.day.Contains(r.At) && m.day.End().Sub(r.At) <= m.rules.Midnight
 	switch {
 	case r.InPreviousBill:
 		return explained("the bill of " + m.day.Previous().String() + " prints it")
 	case r.Carried:
-		return verdict{kind: MissingInBill, status: Open,
+		return verdict{kind: MissingInBill, status: DiscrepancyOpen,
 			why: "it succeeded just before this day began, and the bill of " + m.day.Previous().String() + " does not have it either"}
 	case m.carries && closeToEnd:
 		return explained("it lies just before midnight: the reconciliation of " + m.day.Next().String() +
@@ -98,7 +98,7 @@ func (m *Matcher) judgeAbsent(r Record) verdict {
 	case !m.carries && r.InNextBill:
 		return explained("the bill of " + m.day.Next().String() + " prints it")
 	}
-	return verdict{kind: MissingInBill, status: Open, why: "our books say that the money moved; ask the provider"}
+	return verdict{kind: MissingInBill, status: DiscrepancyOpen, why: "our books say that the money moved; ask the provider"}
 }
 
 // farFrom reports whether r is neither of the day nor of a neighbouring one.

@@ -48,16 +48,18 @@ func (k Kind) Known() bool { return slices.Contains(Kinds(), k) }
 type DiscrepancyStatus string
 
 const (
-	// Open: a person of the tenant, who compares with the provider.
-	Open DiscrepancyStatus = "open"
-	// Adjusted: nobody; the difference was booked and the entry is named.
-	Adjusted DiscrepancyStatus = "adjusted"
-	// Explained: nobody; the reason is known and no money is missing.
-	Explained DiscrepancyStatus = "explained"
+	// DiscrepancyOpen: a person of the tenant, who compares with the provider.
+	DiscrepancyOpen DiscrepancyStatus = "open"
+	// DiscrepancyAdjusted: nobody; the difference was booked and the entry is named.
+	DiscrepancyAdjusted DiscrepancyStatus = "adjusted"
+	// DiscrepancyExplained: nobody; the reason is known and no money is missing.
+	DiscrepancyExplained DiscrepancyStatus = "explained"
 )
 
 // Known reports whether s is a status of a discrepancy.
-func (s DiscrepancyStatus) Known() bool { return s == Open || s == Adjusted || s == Explained }
+func (s DiscrepancyStatus) Known() bool {
+	return s == DiscrepancyOpen || s == DiscrepancyAdjusted || s == DiscrepancyExplained
+}
 
 // Status is the state of a reconciliation. The comment says who acts next.
 type Status string

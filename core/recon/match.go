@@ -56,7 +56,7 @@ type Difference struct {
 	// Ours is our record, nil when we have none.
 	Ours *Record
 	// AdjustFen is what must be booked, in fen: positive when the provider took
-	// more than we accrued. Not zero exactly when Status is Adjusted.
+	// more than we accrued. Not zero exactly when Status is DiscrepancyAdjusted.
 	AdjustFen   int64
 	Explanation string
 }
@@ -89,7 +89,7 @@ type Result struct {
 func (r Result) Open() int64 {
 	var n int64
 	for _, d := range r.Differences {
-		if d.Status == Open {
+		if d.Status == DiscrepancyOpen {
 			n++
 		}
 	}
@@ -184,7 +184,7 @@ func (m *Matcher) AddLine(line channel.BillLine) error {
 	}
 	key, err := ulid.ParseStrict(line.Number)
 	if err != nil || key.String() != line.Number {
-		m.report(verdict{kind: ForeignLine, status: Open, why: "the number is not of a form this platform issues"}, nil, &line)
+		m.report(verdict{kind: ForeignLine, status: DiscrepancyOpen, why: "the number is not of a form this platform issues"}, nil, &line)
 		return nil
 	}
 	s, ours := m.ours[key]
@@ -261,7 +261,7 @@ func (m *Matcher) settlePending(key ulid.ULID, lines []channel.BillLine) {
 	}
 	for i := range lines {
 		if i != first {
-			m.report(verdict{kind: DuplicateLine, status: Open, why: "the bill prints the number more than once"}, r, &lines[i])
+			m.report(verdict{kind: DuplicateLine, status: DiscrepancyOpen, why: "the bill prints the number more than once"}, r, &lines[i])
 			continue
 		}
 		v := m.judgeUnknown(lines[i])

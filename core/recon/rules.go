@@ -33,7 +33,7 @@ func DefaultRules() Rules {
 func moved(line channel.BillLine) bool {
 	done := []string{"", "SUCCESS", "TRADE_SUCCESS", "TRADE_FINISHED", "交易"}
 	if line.Kind == channel.BillRefund {
-		done = []string{"", "SUCCESS", "REFUND", "REFUND_SUCCESS", "退款"}
+		done = []string{"", "SUCCESS", "REFUND/SUCCESS", "REFUND_SUCCESS", "退款"}
 	}
 	return slices.Contains(done, line.Status)
 }
