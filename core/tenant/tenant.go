@@ -97,3 +97,12 @@ func checkText(field, s string, maxRunes int) error {
 	}
 	return nil
 }
+
+// IDs lists the ids of all tenants. It needs the system role.
+func IDs(ctx context.Context, q pg.Querier) ([]string, error) {
+	rows, err := q.Query(ctx, `select id from tenants order by id`)
+	if err != nil {
+		return nil, fmt.Errorf("tenants: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
