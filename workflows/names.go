@@ -18,8 +18,8 @@ const (
 	SignalExpired = "Expired"
 	// UpdateFirstAnswer waits until there is something to tell the payer or the tenant.
 	UpdateFirstAnswer = "FirstAnswer"
-	// QueryProgress tells what the workflow is doing, in words.
-	QueryProgress = "Progress"
+	// DailyRoundType is the workflow that the Schedule starts.
+	DailyRoundType = "DailyRound"
 )
 
 // Search attributes by which operators find workflows. They hold ids only.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/suanpan/suanpan/core/payment"
 	"github.com/suanpan/suanpan/core/payout"
+	"github.com/suanpan/suanpan/core/recon"
 	"github.com/suanpan/suanpan/core/refund"
 )
 
@@ -20,6 +21,9 @@ func Types() map[string]any {
 		payment.LateWorkflowType: LatePayment,
 		refund.WorkflowType:      Refund,
 		payout.WorkflowType:      Withdrawal,
+		recon.WorkflowType:       Reconciliation,
+		recon.DailyWorkflowType:  DailyOperations,
+		DailyRoundType:           DailyRound,
 	}
 }
 

@@ -65,7 +65,7 @@ type Withdrawal struct {
 	RequestHash      []byte
 	Status           Status
 	// AcceptedAt is when the provider took the order: the money is in transit.
-	AcceptedAt        *time.Time
+	AcceptedAt *time.Time
 	// Sent: the order may have reached the provider.
 	Sent              bool
 	WaitingFor        string

@@ -62,12 +62,12 @@ type Refund struct {
 	AttemptID string
 	Origin    Origin
 	// Reference is the tenant's own number; empty for a late payment's refund.
-	Reference       string
-	Reason          string
-	Amount          money.Amount
-	Number          string
-	RequestHash     []byte
-	Status          Status
+	Reference   string
+	Reason      string
+	Amount      money.Amount
+	Number      string
+	RequestHash []byte
+	Status      Status
 	// Sent: the order may have reached the provider.
 	Sent            bool
 	WaitingFor      string

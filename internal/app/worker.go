@@ -1,0 +1,150 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/suanpan/suanpan/activities"
+	"github.com/suanpan/suanpan/channels/alipay"
+	"github.com/suanpan/suanpan/channels/wechatpay"
+	"github.com/suanpan/suanpan/core/event"
+	"github.com/suanpan/suanpan/core/recon"
+	"github.com/suanpan/suanpan/internal/config"
+	"github.com/suanpan/suanpan/internal/pg"
+	"github.com/suanpan/suanpan/workflows"
+)
+
+// PaymentGrace is how long after its expiry a payment is closed, on the business
+// clock: the provider's clock may be behind ours and a payer in the middle of it.
+const PaymentGrace = 30 * time.Second
+
+// Steps is every activity struct, wired.
+type Steps struct {
+	Payments        *activities.Payments
+	Refunds         *activities.Refunds
+	Withdrawals     *activities.Withdrawals
+	Reconciliations *activities.Reconciliations
+	Daily           *activities.Daily
+}
+
+// NewSteps wires the activities.
+func NewSteps(db *pg.DB, channels activities.Channels, notifyURL func(string, string) string) Steps {
+	return Steps{
+		Payments:        &activities.Payments{DB: db, Channels: channels, NotifyURL: notifyURL, Grace: PaymentGrace},
+		Refunds:         &activities.Refunds{DB: db, Channels: channels, NotifyURL: notifyURL},
+		Withdrawals:     &activities.Withdrawals{DB: db, Channels: channels},
+		Reconciliations: &activities.Reconciliations{DB: db, Channels: channels, Rules: recon.DefaultRules()},
+		Daily:           &activities.Daily{DB: db},
+	}
+}
+
+// Register registers the steps with a worker of any queue: steps are told apart
+// by their names, and each queue is sent only its own.
+func (s Steps) Register(w worker.ActivityRegistry) {
+	w.RegisterActivity(s.Payments)
+	w.RegisterActivity(s.Refunds)
+	w.RegisterActivity(s.Withdrawals)
+	w.RegisterActivity(s.Reconciliations)
+	w.RegisterActivity(s.Daily)
+}
+
+// NewWorkers makes one worker for the workflows and the bookwork, and one per
+// provider, so that a slow provider holds up nobody else's calls.
+func NewWorkers(c client.Client, steps Steps) []worker.Worker {
+	main := worker.New(c, workflows.Queue, worker.Options{
+		WorkerStopTimeout: 20 * time.Second,
+		// A workflow that panics is a bug to be deployed away, not a failed payment.
+		WorkflowPanicPolicy: worker.BlockWorkflow,
+	})
+	workflows.Register(main)
+	steps.Register(main)
+	all := []worker.Worker{main}
+	for _, queue := range []string{alipay.Name, wechatpay.Name} {
+		w := worker.New(c, queue, worker.Options{
+			WorkerStopTimeout:                  20 * time.Second,
+			DisableWorkflowWorker:              true,
+			MaxConcurrentActivityExecutionSize: 64,
+		})
+		steps.Register(w)
+		all = append(all, w)
+	}
+	return all
+}
+
+// RunWorker runs workflows, activities, sweeps and the webhook dispatcher until
+// ctx ends, then lets what is under way finish.
+func RunWorker(ctx context.Context, cfg config.Worker, log *slog.Logger) error {
+	db, err := pg.Open(ctx, cfg.DatabaseURL, pg.Options{MaxConns: cfg.DatabaseMaxConns})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	temporal, err := DialTemporal(cfg.Core, log)
+	if err != nil {
+		return err
+	}
+	defer temporal.Close()
+	steps := NewSteps(db, NewAdapters(cfg.Channels), NotifyURL(cfg.PublicURL))
+	workers := NewWorkers(temporal, steps)
+	for _, w := range workers {
+		if err := w.Start(); err != nil {
+			return fmt.Errorf("worker: %w", err)
+		}
+		defer w.Stop()
+	}
+	var background sync.WaitGroup
+	sweeper := &Sweeper{DB: db, Starter: workflows.Starter{Client: temporal}, Log: log, Grace: PaymentGrace}
+	background.Go(func() { sweeper.Run(ctx) })
+	dispatcher := event.NewDispatcher(db, event.DispatcherOptions{
+		Guard: event.NewGuard(cfg.WebhookDialAllow, nil), Log: log})
+	background.Go(func() { dispatcher.Run(ctx) })
+	err = serveHealth(ctx, cfg.HealthListen, db, temporal)
+	background.Wait()
+	return err
+}
+
+// serveHealth answers /healthz until ctx ends: 200 while the database and
+// Temporal answer, else 503 with the reason.
+func serveHealth(ctx context.Context, listen string, db *pg.DB, temporal client.Client) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
+		if err := Healthy(r.Context(), db, temporal); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = w.Write([]byte("ok\n"))
+	})
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
+	if err != nil {
+		return fmt.Errorf("health address %s (choose another with SUANPAN_WORKER_HEALTH_LISTEN): %w", listen, err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = server.Shutdown(context.WithoutCancel(ctx)) })
+	defer stop()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Healthy returns nil when the database and Temporal answer within two seconds.
+func Healthy(ctx context.Context, db *pg.DB, temporal client.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if err := db.Ping(ctx); err != nil {
+		return errors.New("the database does not answer")
+	}
+	if _, err := temporal.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
+		return errors.New("temporal does not answer")
+	}
+	return nil
+}
