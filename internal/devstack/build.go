@@ -62,7 +62,7 @@ func buildPrograms(ctx context.Context, root, bin string, say func(string, ...an
 				return ctx.Err()
 			}
 			if err != nil {
-				return errors.Join(fmt.Errorf("building starter, worker and sandbox failed (%w):", err),
+				return errors.Join(fmt.Errorf("building starter, worker and sandbox failed: %w", err),
 					errors.New(strings.TrimSpace(output.String())))
 			}
 			say("  %-12s %-28s built in %s", "programs", bin, since(began))

@@ -134,7 +134,8 @@ func PrintStatus(dataDir string, out io.Writer) (up bool, err error) {
 		if !p.Process.Alive() {
 			condition = "not running"
 		}
-		fmt.Fprintf(out, "  %-12s %-28s %-12s pid %-8d restarts %d\n", p.Name, p.Address, condition, p.Process.PID, p.Restarts)
+		fmt.Fprintf(out, "  %-12s %-28s %-12s pid %-8d restarts %d\n",
+			p.Name, p.Address, condition, p.Process.PID, p.Restarts)
 	}
 	for _, a := range state.Addresses {
 		fmt.Fprintf(out, "  %-26s %s\n", a.What, a.URL)

@@ -1,0 +1,92 @@
+# Every target that a person may want has a line that `make help` shows.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO ?= go
+TOOL := $(GO) tool -modfile=tools/dev/go.mod
+STARTER := bin/starter
+# Flags for `starter dev`, such as DEV_FLAGS="--port-base 20000".
+DEV_FLAGS ?=
+# What `make test` tests and how, such as TEST="-race ./ledger/...".
+TEST ?= -timeout 15m ./...
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build starter, worker and sandbox into bin/
+	@mkdir -p bin
+	$(GO) build -ldflags "-X main.version=$(VERSION)" -o bin/ ./starter ./worker ./sandbox/cmd/sandbox
+
+.PHONY: $(STARTER)
+$(STARTER): # always asked: Go knows whether it is current
+	@mkdir -p bin
+	@echo "building bin/starter (the first build takes a few minutes)"
+	@$(GO) build -o $(STARTER) ./starter
+
+.PHONY: up
+up: $(STARTER) ## Bring the platform up and leave it running (state in .data/)
+	@$(STARTER) dev --detach $(DEV_FLAGS)
+
+.PHONY: down
+down: $(STARTER) ## Stop what make up or make demo started
+	@$(STARTER) dev stop
+
+.PHONY: status
+status: $(STARTER) ## Show what runs and where to look
+	@$(STARTER) dev status
+
+.PHONY: demo
+demo: up ## Run the main job on it and check every fen; the platform stays up to be looked at
+	@$(STARTER) demo
+	@echo "the platform is still up: make status shows where, make down stops it"
+
+.PHONY: test
+test: ## Run all tests on a real PostgreSQL and a real Temporal server
+	$(GO) run ./internal/testenv -- $(GO) test $(TEST)
+
+.PHONY: lint
+lint: ## gofmt, vet, staticcheck, workflowcheck, tidytest
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	  if [ -n "$$unformatted" ]; then echo "not formatted (gofmt -w):"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(TOOL) staticcheck ./...
+	$(TOOL) workflowcheck ./workflows/...
+	$(GO) test -count=1 ./internal/tidytest
+
+.PHONY: generate
+generate: ## Regenerate server, client, docs/configuration.md and the import picture
+	cd api && $(GO) tool -modfile=../tools/dev/go.mod oapi-codegen -config oapi-codegen.yaml openapi.yaml
+	cd client && $(GO) tool -modfile=../tools/dev/go.mod oapi-codegen -config oapi-codegen.yaml ../api/openapi.yaml
+	$(GO) run ./internal/config/gen docs/configuration.md
+	$(GO) run ./internal/tidytest/gen docs/architecture.md
+
+.PHONY: verify
+verify: ## Regenerate everything and fail if a committed file differs
+	@before=$$(git status --porcelain); diff_before=$$(git diff | sha256sum); \
+	  $(MAKE) --no-print-directory generate; \
+	  if [ "$$before" != "$$(git status --porcelain)" ] || [ "$$diff_before" != "$$(git diff | sha256sum)" ]; then \
+	    echo "generated files were stale; the new ones are in place, commit them:"; git status --short; exit 1; fi
+
+.PHONY: check-compose
+check-compose: ## Start the Temporal server with docker-compose.temporal.yml's settings (first build ≈ 4 minutes)
+	$(GO) run ./internal/composecheck
+
+.PHONY: release
+release: ## Static binaries for linux/amd64 and linux/arm64 with checksums, in dist/
+	@rm -rf dist && mkdir -p dist
+	@for arch in amd64 arm64; do \
+	  for program in ./starter ./worker ./sandbox/cmd/sandbox; do \
+	    out=dist/suanpan-$$(basename $$program)-$(VERSION)-linux-$$arch; echo $$out; \
+	    CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $$out $$program; \
+	  done; done
+	@cd dist && sha256sum suanpan-* > SHA256SUMS && cat SHA256SUMS
+
+.PHONY: clean
+clean: ## Stop the platform and remove its state, bin/ and dist/ (the Temporal CLI stays in the user's cache)
+	@if [ -e .data ]; then $(GO) run ./starter dev clean; fi
+	rm -rf bin dist
