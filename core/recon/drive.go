@@ -50,3 +50,13 @@ func Yesterday(ctx context.Context, tx pgx.Tx) (string, error) {
 	today, err := businessDay(ctx, tx)
 	return today.Previous().String(), err
 }
+
+// Redrive makes the workflows of all unfinished reconciliations and daily
+// operations due again. It needs the system role.
+func Redrive(ctx context.Context, tx pgx.Tx) (int64, error) {
+	return accept.MakeDue(ctx, tx, `
+		select tenant_id, 'reconciliation/' || channel_account_id || '/' || to_char(bill_date, 'YYYY-MM-DD') || '/' || run
+		from reconciliations where status = 'processing'
+		union all
+		select tenant_id, 'daily-operations/' || id from daily_operations where status = 'processing'`)
+}
