@@ -1,0 +1,173 @@
+package alipay
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/suanpan/suanpan/sandbox/bill"
+	"github.com/suanpan/suanpan/sandbox/books"
+	"github.com/suanpan/suanpan/sandbox/faults"
+	"github.com/suanpan/suanpan/sandbox/keys"
+)
+
+// Config is what a Gateway needs.
+type Config struct {
+	Books  *books.Books
+	Keys   *keys.Keys
+	Faults *faults.Injector
+	Bills  *bill.Store
+	// PublicURL is the base of the addresses in QR codes and of bill downloads.
+	PublicURL string
+	// Zone is Asia/Shanghai.
+	Zone *time.Location
+	// SettleDelay is how long a transfer to a bank card stays DEALING.
+	SettleDelay time.Duration
+}
+
+// Gateway answers Alipay's calls. Safe for concurrent use.
+type Gateway struct {
+	Config
+	books *books.Books
+	zone  *time.Location
+}
+
+// New makes a Gateway.
+func New(config Config) *Gateway {
+	return &Gateway{Config: config, books: config.Books, zone: config.Zone}
+}
+
+// operation answers one verified call.
+type operation func(request) (*node, error)
+
+func (g *Gateway) operations() map[string]operation {
+	return map[string]operation{
+		"alipay.trade.precreate":                         g.precreate,
+		"alipay.trade.query":                             g.queryTrade,
+		"alipay.trade.close":                             g.closeTrade,
+		"alipay.trade.refund":                            g.refund,
+		"alipay.trade.fastpay.refund.query":              g.queryRefund,
+		"alipay.fund.trans.uni.transfer":                 g.transfer,
+		"alipay.fund.trans.common.query":                 g.queryTransfer,
+		"alipay.data.dataservice.bill.downloadurl.query": g.billURL,
+	}
+}
+
+// ServeHTTP is POST /alipay/gateway.do.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	call, err := g.parse(r)
+	if err != nil {
+		g.refuse(call, err).Write(w)
+		return
+	}
+	fault := g.Faults.Take(string(books.Alipay), call.method, numbersIn(call.bizContent))
+	fault.Serve(w, r, faults.Answers{
+		Work: func() faults.Reply {
+			answer, err := g.operations()[call.method](call)
+			if err != nil {
+				return g.refuse(call, err)
+			}
+			return g.reply(call, answer)
+		},
+		SystemError: func(answer string) faults.Reply { return g.reply(call, systemError(call.method, answer).node()) },
+		Forge:       g.forge,
+	})
+}
+
+// systemError is how the method says that the outcome is unknown.
+func systemError(method, answer string) *refusal {
+	switch {
+	case answer == "code_20000" || strings.HasPrefix(method, "alipay.data."):
+		return unavailable()
+	case strings.HasPrefix(method, "alipay.fund."):
+		return failed("SYSTEM_ERROR", "系统繁忙")
+	default:
+		return failed("ACQ.SYSTEM_ERROR", "系统错误")
+	}
+}
+
+func (g *Gateway) refuse(call request, err error) faults.Reply {
+	var known *refusal
+	if !errors.As(err, &known) {
+		slog.Error("alipay call failed inside the sandbox", "method", call.method, "error", err)
+		known = unavailable()
+	}
+	return g.reply(call, known.node())
+}
+
+// reply puts the node into the signed envelope. Calls of an unknown app_id are
+// answered unsigned, and calls without a method as error_response.
+func (g *Gateway) reply(call request, n *node) faults.Reply {
+	text, err := n.encode()
+	if err != nil {
+		slog.Error("alipay answer does not encode", "method", call.method, "error", err)
+		return faults.Reply{Status: http.StatusInternalServerError}
+	}
+	name := "error_response"
+	if call.method != "" {
+		name = strings.ReplaceAll(call.method, ".", "_") + "_response"
+	}
+	quoted, err := json.Marshal(name)
+	if err != nil {
+		return faults.Reply{Status: http.StatusInternalServerError}
+	}
+	body := fmt.Sprintf("{%s:%s", quoted, text)
+	if call.known {
+		signature, err := keys.Sign(g.Keys.Alipay, text)
+		if err != nil {
+			slog.Error("alipay answer cannot be signed", "error", err)
+			return faults.Reply{Status: http.StatusInternalServerError}
+		}
+		body += fmt.Sprintf(`,"sign":"%s"`, signature)
+	}
+	return faults.Reply{
+		Status: http.StatusOK,
+		Header: http.Header{"Content-Type": {"text/html;charset=utf-8"}},
+		Body:   []byte(body + "}"),
+	}
+}
+
+// forge replaces the signature by one over other text.
+func (g *Gateway) forge(reply faults.Reply) faults.Reply {
+	body := string(reply.Body)
+	at := strings.LastIndex(body, `,"sign":"`)
+	if at < 0 {
+		return reply
+	}
+	signature, err := keys.Sign(g.Keys.Alipay, "forged")
+	if err != nil {
+		return reply
+	}
+	reply.Body = []byte(body[:at] + `,"sign":"` + signature + `"}`)
+	return reply
+}
+
+// numbersIn returns the numbers a call names, for faults aimed at one of them.
+func numbersIn(bizContent string) []string {
+	var named struct {
+		OutTradeNo   string `json:"out_trade_no"`
+		TradeNo      string `json:"trade_no"`
+		OutRequestNo string `json:"out_request_no"`
+		OutBizNo     string `json:"out_biz_no"`
+		BillDate     string `json:"bill_date"`
+	}
+	if json.Unmarshal([]byte(bizContent), &named) != nil {
+		return nil
+	}
+	return []string{named.OutTradeNo, named.TradeNo, named.OutRequestNo, named.OutBizNo, named.BillDate}
+}
+
+// decode reads biz_content into fields.
+func decode(call request, fields any) error {
+	if call.bizContent == "" {
+		return missing("isv.missing-biz-content", "缺少biz_content参数")
+	}
+	if err := json.Unmarshal([]byte(call.bizContent), fields); err != nil {
+		return invalid("isv.invalid-parameter", "biz_content不是合法的JSON或字段类型错误")
+	}
+	return nil
+}

@@ -1,0 +1,150 @@
+package faults
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Kind says what goes wrong.
+type Kind string
+
+const (
+	// LoseReply does the work durably and then resets the connection.
+	LoseReply Kind = "lose_reply"
+	// ErrorAfterSuccess does the work and answers with a system error.
+	ErrorAfterSuccess Kind = "error_after_success"
+	// ErrorBefore answers with a system error and does nothing.
+	ErrorBefore Kind = "error_before"
+	// Slow does the work at once and answers after the delay.
+	Slow Kind = "slow"
+	// BadSignature does the work and signs the answer wrongly.
+	BadSignature Kind = "bad_signature"
+	// Garbage does the work and answers what is not a message of the protocol.
+	Garbage Kind = "garbage"
+)
+
+// Rule hits some requests.
+type Rule struct {
+	ID       string `json:"id"`
+	Provider string `json:"provider"`
+	// Operation is a method such as alipay.trade.refund, a route such as
+	// "POST /v3/refund/domestic/refunds", or empty for every operation.
+	Operation string `json:"operation,omitempty"`
+	Kind      Kind   `json:"kind"`
+	// Number limits the rule to requests that name this number.
+	Number string `json:"number,omitempty"`
+	// Count is how many requests are still to be hit; 0 with a Rate means no limit.
+	Count   int   `json:"count,omitempty"`
+	DelayMS int64 `json:"delay_ms,omitempty"`
+	// Rate hits this share of the matching requests, drawn from Seed.
+	Rate float64 `json:"rate,omitempty"`
+	Seed uint64  `json:"seed,omitempty"`
+	// Answer picks the shape of a system error: "" for the provider's own body,
+	// "http_502" for a proxy's page, "code_20000" (Alipay) for service unavailable.
+	Answer string `json:"answer,omitempty"`
+	// Hits counts the requests that were hit.
+	Hits int `json:"hits"`
+}
+
+type activeRule struct {
+	Rule
+	limited bool
+	draw    *rand.Rand
+}
+
+// Injector holds the rules in force. Safe for concurrent use.
+type Injector struct {
+	mu    sync.Mutex
+	rules []*activeRule
+	next  int
+}
+
+// New returns an Injector without rules.
+func New() *Injector { return &Injector{} }
+
+// Add puts a rule in force and returns it with its id. A rule without count
+// and rate hits one request.
+func (i *Injector) Add(rule Rule) (Rule, error) {
+	kinds := []Kind{LoseReply, ErrorAfterSuccess, ErrorBefore, Slow, BadSignature, Garbage}
+	switch {
+	case !slices.Contains(kinds, rule.Kind):
+		return Rule{}, fmt.Errorf("kind must be one of %v", kinds)
+	case rule.Provider != "alipay" && rule.Provider != "wechatpay":
+		return Rule{}, fmt.Errorf("provider must be alipay or wechatpay")
+	case rule.Count < 0:
+		return Rule{}, fmt.Errorf("count must not be negative")
+	case rule.Rate < 0 || rule.Rate > 1:
+		return Rule{}, fmt.Errorf("rate must be between 0 and 1")
+	case rule.DelayMS < 0 || rule.DelayMS > 600_000:
+		return Rule{}, fmt.Errorf("delay_ms must be between 0 and 600000")
+	case rule.Kind == Slow && rule.DelayMS == 0:
+		return Rule{}, fmt.Errorf("kind slow needs delay_ms")
+	case !slices.Contains([]string{"", "http_502", "code_20000"}, rule.Answer):
+		return Rule{}, fmt.Errorf("answer must be empty, http_502 or code_20000")
+	}
+	if rule.Count == 0 && rule.Rate == 0 {
+		rule.Count = 1
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.next++
+	rule.ID, rule.Hits = "fault_"+strconv.Itoa(i.next), 0
+	i.rules = append(i.rules, &activeRule{
+		Rule:    rule,
+		limited: rule.Count > 0,
+		draw:    rand.New(rand.NewPCG(rule.Seed, 0)),
+	})
+	return rule, nil
+}
+
+// List returns the rules in force and those used up, oldest first.
+func (i *Injector) List() []Rule {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	list := make([]Rule, len(i.rules))
+	for n, rule := range i.rules {
+		list[n] = rule.Rule
+	}
+	return list
+}
+
+// Remove ends one rule, or all for an empty id. It returns how many it removed.
+func (i *Injector) Remove(id string) int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	before := len(i.rules)
+	i.rules = slices.DeleteFunc(i.rules, func(r *activeRule) bool { return id == "" || r.ID == id })
+	return before - len(i.rules)
+}
+
+// Take returns the fault for one request, or nil. numbers are all the numbers
+// that the request names. The first rule that matches and draws is used.
+func (i *Injector) Take(provider, operation string, numbers []string) *Fault {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, rule := range i.rules {
+		if !rule.matches(provider, operation, numbers) {
+			continue
+		}
+		if rule.Rate > 0 && rule.draw.Float64() >= rule.Rate {
+			continue
+		}
+		if rule.limited {
+			rule.Count--
+		}
+		rule.Hits++
+		return &Fault{Kind: rule.Kind, Answer: rule.Answer, Delay: time.Duration(rule.DelayMS) * time.Millisecond}
+	}
+	return nil
+}
+
+func (r *activeRule) matches(provider, operation string, numbers []string) bool {
+	return r.Provider == provider &&
+		(!r.limited || r.Count > 0) &&
+		(r.Operation == "" || r.Operation == operation) &&
+		(r.Number == "" || slices.Contains(numbers, r.Number))
+}

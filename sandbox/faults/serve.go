@@ -1,0 +1,117 @@
+package faults
+
+import (
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Reply is an HTTP answer that was not sent yet.
+type Reply struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// Write sends the reply.
+func (r Reply) Write(w http.ResponseWriter) {
+	for name, values := range r.Header {
+		w.Header()[name] = values
+	}
+	if r.Status != http.StatusNoContent {
+		w.Header().Set("Content-Length", strconv.Itoa(len(r.Body)))
+	}
+	w.WriteHeader(r.Status)
+	_, _ = w.Write(r.Body)
+}
+
+// Fault is what happens to one request. A nil Fault is no fault.
+type Fault struct {
+	Kind   Kind
+	Answer string
+	Delay  time.Duration
+}
+
+// Answers are what a gateway can say to one request.
+type Answers struct {
+	// Work does what was asked and returns the honest answer.
+	Work func() Reply
+	// SystemError is the provider's "try again, outcome unknown".
+	SystemError func(answer string) Reply
+	// Forge returns the reply with a signature that does not verify.
+	Forge func(Reply) Reply
+}
+
+// Serve does the work unless the fault forbids it, and answers.
+func (f *Fault) Serve(w http.ResponseWriter, r *http.Request, a Answers) {
+	if f == nil {
+		a.Work().Write(w)
+		return
+	}
+	if f.Kind == ErrorBefore {
+		f.pause(r)
+		f.systemError(a).Write(w)
+		return
+	}
+	reply := a.Work()
+	f.pause(r)
+	switch f.Kind {
+	case LoseReply:
+		reset(w)
+	case ErrorAfterSuccess:
+		f.systemError(a).Write(w)
+	case BadSignature:
+		a.Forge(reply).Write(w)
+	case Garbage:
+		garbage(reply).Write(w)
+	default:
+		reply.Write(w)
+	}
+}
+
+func (f *Fault) systemError(a Answers) Reply {
+	if f.Answer == "http_502" {
+		return Reply{
+			Status: http.StatusBadGateway,
+			Header: http.Header{"Content-Type": {"text/html"}},
+			Body:   []byte("<html><head><title>502 Bad Gateway</title></head><body>502 Bad Gateway</body></html>"),
+		}
+	}
+	return a.SystemError(f.Answer)
+}
+
+// pause waits for the delay, or until the caller gives up.
+func (f *Fault) pause(r *http.Request) {
+	if f.Delay == 0 {
+		return
+	}
+	timer := time.NewTimer(f.Delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.Context().Done():
+	}
+}
+
+// garbage keeps the status and breaks off in the middle of the body.
+func garbage(reply Reply) Reply {
+	half := append([]byte(nil), reply.Body[:len(reply.Body)/2]...)
+	status := reply.Status
+	if status == http.StatusNoContent {
+		status = http.StatusOK
+	}
+	return Reply{Status: status, Header: reply.Header.Clone(), Body: append(half, "\x00<garbage>"...)}
+}
+
+// reset ends the connection so that the caller sees "connection reset" and no answer.
+func reset(w http.ResponseWriter) {
+	connection, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	if tcp, ok := connection.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = connection.Close()
+}

@@ -1,0 +1,63 @@
+package wechatpay
+
+import (
+	"encoding/json"
+	"net/http"
+)
+
+// problem is an error answer: its HTTP status and body.
+type problem struct {
+	status  int
+	code    string
+	message string
+	detail  map[string]any
+}
+
+func (p *problem) Error() string { return p.code + ": " + p.message }
+
+func (p *problem) body() []byte {
+	body := map[string]any{"code": p.code, "message": p.message}
+	if p.detail != nil {
+		body["detail"] = p.detail
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		return []byte(`{"code":"SYSTEM_ERROR","message":"系统错误"}`)
+	}
+	return text
+}
+
+// fieldProblem is a parameter error that names the field.
+func fieldProblem(field string, value any, issue string) *problem {
+	return &problem{
+		status: http.StatusBadRequest, code: "PARAM_ERROR", message: "参数错误",
+		detail: map[string]any{"location": "body", "field": field, "value": value, "issue": issue},
+	}
+}
+
+func badRequest(message string) *problem {
+	return &problem{status: http.StatusBadRequest, code: "INVALID_REQUEST", message: message}
+}
+
+func paramError(message string) *problem {
+	return &problem{status: http.StatusBadRequest, code: "PARAM_ERROR", message: message}
+}
+
+func signError(issue string) *problem {
+	return &problem{
+		status: http.StatusUnauthorized, code: "SIGN_ERROR", message: "错误的签名，导致验签失败",
+		detail: map[string]any{"location": "authorization", "field": "signature", "issue": issue},
+	}
+}
+
+func forbidden(code, message string) *problem {
+	return &problem{status: http.StatusForbidden, code: code, message: message}
+}
+
+func notFound(code, message string) *problem {
+	return &problem{status: http.StatusNotFound, code: code, message: message}
+}
+
+func systemError() *problem {
+	return &problem{status: http.StatusInternalServerError, code: "SYSTEM_ERROR", message: "系统异常，请用相同参数重新调用"}
+}

@@ -1,0 +1,254 @@
+package wechatpay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/suanpan/suanpan/sandbox/books"
+)
+
+// refundsPerOrder is how many refunds one order may have.
+const refundsPerOrder = 50
+
+var outRefundNo = regexp.MustCompile(`^[0-9A-Za-z_\-|*@]{1,64}$`)
+
+type refundFields struct {
+	TransactionID string `json:"transaction_id"`
+	OutTradeNo    string `json:"out_trade_no"`
+	OutRefundNo   string `json:"out_refund_no"`
+	Reason        string `json:"reason"`
+	NotifyURL     string `json:"notify_url"`
+	FundsAccount  string `json:"funds_account"`
+	Amount        *struct {
+		Refund   *int64 `json:"refund"`
+		Total    *int64 `json:"total"`
+		Currency string `json:"currency"`
+	} `json:"amount"`
+}
+
+// refund is POST /v3/refund/domestic/refunds. It answers PROCESSING; the money
+// leaves the merchant's account at once and the refund succeeds a little later.
+// The same out_refund_no with the same parameters answers how it stands.
+func (g *Gateway) refund(c call, _ string) (answer, error) {
+	var in refundFields
+	if err := decode(c.body, &in); err != nil {
+		return answer{}, err
+	}
+	if err := checkRefund(in); err != nil {
+		return answer{}, err
+	}
+	var shown refundView
+	err := g.Books.Update("refund_accepted", func(tx *books.Tx) error {
+		order, ok := tx.Order(books.WeChatPay, c.merchant.ID, in.OutTradeNo)
+		if in.TransactionID != "" {
+			order, ok = tx.OrderByProviderNo(books.WeChatPay, c.merchant.ID, in.TransactionID)
+		}
+		if !ok {
+			return notFound("RESOURCE_NOT_EXISTS", "订单不存在")
+		}
+		fingerprint := books.Fingerprint(order.Number, strconv.FormatInt(*in.Amount.Refund, 10),
+			strconv.FormatInt(*in.Amount.Total, 10))
+		if known, exists := tx.Refund(books.WeChatPay, c.merchant.ID, "", in.OutRefundNo); exists {
+			if known.Fingerprint != fingerprint {
+				return badRequest("商户退款单号重复，且请求参数与首次退款不一致")
+			}
+			shown = g.showRefund(order, known)
+			return nil
+		}
+		if err := refusesRefund(order, in, tx.Now()); err != nil {
+			return err
+		}
+		accepted, err := g.acceptRefund(tx, c, order, in, fingerprint)
+		shown = accepted
+		return err
+	})
+	return answer{status: http.StatusOK, json: shown}, err
+}
+
+func checkRefund(in refundFields) error {
+	switch {
+	case (in.TransactionID == "") == (in.OutTradeNo == ""):
+		return paramError("transaction_id和out_trade_no须填且只填一个")
+	case !outRefundNo.MatchString(in.OutRefundNo):
+		return fieldProblem("/body/out_refund_no", in.OutRefundNo, "须为1至64位数字、字母或_-|*@")
+	case utf8.RuneCountInString(in.Reason) > 80:
+		return fieldProblem("/body/reason", in.Reason, "不能超过80个字符")
+	case in.FundsAccount != "" && in.FundsAccount != "AVAILABLE":
+		return fieldProblem("/body/funds_account", in.FundsAccount, "须为AVAILABLE")
+	case in.Amount == nil || in.Amount.Refund == nil || *in.Amount.Refund < 1:
+		return fieldProblem("/body/amount/refund", nil, "须为大于0的整数，单位为分")
+	case in.Amount.Total == nil || *in.Amount.Total < *in.Amount.Refund:
+		return fieldProblem("/body/amount/total", nil, "须为原订单金额，且不小于退款金额")
+	case in.Amount.Currency != "CNY":
+		return fieldProblem("/body/amount/currency", in.Amount.Currency, "须为CNY")
+	case in.NotifyURL != "":
+		return checkNotifyURL("/body/notify_url", in.NotifyURL)
+	}
+	return nil
+}
+
+func refusesRefund(o books.Order, in refundFields, now time.Time) error {
+	switch {
+	case o.State != books.OrderPaid:
+		return badRequest("订单未支付，不能退款")
+	case *in.Amount.Total != o.Amount:
+		return badRequest("订单金额与支付时不一致")
+	case now.After(o.PaidAt.AddDate(1, 0, 0)):
+		return badRequest("订单已超过可退款的最大期限")
+	case o.RefundCount >= refundsPerOrder:
+		return badRequest("该订单退款次数已达上限")
+	case *in.Amount.Refund > o.Amount-o.Refunded:
+		return badRequest("申请退款金额大于订单剩余可退金额")
+	}
+	return nil
+}
+
+func (g *Gateway) acceptRefund(tx *books.Tx, c call, order books.Order, in refundFields, fingerprint string) (refundView, error) {
+	order, refund, err := tx.GiveBack(order, c.merchant, books.Refund{
+		Provider: books.WeChatPay, Merchant: c.merchant.ID, OrderNumber: order.Number, Number: in.OutRefundNo,
+		ProviderNo: fmt.Sprintf("50300%s%015d", tx.Now().In(g.Zone).Format("20060102"), tx.NextNumber()),
+		Amount:     *in.Amount.Refund, Reason: in.Reason, NotifyURL: in.NotifyURL, Fingerprint: fingerprint,
+		State: books.RefundProcessing, CreatedAt: tx.Now(), DueAt: tx.RealNow().Add(g.RefundDelay),
+	})
+	if errors.Is(err, books.ErrNotEnough) {
+		return refundView{}, forbidden("NOT_ENOUGH", "基本账户余额不足，请充值后重新发起")
+	}
+	if err != nil {
+		return refundView{}, err
+	}
+	return g.showRefund(order, refund), nil
+}
+
+type refundAmount struct {
+	Total            int64      `json:"total"`
+	Refund           int64      `json:"refund"`
+	From             []struct{} `json:"from"`
+	PayerTotal       int64      `json:"payer_total"`
+	PayerRefund      int64      `json:"payer_refund"`
+	SettlementTotal  int64      `json:"settlement_total"`
+	SettlementRefund int64      `json:"settlement_refund"`
+	DiscountRefund   int64      `json:"discount_refund"`
+	Currency         string     `json:"currency"`
+}
+
+// refundView is how the API shows a refund.
+type refundView struct {
+	RefundID            string       `json:"refund_id"`
+	OutRefundNo         string       `json:"out_refund_no"`
+	TransactionID       string       `json:"transaction_id"`
+	OutTradeNo          string       `json:"out_trade_no"`
+	Channel             string       `json:"channel"`
+	UserReceivedAccount string       `json:"user_received_account"`
+	SuccessTime         string       `json:"success_time,omitempty"`
+	CreateTime          string       `json:"create_time"`
+	Status              string       `json:"status"`
+	FundsAccount        string       `json:"funds_account"`
+	Amount              refundAmount `json:"amount"`
+	PromotionDetail     []struct{}   `json:"promotion_detail"`
+}
+
+func (g *Gateway) showRefund(o books.Order, r books.Refund) refundView {
+	view := refundView{
+		RefundID: r.ProviderNo, OutRefundNo: r.Number, TransactionID: o.ProviderNo, OutTradeNo: o.Number,
+		Channel: "ORIGINAL", UserReceivedAccount: "支付用户零钱", CreateTime: g.format(r.CreatedAt),
+		Status: string(r.State), FundsAccount: "AVAILABLE", PromotionDetail: []struct{}{},
+		Amount: refundAmount{
+			Total: o.Amount, Refund: r.Amount, From: []struct{}{}, PayerTotal: o.Amount, PayerRefund: r.Amount,
+			SettlementTotal: o.Amount, SettlementRefund: r.Amount, Currency: "CNY",
+		},
+	}
+	if r.State == books.RefundSuccess {
+		view.SuccessTime = g.format(r.DoneAt)
+	}
+	return view
+}
+
+// queryRefund is GET /v3/refund/domestic/refunds/{out_refund_no}.
+func (g *Gateway) queryRefund(c call, number string) (answer, error) {
+	var shown refundView
+	err := g.Books.View(func(r books.Reader) error {
+		refund, ok := r.Refund(books.WeChatPay, c.merchant.ID, "", number)
+		if !ok {
+			return notFound("RESOURCE_NOT_EXISTS", "退款单不存在")
+		}
+		order, _ := r.Order(books.WeChatPay, c.merchant.ID, refund.OrderNumber)
+		shown = g.showRefund(order, refund)
+		return nil
+	})
+	return answer{status: http.StatusOK, json: shown}, err
+}
+
+// RunDue lets the refunds succeed whose delay is over, and returns the moment
+// the next one is due: zero if none.
+func (g *Gateway) RunDue(context.Context) (time.Time, error) {
+	var next time.Time
+	var due []books.Refund
+	err := g.Books.View(func(r books.Reader) error {
+		due = r.DueRefunds()
+		return nil
+	})
+	if err != nil {
+		return time.Time{}, err
+	}
+	for _, r := range due {
+		if r.DueAt.After(g.Books.RealNow()) {
+			if next.IsZero() || r.DueAt.Before(next) {
+				next = r.DueAt
+			}
+			continue
+		}
+		if _, err := g.SettleRefund(r.Merchant, r.Number, books.RefundSuccess); err != nil {
+			return time.Time{}, err
+		}
+	}
+	return next, nil
+}
+
+// SettleRefund brings a refund to a later state and notifies: PROCESSING to
+// SUCCESS, ABNORMAL or CLOSED, and SUCCESS to ABNORMAL, which is a bank
+// returning the money later. Repeating it changes nothing.
+func (g *Gateway) SettleRefund(merchant, number string, to books.RefundState) (books.Refund, error) {
+	var settled books.Refund
+	err := g.Books.Update("refund_settled", func(tx *books.Tx) error {
+		refund, ok := tx.Refund(books.WeChatPay, merchant, "", number)
+		if !ok {
+			return fmt.Errorf("%w: refund %q of %q", books.ErrNotFound, number, merchant)
+		}
+		settled = refund
+		if refund.State == to {
+			return nil
+		}
+		order, _ := tx.Order(books.WeChatPay, merchant, refund.OrderNumber)
+		settled.State, settled.DueAt, settled.DoneAt = to, time.Time{}, tx.Now()
+		switch {
+		case refund.State == books.RefundProcessing && (to == books.RefundSuccess || to == books.RefundAbnormal),
+			refund.State == books.RefundSuccess && to == books.RefundAbnormal:
+		case refund.State == books.RefundProcessing && to == books.RefundClosed:
+			if err := g.undoRefund(tx, order, refund); err != nil {
+				return err
+			}
+		default:
+			return fmt.Errorf("a refund that is %s cannot become %s", refund.State, to)
+		}
+		tx.PutRefund(settled)
+		return g.notifyRefund(tx, order, settled)
+	})
+	return settled, err
+}
+
+// undoRefund gives the money of a closed refund back to the merchant's account.
+func (g *Gateway) undoRefund(tx *books.Tx, o books.Order, r books.Refund) error {
+	o.Refunded -= r.Amount
+	o.FeeReturned -= r.FeeReturned
+	tx.PutOrder(o)
+	_, err := tx.Move(books.Movement{Provider: o.Provider, Merchant: o.Merchant, Account: o.Account,
+		Kind: books.MovementRefundReturn, Number: r.Number, OrderNumber: o.Number, ProviderNo: r.ProviderNo,
+		Amount: r.Amount - r.FeeReturned})
+	return err
+}
