@@ -14,6 +14,10 @@ func rootCommand(p process) *cobra.Command {
 	root.SetErr(p.stderr)
 	root.AddCommand(
 		devCommand(p),
+		migrateCommand(p),
+		redriveCommand(p),
+		scheduleCommand(p),
+		verifyCommand(p),
 		versionCommand(p),
 	)
 	return root

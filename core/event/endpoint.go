@@ -34,8 +34,9 @@ type Endpoint struct {
 	CreatedAt      time.Time
 }
 
-// NewEndpoint is what CreateEndpoint needs.
+// NewEndpoint is what CreateEndpoint needs. ID may be empty, then one is minted.
 type NewEndpoint struct {
+	ID          string
 	URL         string
 	Types       []Type
 	Description string
@@ -46,7 +47,7 @@ type NewEndpoint struct {
 func CheckEndpoint(ctx context.Context, guard *Guard, n NewEndpoint) error {
 	for i, t := range n.Types {
 		if !t.Known() {
-			return fault.Invalid(fmt.Sprintf("event_types.%d", i), "event_type_unknown",
+			return fault.Invalid(fmt.Sprintf("event_types[%d]", i), "event_type_unknown",
 				"This event type does not exist; the contract lists those that do.")
 		}
 	}
@@ -72,11 +73,14 @@ func CreateEndpoint(ctx context.Context, tx pgx.Tx, tenant string, n NewEndpoint
 	if types == nil {
 		types = []Type{}
 	}
+	if n.ID == "" {
+		n.ID = id.New(id.Endpoint)
+	}
 	rows, err := tx.Query(ctx, `
 		insert into webhook_endpoints (tenant_id, id, url, event_types, description)
 		values ($1, $2, $3, $4, $5)
 		returning `+endpointColumns,
-		tenant, id.New(id.Endpoint), n.URL, types, n.Description)
+		tenant, n.ID, n.URL, types, n.Description)
 	if err != nil {
 		return Endpoint{}, "", fmt.Errorf("event: create endpoint: %w", err)
 	}

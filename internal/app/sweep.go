@@ -87,9 +87,13 @@ func (s *Sweeper) repeat(ctx context.Context, name string, every time.Duration, 
 // StartMissing starts workflows that were required and not started by the
 // process that accepted them. It returns how many it looked at.
 func (s *Sweeper) StartMissing(ctx context.Context) (int, error) {
+	return s.startMissing(ctx, startAge)
+}
+
+func (s *Sweeper) startMissing(ctx context.Context, age time.Duration) (int, error) {
 	var n int
 	err := s.DB.AsSystem(ctx, func(tx pgx.Tx) error {
-		missing, err := accept.ClaimMissing(ctx, tx, startAge, sweepBatch)
+		missing, err := accept.ClaimMissing(ctx, tx, age, sweepBatch)
 		if err != nil {
 			return err
 		}
@@ -101,7 +105,7 @@ func (s *Sweeper) StartMissing(ctx context.Context) (int, error) {
 			if err := accept.MarkStarted(ctx, tx, start); err != nil {
 				return err
 			}
-			s.Log.Info("started a workflow that its API call had not", "workflow", start.WorkflowID)
+			s.Log.Info("made sure of a workflow", "workflow", start.WorkflowID)
 		}
 		return nil
 	})

@@ -1,0 +1,43 @@
+package event
+
+import "github.com/suanpan/suanpan/ledger"
+
+// Invariants are what must hold between objects and the events about them,
+// numbered as in the catalogue of invariants.
+func Invariants() []ledger.Invariant {
+	return []ledger.Invariant{
+		{
+			ID: "C17", Name: "each final state has its event",
+			Rule:  "a final payment, refund, withdrawal or reconciliation has exactly one event of its final state",
+			Count: `select count(*) from events where $1 in ('', tenant_id)`,
+			Breaks: `
+				with final (tenant_id, id, type) as (
+				  select tenant_id, id, 'payment.' || status from payments where status in ('succeeded', 'closed', 'failed')
+				  union all
+				  select tenant_id, id, 'refund.' || status from refunds where status in ('succeeded', 'failed')
+				  union all
+				  select tenant_id, id, 'withdrawal.' || status from withdrawals where status in ('succeeded', 'failed')
+				  union all
+				  select tenant_id, id, 'reconciliation.' || status from reconciliations where status in ('balanced', 'discrepant')
+				), told as (
+				  select tenant_id, object_id as id, type, count(*) as times from events
+				  where type not in ('payment.awaiting_payer', 'payment.paid_late') and $1 in ('', tenant_id)
+				  group by tenant_id, object_id, type
+				)
+				select coalesce(f.tenant_id, t.tenant_id), coalesce(f.id, t.id),
+				  format('final as %s, %s events of %s', coalesce(f.type, 'nothing'), coalesce(t.times, 0), coalesce(t.type, f.type))
+				from (select * from final where $1 in ('', tenant_id)) f
+				full join told t on t.tenant_id = f.tenant_id and t.id = f.id and t.type = f.type
+				where f.id is null or t.times is distinct from 1`,
+		},
+		{
+			ID: "C17b", Name: "an object's events are numbered without gaps",
+			Rule:  "the events of an object are numbered from 1 on",
+			Count: `select count(distinct (tenant_id, object_id)) from events where $1 in ('', tenant_id)`,
+			Breaks: `
+				select tenant_id, object_id, format('%s events, the last is number %s', count(*), max(sequence))
+				from events where $1 in ('', tenant_id)
+				group by tenant_id, object_id having count(*) <> max(sequence)`,
+		},
+	}
+}

@@ -1,0 +1,21 @@
+package payment
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/suanpan/suanpan/core/accept"
+)
+
+// Redrive makes the workflows of all unfinished payments due again, and those
+// that look into late money not booked yet. It needs the system role.
+func Redrive(ctx context.Context, tx pgx.Tx) (int64, error) {
+	return accept.MakeDue(ctx, tx, `
+		select tenant_id, 'payment/' || id from payments where status in ('processing', 'awaiting_payer')
+		union all
+		select s.tenant_id, s.workflow_id
+		from workflow_starts s
+		left join late_receipts l on l.tenant_id = s.tenant_id and l.payment_id = s.input ->> 'id'
+		where s.workflow_type = 'LatePayment' and l.payment_id is null`)
+}

@@ -1,0 +1,41 @@
+package app
+
+import (
+	"context"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/suanpan/suanpan/core/event"
+	"github.com/suanpan/suanpan/core/payment"
+	"github.com/suanpan/suanpan/core/payout"
+	"github.com/suanpan/suanpan/core/recon"
+	"github.com/suanpan/suanpan/core/refund"
+	"github.com/suanpan/suanpan/core/split"
+	"github.com/suanpan/suanpan/internal/config"
+	"github.com/suanpan/suanpan/internal/pg"
+	"github.com/suanpan/suanpan/ledger"
+)
+
+// Invariants are all the statements that must hold, the ledger's and those of
+// every business object.
+func Invariants() []ledger.Invariant {
+	return slices.Concat(ledger.Invariants(), payment.Invariants(), split.Invariants(),
+		refund.Invariants(), payout.Invariants(), event.Invariants(), recon.Invariants())
+}
+
+// Verify checks every invariant on one snapshot.
+func Verify(ctx context.Context, cfg config.Core, opts ledger.VerifyOptions) (ledger.Report, error) {
+	db, err := pg.Open(ctx, cfg.DatabaseURL, pg.Options{MaxConns: 2})
+	if err != nil {
+		return ledger.Report{}, err
+	}
+	defer db.Close()
+	var report ledger.Report
+	err = db.Snapshot(ctx, func(tx pgx.Tx) error {
+		var err error
+		report, err = ledger.Check(ctx, tx, Invariants(), opts)
+		return err
+	})
+	return report, err
+}
