@@ -115,8 +115,8 @@ func Match(day Day, ours []Record, theirs []channel.BillLine, rules Rules) (Resu
 
 // Matcher compares the two sides of a day while they stream in: first our
 // records, then the lines, then the records that Wanted asks for. It keeps
-// about 150 bytes for each record of ours and whole lines only of those that
-// do not match at sight, so a million lines need some 200 MB and not the file.
+// about 110 bytes for each record of ours (measured: 111 MB for a million) and
+// whole lines only of those that do not match at sight.
 // The order of the lines does not matter, nor that of the records. A Matcher
 // serves one goroutine and one Result.
 type Matcher struct {

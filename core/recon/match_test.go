@@ -44,13 +44,14 @@ func number(lines []channel.BillLine) []channel.BillLine {
 	return lines
 }
 
-// one seeded difference: how the two sides look, and what must come out.
+// seed is one difference: how the two sides look, and what must come out. An
+// empty kind is none.
 type seed struct {
 	name   string
 	kind   recon.Kind
 	status recon.DiscrepancyStatus
 	make   func(day recon.Day, r recon.Record) (ours []recon.Record, theirs []channel.BillLine)
-	// count is how many discrepancies one seed makes; matched whether a pair remains.
+	// matched is how many pairs agree in everything beside the difference.
 	matched int64
 }
 
@@ -367,8 +368,7 @@ func TestFeesAreComparedExactly(t *testing.T) {
 	}
 }
 
-// TestLineByLineAndLateRecordsAgree: records that are looked up only after the
-// lines give the same result as records known beforehand.
+// TestRecordsMayComeAfterTheLines: those that Wanted asks for do.
 func TestRecordsMayComeAfterTheLines(t *testing.T) {
 	t.Parallel()
 	day := mustDay(t, "2026-03-05")
