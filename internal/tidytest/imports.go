@@ -1,0 +1,152 @@
+package tidytest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// importRule says what the packages of one folder may import of ours. A
+// pattern names a package; with /... it also names everything below.
+type importRule struct {
+	of  string
+	may []string
+}
+
+// coreOrder is the order inside core: a package may import those of earlier rows.
+func coreOrder() [][]string {
+	return [][]string{
+		{"core/fault"},
+		{"core/accept", "core/clock", "core/event", "core/tenant", "core/party"},
+		{"core/channel"},
+		{"core/books"},
+		{"core/payment"},
+		{"core/split", "core/payout"},
+		{"core/refund"},
+		{"core/recon"},
+	}
+}
+
+// importRules is the table of docs/architecture.md, first match first.
+func importRules() []importRule {
+	base := []string{"internal/id", "internal/pg", "internal/telemetry"}
+	with := func(more ...string) []string { return append(slices.Clone(base), more...) }
+	rules := []importRule{
+		{"money", nil},
+		{"migrations", nil},
+		{"client", nil},
+		{"sandbox/...", []string{"sandbox/..."}},
+		{"ledger", with("money", "core/fault")},
+	}
+	var earlier []string
+	for _, row := range coreOrder() {
+		for _, of := range row {
+			rules = append(rules, importRule{of, with(append(slices.Clone(earlier), "money", "ledger")...)})
+		}
+		earlier = append(earlier, row...)
+	}
+	return append(rules,
+		importRule{"channels/...", []string{"channels/internal/...", "core/channel", "core/fault", "money"}},
+		importRule{"activities", with("money", "ledger", "core/...")},
+		importRule{"workflows", with("money", "core/...", "activities")},
+		importRule{"api/...", with("api/...", "money", "ledger", "core/...", "activities", "workflows")},
+		importRule{"internal/id", nil},
+		importRule{"internal/telemetry", []string{"internal/id"}},
+		importRule{"internal/pg", []string{"internal/id"}},
+		importRule{"internal/config/...", []string{"internal/config"}},
+		importRule{"internal/child", nil},
+		importRule{"internal/postgres", []string{"internal/child"}},
+		importRule{"internal/temporaldev", []string{"internal/child"}},
+		importRule{"internal/devstack", []string{"internal/child", "internal/config", "internal/postgres",
+			"internal/temporaldev"}},
+		importRule{"internal/pgtest", []string{"internal/id", "internal/pg", "internal/postgres", "migrations"}},
+		importRule{"internal/temporaltest", []string{"internal/id", "internal/temporaldev"}},
+		importRule{"internal/testenv", []string{"internal/pgtest", "internal/temporaltest"}},
+		importRule{"internal/composecheck", []string{"internal/child", "internal/postgres"}},
+		importRule{"internal/tidytest/...", []string{"internal/tidytest"}},
+		importRule{"internal/demo", []string{"client"}},
+		importRule{"internal/app", with("money", "ledger", "core/...", "channels/...", "activities", "workflows", "api/...",
+			"migrations", "internal/config", "internal/temporaldev")},
+		importRule{"internal/devseed", with("core/fault", "core/tenant", "internal/app")},
+		importRule{"worker", with("internal/app", "internal/config")},
+		importRule{"starter", with("ledger", "internal/app", "internal/config", "internal/devseed", "internal/devstack",
+			"internal/demo")},
+	)
+}
+
+// ImportDirections checks every import between packages of ours. Tests may
+// import more (they build whole scenes), production code may not import the
+// packages that help tests: no rule lists them.
+func ImportDirections(m *Module) []Violation {
+	var found []Violation
+	m.production(func(p *Package, f *File) {
+		rule, known := ruleOf(p.Dir)
+		if !known {
+			found = append(found, Violation{"imports", p.Dir,
+				"this folder has no row in the table of imports (internal/tidytest/imports.go): add one, or move the code"})
+			return
+		}
+		for path, node := range importsOf(f) {
+			dir, ours := m.ours(path)
+			if ours && !matchesAny(dir, rule.may) {
+				found = append(found, Violation{"imports", m.at(node),
+					fmt.Sprintf("%s may not import %s (docs/architecture.md, \"who imports whom\")", p.Dir, dir)})
+			}
+		}
+	})
+	return found
+}
+
+func ruleOf(dir string) (importRule, bool) {
+	for _, rule := range importRules() {
+		if matchesAny(dir, []string{rule.of}) {
+			return rule, true
+		}
+	}
+	return importRule{}, false
+}
+
+func matchesAny(dir string, patterns []string) bool {
+	for _, pattern := range patterns {
+		folder, deep := strings.CutSuffix(pattern, "/...")
+		if dir == folder || deep && under(dir, folder) {
+			return true
+		}
+	}
+	return false
+}
+
+// foreignRule keeps somebody else's packages in one place.
+type foreignRule struct {
+	prefix  string
+	folders []string
+	why     string
+}
+
+func foreignRules() []foreignRule {
+	return []foreignRule{
+		{"github.com/smartwalle/", []string{"channels"}, "vendor SDKs stay behind the channel port"},
+		{"github.com/wechatpay-apiv3/", []string{"channels"}, "vendor SDKs stay behind the channel port"},
+		{"github.com/gin-gonic/", []string{"api"}, "the HTTP framework stays in api"},
+		{"github.com/shopspring/decimal", []string{"channels", "money", "core/channel", "core/recon", "core/split"},
+			"decimals are only for rates and for the yuan text at the providers' edge"},
+		{"go.temporal.io/sdk/workflow", []string{"workflows"}, "orchestration stays in workflows"},
+		{"github.com/spf13/cobra", []string{"starter"}, "the command line stays in starter"},
+	}
+}
+
+// ForeignPackages checks imports of packages that have one home.
+func ForeignPackages(m *Module) []Violation {
+	var found []Violation
+	m.production(func(p *Package, f *File) {
+		for path, node := range importsOf(f) {
+			for _, rule := range foreignRules() {
+				if strings.HasPrefix(path, rule.prefix) && !under(p.Dir, rule.folders...) {
+					found = append(found, Violation{"foreign packages", m.at(node),
+						fmt.Sprintf("%s is only for %s: %s", path, strings.Join(rule.folders, ", "), rule.why)})
+				}
+			}
+		}
+	})
+	return found
+}
