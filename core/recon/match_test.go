@@ -114,6 +114,12 @@ func seeds() []seed {
 			make: change(func(day recon.Day, r *recon.Record, l *channel.BillLine) {
 				r.At, l.At = day.Start().Add(12*time.Hour), day.End().Add(time.Hour)
 			})},
+		{name: "payment line of the day before", kind: recon.OtherDay, status: recon.DiscrepancyOpen,
+			make: change(func(day recon.Day, r *recon.Record, l *channel.BillLine) {
+				r.Kind, l.Kind = channel.BillPayment, channel.BillPayment
+				l.FeeText = signed(*r, 0)
+				r.At, l.At = day.Start().Add(12*time.Hour), day.Start().Add(-time.Hour)
+			})},
 		{name: "across midnight", kind: recon.NextDay, status: recon.DiscrepancyExplained,
 			make: change(func(day recon.Day, r *recon.Record, l *channel.BillLine) {
 				r.At, l.At = day.Start().Add(-100*time.Millisecond), day.Start()
@@ -348,6 +354,7 @@ func TestFeesAreComparedExactly(t *testing.T) {
 		{12, "1.12", recon.FeeMismatch, recon.DiscrepancyAdjusted, 100},
 		{12, "1.13", recon.FeeMismatch, recon.DiscrepancyOpen, 0},
 		{112, "0.12", recon.FeeMismatch, recon.DiscrepancyAdjusted, -100},
+		{113, "0.12", recon.FeeMismatch, recon.DiscrepancyOpen, 0},
 		{12, "", recon.FeeMismatch, recon.DiscrepancyAdjusted, -12},
 		{12, "0.1.2", recon.FeeMismatch, recon.DiscrepancyOpen, 0},
 		{12, "1e-900000000", recon.FeeMismatch, recon.DiscrepancyOpen, 0},
