@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/oapi-codegen/runtime"
-	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 // Defines values for AccountStatus.
@@ -886,7 +885,7 @@ type DailyOperationStatus string
 // Date An Asia/Shanghai calendar day.
 //
 // Example: 2026-11-23
-type Date = openapi_types.Date
+type Date = string
 
 // Discrepancy One difference between a provider's bill and our records.
 type Discrepancy struct {
@@ -1799,15 +1798,6 @@ type ListAccountsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
-// ListChannelAccountsParams defines parameters for ListChannelAccounts.
-type ListChannelAccountsParams struct {
-	// Limit How many objects to return at most.
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
-
-	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
-	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
-}
-
 // ListDailyOperationsParams defines parameters for ListDailyOperations.
 type ListDailyOperationsParams struct {
 	// BusinessDate Only runs of this day.
@@ -2185,7 +2175,7 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
-	// ListAccounts List ledger accounts, newest first
+	// ListAccounts List ledger accounts, oldest first
 	//
 	// Corresponds with GET /v1/accounts (the `ListAccounts` operationId).
 	ListAccounts(ctx context.Context, params *ListAccountsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2195,10 +2185,10 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/accounts/{account_id} (the `GetAccount` operationId).
 	GetAccount(ctx context.Context, accountID AccountIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListChannelAccounts List the tenant's accounts at providers
+	// ListChannelAccounts List the tenant's accounts at providers, all on one page
 	//
 	// Corresponds with GET /v1/channel_accounts (the `ListChannelAccounts` operationId).
-	ListChannelAccounts(ctx context.Context, params *ListChannelAccountsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ListChannelAccounts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListDailyOperations List runs, newest first
 	//
@@ -2538,7 +2528,7 @@ type ClientInterface interface {
 	GetWithdrawal(ctx context.Context, withdrawalID WithdrawalIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
-// ListAccounts List ledger accounts, newest first
+// ListAccounts List ledger accounts, oldest first
 //
 // Corresponds with GET /v1/accounts (the `ListAccounts` operationId).
 func (c *Client) ListAccounts(ctx context.Context, params *ListAccountsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2568,11 +2558,11 @@ func (c *Client) GetAccount(ctx context.Context, accountID AccountIDInPath, reqE
 	return c.Client.Do(req)
 }
 
-// ListChannelAccounts List the tenant's accounts at providers
+// ListChannelAccounts List the tenant's accounts at providers, all on one page
 //
 // Corresponds with GET /v1/channel_accounts (the `ListChannelAccounts` operationId).
-func (c *Client) ListChannelAccounts(ctx context.Context, params *ListChannelAccountsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewListChannelAccountsRequest(c.Server, params)
+func (c *Client) ListChannelAccounts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListChannelAccountsRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -3495,7 +3485,7 @@ func NewGetAccountRequest(server string, accountID AccountIDInPath) (*http.Reque
 }
 
 // NewListChannelAccountsRequest constructs an http.Request for the ListChannelAccounts method
-func NewListChannelAccountsRequest(server string, params *ListChannelAccountsParams) (*http.Request, error) {
+func NewListChannelAccountsRequest(server string) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -3511,45 +3501,6 @@ func NewListChannelAccountsRequest(server string, params *ListChannelAccountsPar
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
-	}
-
-	if params != nil {
-		// queryValues collects non-styled parameters (passthrough, JSON)
-		// that are safe to round-trip through url.Values.Encode().
-		queryValues := queryURL.Query()
-		// rawQueryFragments collects pre-encoded query fragments from
-		// styled parameters, preserving literal commas as delimiters
-		// per the OpenAPI spec (e.g. "color=blue,black,brown").
-		var rawQueryFragments []string
-
-		if params.Limit != nil {
-
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			} else {
-				for _, qp := range strings.Split(queryFrag, "&") {
-					rawQueryFragments = append(rawQueryFragments, qp)
-				}
-			}
-
-		}
-
-		if params.Cursor != nil {
-
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			} else {
-				for _, qp := range strings.Split(queryFrag, "&") {
-					rawQueryFragments = append(rawQueryFragments, qp)
-				}
-			}
-
-		}
-
-		if encoded := queryValues.Encode(); encoded != "" {
-			rawQueryFragments = append(rawQueryFragments, encoded)
-		}
-		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -5784,7 +5735,7 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
-	// ListAccountsWithResponse List ledger accounts, newest first
+	// ListAccountsWithResponse List ledger accounts, oldest first
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5798,12 +5749,12 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/accounts/{account_id} (the `GetAccount` operationId).
 	GetAccountWithResponse(ctx context.Context, accountID AccountIDInPath, reqEditors ...RequestEditorFn) (*GetAccountResponse, error)
 
-	// ListChannelAccountsWithResponse List the tenant's accounts at providers
+	// ListChannelAccountsWithResponse List the tenant's accounts at providers, all on one page
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/channel_accounts (the `ListChannelAccounts` operationId).
-	ListChannelAccountsWithResponse(ctx context.Context, params *ListChannelAccountsParams, reqEditors ...RequestEditorFn) (*ListChannelAccountsResponse, error)
+	ListChannelAccountsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListChannelAccountsResponse, error)
 
 	// ListDailyOperationsWithResponse List runs, newest first
 	//
@@ -7821,7 +7772,7 @@ func (r GetWithdrawalResponse) ContentType() string {
 	return ""
 }
 
-// ListAccountsWithResponse List ledger accounts, newest first
+// ListAccountsWithResponse List ledger accounts, oldest first
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7847,13 +7798,13 @@ func (c *ClientWithResponses) GetAccountWithResponse(ctx context.Context, accoun
 	return ParseGetAccountResponse(rsp)
 }
 
-// ListChannelAccountsWithResponse List the tenant's accounts at providers
+// ListChannelAccountsWithResponse List the tenant's accounts at providers, all on one page
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/channel_accounts (the `ListChannelAccounts` operationId).
-func (c *ClientWithResponses) ListChannelAccountsWithResponse(ctx context.Context, params *ListChannelAccountsParams, reqEditors ...RequestEditorFn) (*ListChannelAccountsResponse, error) {
-	rsp, err := c.ListChannelAccounts(ctx, params, reqEditors...)
+func (c *ClientWithResponses) ListChannelAccountsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListChannelAccountsResponse, error) {
+	rsp, err := c.ListChannelAccounts(ctx, reqEditors...)
 	if err != nil {
 		return nil, err
 	}

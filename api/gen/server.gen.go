@@ -14,7 +14,6 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/gin-gonic/gin/binding"
 	"github.com/oapi-codegen/runtime"
-	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 // Defines values for AccountStatus.
@@ -885,7 +884,7 @@ type DailyOperationStatus string
 // Date An Asia/Shanghai calendar day.
 //
 // Example: 2026-11-23
-type Date = openapi_types.Date
+type Date = string
 
 // Discrepancy One difference between a provider's bill and our records.
 type Discrepancy struct {
@@ -1798,15 +1797,6 @@ type ListAccountsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
-// ListChannelAccountsParams defines parameters for ListChannelAccounts.
-type ListChannelAccountsParams struct {
-	// Limit How many objects to return at most.
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
-
-	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
-	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
-}
-
 // ListDailyOperationsParams defines parameters for ListDailyOperations.
 type ListDailyOperationsParams struct {
 	// BusinessDate Only runs of this day.
@@ -2112,15 +2102,15 @@ type CreateWithdrawalJSONRequestBody = CreateWithdrawal
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
-	// ListAccounts List ledger accounts, newest first
+	// ListAccounts List ledger accounts, oldest first
 	// (GET /v1/accounts)
 	ListAccounts(c *gin.Context, params ListAccountsParams)
 	// GetAccount Read a ledger account
 	// (GET /v1/accounts/{account_id})
 	GetAccount(c *gin.Context, accountID AccountIDInPath)
-	// ListChannelAccounts List the tenant's accounts at providers
+	// ListChannelAccounts List the tenant's accounts at providers, all on one page
 	// (GET /v1/channel_accounts)
-	ListChannelAccounts(c *gin.Context, params ListChannelAccountsParams)
+	ListChannelAccounts(c *gin.Context)
 	// ListDailyOperations List runs, newest first
 	// (GET /v1/daily_operations)
 	ListDailyOperations(c *gin.Context, params ListDailyOperationsParams)
@@ -2316,28 +2306,6 @@ func (siw *ServerInterfaceWrapper) GetAccount(c *gin.Context) {
 // ListChannelAccounts operation middleware
 func (siw *ServerInterfaceWrapper) ListChannelAccounts(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params ListChannelAccountsParams
-
-	// ------------- Optional query parameter "limit" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
-		return
-	}
-
-	// ------------- Optional query parameter "cursor" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
-		return
-	}
-
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -2345,7 +2313,7 @@ func (siw *ServerInterfaceWrapper) ListChannelAccounts(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.ListChannelAccounts(c, params)
+	siw.Handler.ListChannelAccounts(c)
 }
 
 // ListDailyOperations operation middleware
@@ -3929,7 +3897,6 @@ func (response GetAccount200JSONResponse) VisitGetAccountResponse(w http.Respons
 }
 
 type ListChannelAccountsRequestObject struct {
-	Params ListChannelAccountsParams
 }
 
 type ListChannelAccountsResponseObject interface {
@@ -4838,13 +4805,13 @@ func (response GetWithdrawal200JSONResponse) VisitGetWithdrawalResponse(w http.R
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
-	// ListAccounts List ledger accounts, newest first
+	// ListAccounts List ledger accounts, oldest first
 	// (GET /v1/accounts)
 	ListAccounts(ctx context.Context, request ListAccountsRequestObject) (ListAccountsResponseObject, error)
 	// GetAccount Read a ledger account
 	// (GET /v1/accounts/{account_id})
 	GetAccount(ctx context.Context, request GetAccountRequestObject) (GetAccountResponseObject, error)
-	// ListChannelAccounts List the tenant's accounts at providers
+	// ListChannelAccounts List the tenant's accounts at providers, all on one page
 	// (GET /v1/channel_accounts)
 	ListChannelAccounts(ctx context.Context, request ListChannelAccountsRequestObject) (ListChannelAccountsResponseObject, error)
 	// ListDailyOperations List runs, newest first
@@ -5064,10 +5031,8 @@ func (sh *strictHandler) GetAccount(ctx *gin.Context, accountID AccountIDInPath)
 }
 
 // ListChannelAccounts operation middleware
-func (sh *strictHandler) ListChannelAccounts(ctx *gin.Context, params ListChannelAccountsParams) {
+func (sh *strictHandler) ListChannelAccounts(ctx *gin.Context) {
 	var request ListChannelAccountsRequestObject
-
-	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.ListChannelAccounts(ctx, request.(ListChannelAccountsRequestObject))

@@ -1,0 +1,80 @@
+package api
+
+import (
+	_ "embed"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/routers"
+)
+
+//go:embed openapi.yaml
+var contractYAML []byte
+
+// ContractYAML returns a copy of openapi.yaml.
+func ContractYAML() []byte { return append([]byte(nil), contractYAML...) }
+
+// scopeExtension names the scope an operation needs.
+const scopeExtension = "x-scope"
+
+// operation is one operation of the contract as requests meet it.
+type operation struct {
+	route routers.Route
+	// scope is what the key must hold.
+	scope string
+	// query lists the parameters that may occur in the query.
+	query map[string]bool
+	// hasBody says whether the operation takes a JSON body.
+	hasBody bool
+}
+
+// contract finds operations by method and Gin's path template.
+type contract struct {
+	operations map[string]*operation
+}
+
+func loadContract() (*contract, error) {
+	doc, err := openapi3.NewLoader().LoadFromData(contractYAML)
+	if err != nil {
+		return nil, fmt.Errorf("openapi.yaml: %w", err)
+	}
+	c := &contract{operations: map[string]*operation{}}
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			scope, ok := op.Extensions[scopeExtension].(string)
+			if !ok {
+				return nil, fmt.Errorf("openapi.yaml: %s %s names no %s", method, path, scopeExtension)
+			}
+			o := &operation{
+				route:   routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
+				scope:   scope,
+				query:   map[string]bool{},
+				hasBody: op.RequestBody != nil,
+			}
+			for _, p := range op.Parameters {
+				if p.Value.In == openapi3.ParameterInQuery {
+					o.query[p.Value.Name] = true
+				}
+			}
+			c.operations[operationKey(method, ginPath(path))] = o
+		}
+	}
+	return c, nil
+}
+
+func operationKey(method, template string) string { return method + " " + template }
+
+// find returns the operation that Gin matched, nil for routes outside the contract.
+func (c *contract) find(r *http.Request, template string) *operation {
+	return c.operations[operationKey(r.Method, template)]
+}
+
+// ginPath turns /v1/payments/{payment_id} into /v1/payments/:payment_id.
+func ginPath(path string) string {
+	return regexp.MustCompile(`\{([^}]+)\}`).ReplaceAllStringFunc(path, func(s string) string {
+		return ":" + strings.Trim(s, "{}")
+	})
+}

@@ -1,0 +1,134 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/suanpan/suanpan/core/fault"
+	"github.com/suanpan/suanpan/core/tenant"
+)
+
+// The names under which a request carries what middleware found out.
+const (
+	keyRequestID = "suanpan.request_id"
+	keyPrincipal = "suanpan.principal"
+	keyBody      = "suanpan.body"
+	keyOperation = "suanpan.operation"
+)
+
+// requestTimeout bounds what one request may take, below the server's write timeout.
+const requestTimeout = 20 * time.Second
+
+// identify gives the request an id, ours whatever the caller sent, and a deadline.
+func identify(c *gin.Context) {
+	requestID := strings.ToLower(rand.Text())
+	c.Set(keyRequestID, requestID)
+	c.Header("X-Request-Id", requestID)
+	ctx, cancel := context.WithTimeout(c.Request.Context(), requestTimeout)
+	defer cancel()
+	c.Request = c.Request.WithContext(ctx)
+	c.Next()
+}
+
+// secure sets headers for the case that a browser shows an answer.
+func secure(c *gin.Context) {
+	h := c.Writer.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-store")
+	c.Next()
+}
+
+// access logs one line per request: no query, no headers, no body, because
+// those hold keys and personal data.
+func (s *server) access(c *gin.Context) {
+	start := time.Now()
+	c.Next()
+	attrs := []any{"status", c.Writer.Status(), "bytes", c.Writer.Size(), "duration", time.Since(start)}
+	if p, ok := c.Get(keyPrincipal); ok {
+		principal, _ := p.(tenant.Principal)
+		attrs = append(attrs, "tenant", principal.TenantID, "key", principal.KeyID)
+	}
+	s.log(c).Info("request", attrs...)
+}
+
+// recover answers 500 after a panic and keeps the process alive. The stack goes
+// to the log only.
+func (s *server) recover(c *gin.Context) {
+	defer func() {
+		reason := recover()
+		if reason == nil {
+			return
+		}
+		if err, ok := reason.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+			panic(reason)
+		}
+		s.log(c).Error("panic", "reason", reason, "stack", string(debug.Stack()))
+		if c.Writer.Written() {
+			c.Abort()
+			return
+		}
+		s.refuse(c, &fault.Error{Kind: kindInternal, Code: "internal",
+			Detail: "Something went wrong on our side; it has been logged under the request id in the header X-Request-Id."})
+	}()
+	c.Next()
+}
+
+// authenticate finds the caller and checks the operation's scope. It also notes
+// the operation for those after it; routes outside the contract do not come here.
+func (s *server) authenticate(c *gin.Context) {
+	op := s.contract.find(c.Request, c.FullPath())
+	if op == nil {
+		s.refuse(c, fault.NotFound())
+		return
+	}
+	secret, err := bearer(c.Request.Header)
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	principal, err := s.opts.Authenticate(c.Request.Context(), secret)
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	c.Set(keyPrincipal, principal)
+	if !principal.Allows(op.scope) {
+		s.refuse(c, fault.Forbidden(op.scope))
+		return
+	}
+	c.Set(keyOperation, op)
+	c.Next()
+}
+
+// unauthenticated is the one answer to every kind of bad key.
+func unauthenticated() error {
+	return fault.Unauthenticated("The API key is missing, unknown or revoked; send a valid one as a Bearer token.")
+}
+
+func bearer(h http.Header) (string, error) {
+	values := h.Values("Authorization")
+	if len(values) != 1 {
+		return "", unauthenticated()
+	}
+	scheme, secret, found := strings.Cut(values[0], " ")
+	if !found || !strings.EqualFold(scheme, "Bearer") || secret == "" || len(secret) > 256 || strings.ContainsAny(secret, " \t") {
+		return "", unauthenticated()
+	}
+	return secret, nil
+}
+
+// principal is the caller that authenticate found.
+func principal(ctx context.Context) tenant.Principal {
+	p, _ := ctx.Value(keyPrincipal).(tenant.Principal)
+	return p
+}

@@ -1,0 +1,124 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/suanpan/suanpan/core/fault"
+	"github.com/suanpan/suanpan/internal/pg"
+	"github.com/suanpan/suanpan/ledger"
+)
+
+// problem is the body of every error (RFC 9457). It names no request and no
+// object, so that two answers of the same kind are the same bytes.
+type problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+	Field  string `json:"field,omitempty"`
+}
+
+// status is the one switch from kinds of refusal to HTTP.
+func status(k fault.Kind) (code int, title string) {
+	switch k {
+	case fault.KindInvalid:
+		return http.StatusBadRequest, "Invalid request"
+	case fault.KindUnauthenticated:
+		return http.StatusUnauthorized, "Not authenticated"
+	case fault.KindForbidden:
+		return http.StatusForbidden, "Not allowed"
+	case fault.KindNotFound:
+		return http.StatusNotFound, "Not found"
+	case fault.KindConflict:
+		return http.StatusConflict, "Conflict"
+	case fault.KindRefused:
+		return http.StatusUnprocessableEntity, "Refused"
+	case fault.KindLimited:
+		return http.StatusTooManyRequests, "Too many requests"
+	case fault.KindUnavailable:
+		return http.StatusServiceUnavailable, "Unavailable"
+	}
+	return http.StatusInternalServerError, "Internal error"
+}
+
+// Refusals that only HTTP knows.
+const (
+	kindTooLarge         fault.Kind = "too_large"
+	kindTimeout          fault.Kind = "timeout"
+	kindMethodNotAllowed fault.Kind = "method_not_allowed"
+	kindInternal         fault.Kind = "internal"
+)
+
+func httpStatus(k fault.Kind) (code int, title string) {
+	switch k {
+	case kindTooLarge:
+		return http.StatusRequestEntityTooLarge, "Too large"
+	case kindTimeout:
+		return http.StatusRequestTimeout, "Timeout"
+	case kindMethodNotAllowed:
+		return http.StatusMethodNotAllowed, "Method not allowed"
+	}
+	return status(k)
+}
+
+// refuse ends the request with the answer for err. What is not a refusal is
+// logged and answered as unavailable or, when it is nobody's fault but ours, as
+// an internal error; its text is never shown.
+func (s *server) refuse(c *gin.Context, err error) {
+	f := s.asFault(c, err)
+	if f.Cause != nil {
+		s.log(c).Warn("request refused", "code", f.Code, "cause", f.Cause.Error())
+	}
+	code, title := httpStatus(f.Kind)
+	if f.RetryAfter > 0 {
+		seconds := int(math.Ceil(f.RetryAfter.Seconds()))
+		c.Header("Retry-After", strconv.Itoa(seconds))
+	}
+	if code == http.StatusUnauthorized {
+		c.Header("WWW-Authenticate", `Bearer realm="suanpan"`)
+	}
+	body, err := json.Marshal(problem{
+		Type: "urn:suanpan:problem:" + f.Code, Title: title, Status: code,
+		Code: f.Code, Detail: f.Detail, Field: f.Field,
+	})
+	if err != nil { // strings always encode
+		c.AbortWithStatus(http.StatusInternalServerError)
+		return
+	}
+	c.Header("Cache-Control", "no-store")
+	c.Abort()
+	c.Data(code, "application/problem+json", body)
+}
+
+func (s *server) asFault(c *gin.Context, err error) *fault.Error {
+	if f, ok := fault.As(err); ok {
+		return f
+	}
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return &fault.Error{Kind: kindTooLarge, Code: "body_too_large", Detail: "The body is larger than 64 KiB."}
+	case ledger.IsKind(err, ledger.NotFound):
+		return fault.NotFound()
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), pg.IsUnavailable(err):
+		return fault.Unavailable(err, time.Second)
+	}
+	s.log(c).Error("request failed", "error", err.Error())
+	return &fault.Error{Kind: kindInternal, Code: "internal",
+		Detail: "Something went wrong on our side; it has been logged under the request id in the header X-Request-Id."}
+}
+
+// log is the server's logger with what identifies the request.
+func (s *server) log(c *gin.Context) *slog.Logger {
+	return s.opts.Log.With("request_id", c.GetString(keyRequestID), "method", c.Request.Method, "route", c.FullPath())
+}

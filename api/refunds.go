@@ -1,0 +1,72 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/suanpan/suanpan/api/gen"
+	"github.com/suanpan/suanpan/core/refund"
+	"github.com/suanpan/suanpan/internal/id"
+)
+
+// CreateRefund implements POST /v1/payments/{payment_id}/refunds.
+func (h *handlers) CreateRefund(ctx context.Context, r gen.CreateRefundRequestObject) (gen.CreateRefundResponseObject, error) {
+	c, body := callOf(ctx), r.Body
+	return h.accepted(c, creation{
+		key:    r.Params.IdempotencyKey,
+		status: http.StatusCreated,
+		create: func(tx pgx.Tx) (string, error) {
+			refundID := id.New(id.Refund)
+			return refundID, refund.Create(c.ctx, tx, c.tenant, refund.New{
+				ID: refundID, PaymentID: r.PaymentID, Reference: body.Reference,
+				Amount: readAmount(body.Amount), Reason: body.Reason,
+			})
+		},
+		workflow: func(_ pgx.Tx, refundID string) (string, error) { return refund.WorkflowID(refundID), nil },
+		show: func(tx pgx.Tx, refundID string) (any, error) {
+			found, err := refund.Get(c.ctx, tx, c.tenant, refundID)
+			return showRefund(found), err
+		},
+	})
+}
+
+// GetRefund implements GET /v1/refunds/{refund_id}.
+func (h *handlers) GetRefund(ctx context.Context, r gen.GetRefundRequestObject) (gen.GetRefundResponseObject, error) {
+	c := callOf(ctx)
+	var found refund.Refund
+	err := h.read(c, func(tx pgx.Tx) (err error) {
+		found, err = refund.Get(c.ctx, tx, c.tenant, r.RefundID)
+		return err
+	})
+	return gen.GetRefund200JSONResponse(showRefund(found)), err
+}
+
+// ListRefunds implements GET /v1/refunds.
+func (h *handlers) ListRefunds(ctx context.Context, r gen.ListRefundsRequestObject) (gen.ListRefundsResponseObject, error) {
+	c := callOf(ctx)
+	page, err := readPage(r.Params.Limit, r.Params.Cursor, id.Refund)
+	if err != nil {
+		return nil, err
+	}
+	var list []refund.Refund
+	err = h.read(c, func(tx pgx.Tx) (err error) {
+		list, err = refund.List(c.ctx, tx, c.tenant, refund.Filter{
+			Status: text(r.Params.Status), PaymentID: text(r.Params.PaymentID), Reference: text(r.Params.Reference),
+			From: r.Params.CreatedFrom, To: r.Params.CreatedTo, Before: page.before, Limit: page.limit + 1,
+		})
+		return err
+	})
+	data, next := cut(list, page.limit, func(r refund.Refund) string { return r.ID }, showRefund)
+	return gen.ListRefunds200JSONResponse{Data: data, NextCursor: next}, err
+}
+
+func showRefund(r refund.Refund) gen.Refund {
+	return gen.Refund{
+		ID: r.ID, PaymentID: r.PaymentID, Origin: gen.RefundOrigin(r.Origin), Reference: orNull(r.Reference),
+		Status: gen.RefundStatus(r.Status), Amount: showAmount(r.Amount), Reason: r.Reason,
+		WaitingFor: orNull(r.WaitingFor), ChannelRefundNo: orNull(r.ChannelRefundNo), Failure: showFailure(r.Failure),
+		CreatedAt: showTime(r.CreatedAt), RefundedAt: showTimeOrNull(r.RefundedAt),
+	}
+}
