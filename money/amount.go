@@ -3,6 +3,7 @@ package money
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
 )
 
@@ -82,7 +83,12 @@ func (a Amount) Add(b Amount) (Amount, error) {
 }
 
 // Sub returns a−b under the rules of Add.
-func (a Amount) Sub(b Amount) (Amount, error) { return a.Add(b.Neg()) }
+func (a Amount) Sub(b Amount) (Amount, error) {
+	if b.Minor == math.MinInt64 { // it has no negative
+		return Amount{}, ErrOverflow
+	}
+	return a.Add(b.Neg())
+}
 
 // Share returns the floor of a × numerator / denominator for non-negative a,
 // with a 128-bit product. It is how percent legs and proportional refunds are
