@@ -93,7 +93,7 @@ func runStack(cmd *cobra.Command, p process, flags devFlags) (err error) {
 		return err
 	}
 	options := devstack.Options{Root: root, DataDir: flags.data, Ports: devstack.DefaultPorts(),
-		Environ: p.environ, Out: p.stdout}
+		Environ: p.environ, Out: p.stdout, Migrate: migrateStack(p), Seed: seedStack}
 	if flags.portBase != 0 {
 		options.Ports = devstack.PortsFrom(flags.portBase)
 	}

@@ -17,6 +17,7 @@ func rootCommand(p process) *cobra.Command {
 		migrateCommand(p),
 		redriveCommand(p),
 		scheduleCommand(p),
+		serveCommand(p),
 		verifyCommand(p),
 		versionCommand(p),
 	)

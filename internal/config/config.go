@@ -54,10 +54,16 @@ type Channels struct {
 	PublicURL        string `env:"PUBLIC_URL,required,notEmpty" doc:"Base of the addresses providers notify, as they reach us: https://pay.example.com."`
 }
 
+// Webhooks is what a process needs that checks or sends webhooks.
+type Webhooks struct {
+	WebhookDialAllow []netip.Prefix `env:"WEBHOOK_DIAL_ALLOW" doc:"Comma-separated private networks webhooks may be sent to, such as 127.0.0.0/8. Development only."`
+}
+
 // API is the configuration of starter serve.
 type API struct {
 	Core
 	Channels
+	Webhooks
 
 	Listen string `env:"API_LISTEN" envDefault:"127.0.0.1:8080" doc:"host:port the HTTP API listens on; /healthz answers there too."`
 }
@@ -66,9 +72,9 @@ type API struct {
 type Worker struct {
 	Core
 	Channels
+	Webhooks
 
-	HealthListen     string         `env:"WORKER_HEALTH_LISTEN" envDefault:"127.0.0.1:9091" doc:"host:port of the worker's /healthz and /metrics."`
-	WebhookDialAllow []netip.Prefix `env:"WEBHOOK_DIAL_ALLOW" doc:"Comma-separated private networks webhooks may be sent to, such as 127.0.0.0/8. Development only."`
+	HealthListen string `env:"WORKER_HEALTH_LISTEN" envDefault:"127.0.0.1:9091" doc:"host:port of the worker's /healthz and /metrics."`
 }
 
 // Tool is the configuration of the commands that work on the database and

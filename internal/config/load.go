@@ -18,7 +18,7 @@ func LoadAPI(environ []string) (API, error) {
 		return API{}, err
 	}
 	c.DatabaseURL, err = withPasswordFile(c.Core)
-	return c, errors.Join(err, c.Channels.check(c.Env), checkListen("API_LISTEN", c.Listen))
+	return c, errors.Join(err, c.Channels.check(c.Env), c.Webhooks.check(c.Env), checkListen("API_LISTEN", c.Listen))
 }
 
 // LoadWorker reads and validates the configuration of a worker.
@@ -27,12 +27,16 @@ func LoadWorker(environ []string) (Worker, error) {
 	if err != nil {
 		return Worker{}, err
 	}
-	if len(c.WebhookDialAllow) > 0 && !c.Dev() {
-		err = refusedInProduction("WEBHOOK_DIAL_ALLOW", "webhooks may not reach private networks")
+	c.DatabaseURL, err = withPasswordFile(c.Core)
+	return c, errors.Join(err, c.Channels.check(c.Env), c.Webhooks.check(c.Env),
+		checkListen("WORKER_HEALTH_LISTEN", c.HealthListen))
+}
+
+func (w Webhooks) check(e Environment) error {
+	if len(w.WebhookDialAllow) > 0 && e != Development {
+		return refusedInProduction("WEBHOOK_DIAL_ALLOW", "webhooks may not reach private networks")
 	}
-	var passwordErr error
-	c.DatabaseURL, passwordErr = withPasswordFile(c.Core)
-	return c, errors.Join(err, passwordErr, c.Channels.check(c.Env), checkListen("WORKER_HEALTH_LISTEN", c.HealthListen))
+	return nil
 }
 
 // LoadTool reads and validates the configuration of a command that ends.

@@ -27,7 +27,8 @@ type Group struct {
 func Groups() []Group {
 	return []Group{
 		{"Every process", variablesOf(reflect.TypeFor[Core]())},
-		{"API and worker", variablesOf(reflect.TypeFor[Channels]())},
+		{"API and worker: providers", variablesOf(reflect.TypeFor[Channels]())},
+		{"API and worker: webhooks", variablesOf(reflect.TypeFor[Webhooks]())},
 		{"API (`starter serve`)", ownVariablesOf(reflect.TypeFor[API]())},
 		{"Worker (`worker`)", ownVariablesOf(reflect.TypeFor[Worker]())},
 		{"Development stack (`starter dev`)", variablesOf(reflect.TypeFor[Stack]())},

@@ -147,9 +147,11 @@ func (s *stack) configure(databaseURL, temporalAddress string) error {
 		SecretsDir:       secrets,
 		PublicURL:        localURL(s.ports.API[0], ""),
 	}
+	webhooks := config.Webhooks{
+		WebhookDialAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}}
 	s.env = Env{
 		Root: s.options.Root, DataDir: s.options.DataDir,
-		API:        config.API{Core: core, Channels: channels, Listen: local(s.ports.API[0])},
+		API:        config.API{Core: core, Channels: channels, Webhooks: webhooks, Listen: local(s.ports.API[0])},
 		APIURLs:    []string{localURL(s.ports.API[0], ""), localURL(s.ports.API[1], "")},
 		SandboxURL: localURL(s.ports.Sandbox, ""),
 		SandboxDir: s.path("sandbox"),
@@ -160,13 +162,12 @@ func (s *stack) configure(databaseURL, temporalAddress string) error {
 
 func (s *stack) sandboxPart() *part {
 	return s.ours("sandbox", s.ports.Sandbox, "sandbox", nil,
-		"--listen", local(s.ports.Sandbox), "--data", s.env.SandboxDir)
+		"--listen", local(s.ports.Sandbox), "--data", s.env.SandboxDir, "--time-scale", "60")
 }
 
 func (s *stack) workerPart(i int) *part {
-	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	c := config.Worker{Core: s.env.API.Core, Channels: s.env.API.Channels,
-		HealthListen: local(s.ports.WorkerHealth[i]), WebhookDialAllow: loopback}
+		Webhooks: s.env.API.Webhooks, HealthListen: local(s.ports.WorkerHealth[i])}
 	return s.ours(fmt.Sprintf("worker-%d", i+1), s.ports.WorkerHealth[i], "worker", config.Environ(c))
 }
 

@@ -1,0 +1,51 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+
+	"github.com/suanpan/suanpan/api"
+	"github.com/suanpan/suanpan/core/event"
+	"github.com/suanpan/suanpan/internal/config"
+	"github.com/suanpan/suanpan/internal/pg"
+	"github.com/suanpan/suanpan/workflows"
+)
+
+// RunAPI serves the HTTP API, and sweeps, until ctx ends; requests under way are
+// finished.
+func RunAPI(ctx context.Context, cfg config.API, log *slog.Logger) error {
+	db, err := pg.Open(ctx, cfg.DatabaseURL, pg.Options{MaxConns: cfg.DatabaseMaxConns})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	temporal, err := DialTemporal(cfg.Core, log)
+	if err != nil {
+		return err
+	}
+	defer temporal.Close()
+	starter := workflows.Starter{Client: temporal}
+	handler, err := api.New(api.Options{
+		DB:        db,
+		Workflows: starter,
+		Adapters:  NewAdapters(cfg.Channels),
+		Guard:     event.NewGuard(cfg.WebhookDialAllow, nil),
+		Log:       log,
+		Dev:       cfg.Dev(),
+	})
+	if err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("address %s (choose another with SUANPAN_API_LISTEN): %w", cfg.Listen, err)
+	}
+	var background sync.WaitGroup
+	sweeper := &Sweeper{DB: db, Starter: starter, Log: log, Grace: PaymentGrace}
+	background.Go(func() { sweeper.Run(ctx) })
+	defer background.Wait()
+	return api.Serve(ctx, listener, handler, log)
+}

@@ -1,0 +1,147 @@
+package devseed
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/suanpan/suanpan/core/fault"
+	"github.com/suanpan/suanpan/core/tenant"
+	"github.com/suanpan/suanpan/internal/pg"
+)
+
+// Request says what to seed and where.
+type Request struct {
+	DatabaseURL string
+	SandboxURL  string
+	APIURLs     []string
+	// SecretsDir receives one folder of key files per channel account.
+	SecretsDir string
+	// File is where the outcome is kept as JSON, readable by its owner only.
+	File string
+}
+
+// Outcome is what a developer, or the demo, needs to use the stack.
+type Outcome struct {
+	TenantID   string   `json:"tenant_id"`
+	APIKey     string   `json:"api_key"`
+	APIURLs    []string `json:"api_urls"`
+	SandboxURL string   `json:"sandbox_url"`
+	Alipay     Alipay   `json:"alipay"`
+	WeChatPay  WeChat   `json:"wechatpay"`
+}
+
+// Alipay is the tenant's app at the sandbox's Alipay.
+type Alipay struct {
+	ChannelAccountID string `json:"channel_account_id"`
+	AppID            string `json:"app_id"`
+	SellerID         string `json:"seller_id"`
+}
+
+// WeChat is the tenant's merchant at the sandbox's WeChat Pay.
+type WeChat struct {
+	ChannelAccountID string `json:"channel_account_id"`
+	MchID            string `json:"mch_id"`
+	AppID            string `json:"app_id"`
+	MerchantSerial   string `json:"merchant_serial"`
+}
+
+// Seed makes sure that the tenant of r.File exists, with its channel accounts
+// known to the sandbox. Idempotent; a database that does not know the tenant of
+// the file gets a new one.
+func Seed(ctx context.Context, r Request) (Outcome, error) {
+	db, err := pg.Open(ctx, r.DatabaseURL, pg.Options{MaxConns: 2})
+	if err != nil {
+		return Outcome{}, err
+	}
+	defer db.Close()
+	s := seeder{Request: r, db: db, portal: portal{base: r.SandboxURL}}
+	out, known, err := s.earlier(ctx)
+	if err != nil {
+		return out, err
+	}
+	if !known {
+		if out, err = s.newTenant(ctx); err != nil {
+			return out, err
+		}
+	}
+	if out.Alipay, err = s.alipay(ctx, out.TenantID, out.Alipay); err != nil {
+		return out, fmt.Errorf("seed alipay: %w", err)
+	}
+	if out.WeChatPay, err = s.wechat(ctx, out.TenantID, out.WeChatPay); err != nil {
+		return out, fmt.Errorf("seed wechat pay: %w", err)
+	}
+	out.APIURLs, out.SandboxURL = r.APIURLs, r.SandboxURL
+	return out, write(r.File, out)
+}
+
+type seeder struct {
+	Request
+	db     *pg.DB
+	portal portal
+}
+
+// earlier reads what was seeded before, and whether the database still knows it.
+func (s *seeder) earlier(ctx context.Context) (Outcome, bool, error) {
+	var out Outcome
+	text, err := os.ReadFile(s.File)
+	if errors.Is(err, fs.ErrNotExist) {
+		return out, false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &out)
+	}
+	if err != nil {
+		return out, false, fmt.Errorf("seed: %s cannot be read (delete it to seed anew): %w", s.File, err)
+	}
+	err = s.db.AsSystem(ctx, func(tx pgx.Tx) error {
+		_, err := tenant.Get(ctx, tx, out.TenantID)
+		return err
+	})
+	if errors.Is(err, &fault.Error{Kind: fault.KindNotFound}) {
+		return Outcome{}, false, nil
+	}
+	return out, err == nil, err
+}
+
+func (s *seeder) newTenant(ctx context.Context) (Outcome, error) {
+	var out Outcome
+	err := s.db.AsSystem(ctx, func(tx pgx.Tx) error {
+		t, err := tenant.Create(ctx, tx, "Demo Mall", tenant.LicensedReserve)
+		if err != nil {
+			return err
+		}
+		out.TenantID = t.ID
+		_, out.APIKey, err = tenant.CreateKey(ctx, tx, t.ID, tenant.TestKey, "development", []string{tenant.AllScopes})
+		return err
+	})
+	return out, err
+}
+
+// addAccount records a channel account unless the tenant has it.
+func (s *seeder) addAccount(ctx context.Context, tenantID string, account tenant.ChannelAccount) error {
+	return s.db.AsSystem(ctx, func(tx pgx.Tx) error {
+		_, err := tenant.GetChannelAccount(ctx, tx, tenantID, account.ID)
+		if errors.Is(err, &fault.Error{Kind: fault.KindNotFound}) {
+			_, err = tenant.AddChannelAccount(ctx, tx, tenantID, account)
+		}
+		return err
+	})
+}
+
+func write(file string, out Outcome) error {
+	text, err := json.MarshalIndent(out, "", "  ")
+	if err != nil {
+		return err
+	}
+	temporary := file + ".new"
+	if err := os.WriteFile(temporary, append(text, '\n'), 0o600); err != nil {
+		return fmt.Errorf("seed: %w", err)
+	}
+	return os.Rename(temporary, file)
+}
