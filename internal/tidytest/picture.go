@@ -31,10 +31,10 @@ func Picture(m *Module) string {
 			}
 		}
 	})
-	var lines []string
+	var nodes, lines []string
 	for box, drawn := range boxes {
 		if drawn {
-			lines = append(lines, fmt.Sprintf("  %s[%s]", node(box), box))
+			nodes = append(nodes, fmt.Sprintf("  %s[%s]", node(box), box))
 		}
 	}
 	for from, targets := range edges {
@@ -44,8 +44,9 @@ func Picture(m *Module) string {
 			}
 		}
 	}
+	sort.Strings(nodes)
 	sort.Strings(lines)
-	return "```mermaid\ngraph TD\n" + strings.Join(lines, "\n") + "\n```\n"
+	return "```mermaid\ngraph TD\n" + strings.Join(append(nodes, lines...), "\n") + "\n```\n"
 }
 
 // floor is the box of the picture a folder belongs to; empty leaves it out:
