@@ -173,7 +173,9 @@ func (d *detail) header(text string) error {
 		d.columns[name] = i
 	}
 	d.width = len(cells)
-	for _, name := range []string{colTradeNo, colNumber, colKind, colGoods, colCreated, colFinished, colOrder, colReceived, colRefundNo, colFee} {
+	for _, name := range []string{
+		colTradeNo, colNumber, colKind, colGoods, colCreated, colFinished, colOrder, colReceived, colRefundNo, colFee,
+	} {
 		if _, ok := d.columns[name]; !ok {
 			return fmt.Errorf("header: column %s is missing", name)
 		}

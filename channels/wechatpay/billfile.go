@@ -56,7 +56,7 @@ func newSums() []sum {
 }
 
 // ParseBill reads a daily trade bill of type ALL as downloaded, uncompressed.
-// It fails, naming the row, when a row is of another merchant or currency or
+// It fails, naming the row, when a row is of another merchant or currency, or
 // cannot be read exactly, or when the rows do not add up to the file's own
 // summary; it never returns a part. Amount is 订单金额 of a payment and
 // 申请退款金额 of a refund. The file prints one count for both kinds, so
@@ -173,16 +173,16 @@ func (b *billFile) row(number int, text string) error {
 		}
 		b.sums[i].total = sum.total.Add(value)
 	}
-	column := colAsked
-	switch line.Status {
-	case "SUCCESS":
-		line.Kind, line.Number, column = channel.BillPayment, line.TradeNumber, colOrder
-	case "REFUND", "REVOKED":
-		line.Kind, line.Number = channel.BillRefund, strings.Clone(at(colRefundOurs))
-		line.ChannelRefundNo = strings.Clone(at(colRefundNo))
+	// A refund's row has a refund number; payments print 0 there. The states are
+	// passed on as printed: whether they fit is for reconciliation to say.
+	line.Kind, line.Number = channel.BillPayment, line.TradeNumber
+	column := colOrder
+	if ours := at(colRefundOurs); ours != "" && ours != "0" {
+		line.Kind, line.Number, line.ChannelRefundNo = channel.BillRefund, strings.Clone(ours), strings.Clone(at(colRefundNo))
 		line.Status += "/" + at(colRefundState)
-	default:
-		return fmt.Errorf("%s: %.20q is none of SUCCESS, REFUND, REVOKED", colState, line.Status)
+		column = colAsked
+	} else if line.Status == "REFUND" {
+		return fmt.Errorf("%s: missing on a refund", colRefundOurs)
 	}
 	if line.Amount, err = channel.ParseYuan(at(column)); err != nil {
 		return fmt.Errorf("%s: %w", column, err)

@@ -58,7 +58,7 @@ const (
 func outcomes() []rule {
 	return []rule{
 		{prepay, http.StatusForbidden, "OUT_TRADE_NO_USED", channel.Unknown, "", docOrder + ": may be paid, query it"},
-		{prepay, http.StatusBadRequest, "INVALID_REQUEST", channel.Unknown, "", caution + " (also answered to a number sent before with other content)"},
+		{prepay, http.StatusBadRequest, "INVALID_REQUEST", channel.Unknown, "", caution + "; also for a number sent with other content"},
 		{prepay, http.StatusBadRequest, "ORDERPAID", channel.Unknown, "", docOrder},
 		{prepay, http.StatusBadRequest, "ORDER_CLOSED", channel.Failed, "", docOrder},
 		{prepay, http.StatusBadRequest, "PARAM_ERROR", channel.Failed, "", docOrder},
