@@ -109,7 +109,7 @@ func (s *stack) temporalPart(ctx context.Context) (*part, string, error) {
 		return nil, s.given.TemporalAddress, s.checkTemporal(ctx)
 	}
 	launch, err := temporaldev.Prepare(ctx, temporaldev.Options{
-		Binary: temporaldev.Binary{Source: filepath.Join(s.options.Root, "tools", "temporal-cli"), Say: s.super.say},
+		Binary: temporaldev.Binary{Tools: filepath.Join(s.options.Root, "tools"), Say: s.super.say},
 		File:   s.path("temporal", "temporal.db"),
 		Port:   s.ports.Temporal, UIPort: s.ports.TemporalUI,
 		Namespace: s.given.TemporalNamespace,

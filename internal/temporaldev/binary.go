@@ -14,16 +14,50 @@ import (
 	"time"
 )
 
-// Version is the CLI that tools/temporal-cli/go.mod pins; a test holds them equal.
-const Version = "v1.5.1"
+// The versions that tools/*/go.mod pin; a test holds them equal.
+const (
+	CLIVersion    = "v1.5.1"
+	ServerVersion = "v1.32.1"
+)
+
+// Program is one of Temporal's own programs, built from a module under tools/.
+type Program struct {
+	Name    string // what people call it
+	Version string
+	Module  string // folder under tools/
+	Package string // import path of its main
+	Flags   string // for the linker
+	Takes   string // the first build, on two cores
+}
+
+// CLI is the command line tool with the development server and the Web UI.
+func CLI() Program {
+	return Program{Name: "temporal-cli", Version: CLIVersion, Module: "temporal-cli",
+		Package: "github.com/temporalio/cli/cmd/temporal", Takes: "three minutes",
+		Flags: "-X github.com/temporalio/cli/temporalcli.Version=" + strings.TrimPrefix(CLIVersion, "v")}
+}
+
+// FullServer is the server that production runs on PostgreSQL.
+func FullServer() Program {
+	return Program{Name: "temporal-server", Version: ServerVersion, Module: "temporal-server",
+		Package: "go.temporal.io/server/cmd/server", Takes: "four minutes"}
+}
+
+// SQLTool makes and updates the full server's schema.
+func SQLTool() Program {
+	return Program{Name: "temporal-sql-tool", Version: ServerVersion, Module: "temporal-server",
+		Package: "go.temporal.io/server/cmd/tools/sql", Takes: "a minute"}
+}
 
 // buildNotice is how often a running build says that it still runs.
 const buildNotice = 10 * time.Second
 
-// Binary says where the CLI is kept and how it is made.
+// Binary says where a program is kept and what it is built from.
 type Binary struct {
-	// Source is the folder tools/temporal-cli of a checkout.
-	Source string
+	// Program is what to build; the zero value means the CLI.
+	Program Program
+	// Tools is the folder tools of a checkout.
+	Tools string
 	// Cache is the folder that keeps the built binary; empty means the user's
 	// cache folder, shared by all checkouts.
 	Cache string
@@ -31,22 +65,25 @@ type Binary struct {
 	Say func(format string, args ...any)
 }
 
-// Ensure returns the path of the CLI and builds it when it is not there yet.
+// Ensure returns the path of the program and builds it when it is not there yet.
 // Several processes may ask at once: one builds, the others wait.
 func (b Binary) Ensure(ctx context.Context) (string, error) {
 	if b.Say == nil {
 		b.Say = func(string, ...any) {}
 	}
+	if b.Program == (Program{}) {
+		b.Program = CLI()
+	}
 	cache, err := b.cacheDir()
 	if err != nil {
 		return "", err
 	}
-	target := filepath.Join(cache, "temporal-cli-"+Version)
+	target := filepath.Join(cache, b.Program.Name+"-"+b.Program.Version)
 	if executable(target) {
 		return target, nil
 	}
 	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return "", fmt.Errorf("cannot make the folder for the Temporal CLI: %w", err)
+		return "", fmt.Errorf("cannot make the folder for Temporal's programs: %w", err)
 	}
 	unlock, err := lockFile(target + ".lock")
 	if err != nil {
@@ -65,7 +102,7 @@ func (b Binary) cacheDir() (string, error) {
 	}
 	user, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("no place for the Temporal CLI: %w: set HOME or XDG_CACHE_HOME", err)
+		return "", fmt.Errorf("no place for Temporal's programs: %w: set HOME or XDG_CACHE_HOME", err)
 	}
 	return filepath.Join(user, "suanpan", "bin"), nil
 }
@@ -88,33 +125,33 @@ func lockFile(path string) (unlock func(), err error) {
 
 // build compiles to a temporary name first: a killed build leaves no half binary.
 func (b Binary) build(ctx context.Context, target string) error {
-	if _, err := os.Stat(filepath.Join(b.Source, "go.mod")); err != nil {
-		return fmt.Errorf("the Temporal CLI is not built yet and %s is no checkout of Suanpan to build it from: "+
-			"run this inside one, or set SUANPAN_TEMPORAL_ADDRESS to a server that runs already", b.Source)
+	source := filepath.Join(b.Tools, b.Program.Module)
+	if _, err := os.Stat(filepath.Join(source, "go.mod")); err != nil {
+		return fmt.Errorf("%s is not built yet and %s is no module to build it from: "+
+			"run this inside a checkout, or set SUANPAN_TEMPORAL_ADDRESS to a server that runs already", b.Program.Name, source)
 	}
-	b.Say("building the Temporal CLI %s: about three minutes on two cores, only this once", Version)
+	b.Say("building %s %s: about %s on two cores, only this once", b.Program.Name, b.Program.Version, b.Program.Takes)
 	making := fmt.Sprintf("%s.making-%d", target, os.Getpid())
 	defer os.Remove(making)
 	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-trimpath", "-o", making,
-		"-ldflags", "-X github.com/temporalio/cli/temporalcli.Version="+strings.TrimPrefix(Version, "v"),
-		"github.com/temporalio/cli/cmd/temporal")
-	cmd.Dir = b.Source
+		"-ldflags", b.Program.Flags, b.Program.Package)
+	cmd.Dir = source
 	output, err := cmd.StderrPipe()
 	if err != nil {
 		return err
 	}
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("cannot build the Temporal CLI: %w: install Go from https://go.dev/dl", err)
+		return fmt.Errorf("cannot build %s: %w: install Go from https://go.dev/dl", b.Program.Name, err)
 	}
 	last := b.reportProgress(output, began)
 	if err := cmd.Wait(); err != nil {
-		return fmt.Errorf("building the Temporal CLI failed (%w): %s", err, last)
+		return fmt.Errorf("building %s failed (%w): %s", b.Program.Name, err, last)
 	}
 	if err := os.Rename(making, target); err != nil {
 		return err
 	}
-	b.Say("built the Temporal CLI in %s", time.Since(began).Round(time.Second))
+	b.Say("built %s in %s", b.Program.Name, time.Since(began).Round(time.Second))
 	return nil
 }
 

@@ -45,7 +45,7 @@ func (r runner) Run() int {
 // StartServer starts a server in memory, without Web UI, on a free port. It
 // dies with this process. remove stops it and deletes its log.
 func StartServer(ctx context.Context) (server *temporaldev.Server, remove func(), err error) {
-	source, err := sourceDir()
+	tools, err := toolsDir()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -59,8 +59,8 @@ func StartServer(ctx context.Context) (server *temporaldev.Server, remove func()
 	}
 	server, err = temporaldev.Start(ctx, temporaldev.Options{
 		Binary: temporaldev.Binary{
-			Source: source,
-			Say:    func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) },
+			Tools: tools,
+			Say:   func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) },
 		},
 		Port:      port,
 		Namespace: "suanpan",
@@ -78,15 +78,15 @@ func StartServer(ctx context.Context) (server *temporaldev.Server, remove func()
 	}, nil
 }
 
-// sourceDir finds tools/temporal-cli above the package under test.
-func sourceDir() (string, error) {
+// toolsDir finds tools/ above the package under test.
+func toolsDir() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return "", err
 	}
 	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		candidate := filepath.Join(dir, "tools", "temporal-cli")
-		if _, err := os.Stat(filepath.Join(candidate, "go.mod")); err == nil {
+		candidate := filepath.Join(dir, "tools")
+		if _, err := os.Stat(filepath.Join(candidate, "temporal-cli", "go.mod")); err == nil {
 			return candidate, nil
 		}
 	}
