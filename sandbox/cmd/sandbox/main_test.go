@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestFlags(t *testing.T) {
+	t.Parallel()
+	for _, arguments := range [][]string{
+		{}, {"--data", "x", "extra"}, {"--data", "x", "--time-scale", "0"}, {"--bogus"},
+		{"--data", "x", "--listen", "0.0.0.0:0"}, {"--data", "x", "--listen", "nowhere"},
+	} {
+		require.Error(t, run(context.Background(), arguments, io.Discard), arguments)
+	}
+	require.NoError(t, run(context.Background(), []string{"--help"}, io.Discard))
+}
+
+// freePort asks the system for a port that nobody uses now.
+func freePort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	return listener.Addr().String()
+}
+
+func TestItRunsUntilItIsToldToStop(t *testing.T) {
+	t.Parallel()
+	address := freePort(t)
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(ctx, []string{"--data", t.TempDir(), "--listen", address, "--time-scale", "60"}, io.Discard)
+	}()
+	require.Eventually(t, func() bool { return healthy(address) }, 20*time.Second, 20*time.Millisecond)
+	stop()
+	require.NoError(t, <-ended)
+}
+
+func healthy(address string) bool {
+	response, err := http.Get("http://" + address + "/healthz")
+	if err != nil {
+		return false
+	}
+	_ = response.Body.Close()
+	return response.StatusCode == http.StatusOK
+}
+
+// TestKilledProcessKeepsWhatItAcknowledged kills the real program with SIGKILL
+// while it is being written to, and compares what was acknowledged with what
+// the next process knows.
+func TestKilledProcessKeepsWhatItAcknowledged(t *testing.T) {
+	t.Parallel()
+	binary := filepath.Join(t.TempDir(), "sandbox")
+	built, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
+	require.NoError(t, err, "%s", built)
+	data, address := t.TempDir(), freePort(t)
+	launch := func() *exec.Cmd {
+		command := exec.Command(binary, "--data", data, "--listen", address)
+		require.NoError(t, command.Start())
+		require.Eventually(t, func() bool { return healthy(address) }, 20*time.Second, 20*time.Millisecond)
+		return command
+	}
+	process := launch()
+	acknowledged := make(chan string, 10_000)
+	writing := make(chan struct{})
+	for worker := range 4 {
+		go func() {
+			for i := 0; ; i++ {
+				identity := strings.Repeat("w", worker+1) + "-" + strings.Repeat("x", i%7) + time.Now().Format(time.RFC3339Nano)
+				response, err := http.Post("http://"+address+"/control/alipay/payees", "application/json", strings.NewReader(`{"identity":"`+identity+`","name":"n"}`))
+				if err != nil {
+					writing <- struct{}{}
+					return
+				}
+				_, err = io.Copy(io.Discard, response.Body)
+				_ = response.Body.Close()
+				if err == nil && response.StatusCode == http.StatusOK {
+					acknowledged <- identity
+				}
+			}
+		}()
+	}
+	require.Eventually(t, func() bool { return len(acknowledged) > 50 }, 20*time.Second, time.Millisecond)
+	require.NoError(t, process.Process.Kill())
+	_ = process.Wait()
+	for range 4 {
+		<-writing
+	}
+	close(acknowledged)
+
+	process = launch()
+	journal, err := http.Get("http://" + address + "/control/books/file")
+	require.NoError(t, err)
+	known := map[string]bool{}
+	lines := bufio.NewScanner(journal.Body)
+	for lines.Scan() {
+		_, rest, found := bytes.Cut(lines.Bytes(), []byte(`"identity":"`))
+		if found {
+			identity, _, _ := bytes.Cut(rest, []byte(`"`))
+			known[string(identity)] = true
+		}
+	}
+	require.NoError(t, journal.Body.Close())
+	for identity := range acknowledged {
+		require.True(t, known[identity], identity)
+	}
+	require.NoError(t, process.Process.Signal(os.Interrupt))
+	require.NoError(t, process.Wait(), "SIGINT ends it cleanly")
+}
