@@ -41,7 +41,9 @@ func dayOf(at time.Time) string { return recon.DayOf(at).String() }
 
 // bookPaid books a payment's money: collected for the merchant, divided by the
 // split rules, less the provider's fee.
-func (a *Payments) bookPaid(ctx context.Context, tx pgx.Tx, tenantID string, p *payment.Payment, account tenant.ChannelAccount, trade channel.Trade) error {
+func bookPaid(
+	ctx context.Context, tx pgx.Tx, tenantID string, p *payment.Payment, account tenant.ChannelAccount, trade channel.Trade,
+) error {
 	receipt, err := receiptOf(*p, account, trade)
 	if err != nil {
 		return err
@@ -103,7 +105,10 @@ func postLateReceipt(ctx context.Context, tx pgx.Tx, tenantID string, p payment.
 // bookRefunded books money that went back to the payer: each receiver's part out
 // of its hold, the platform's out of its income, and what the provider returned
 // of its fee.
-func bookRefunded(ctx context.Context, tx pgx.Tx, tenantID string, r *refund.Refund, p payment.Payment, account tenant.ChannelAccount, answer channel.RefundState) error {
+func bookRefunded(
+	ctx context.Context, tx pgx.Tx, tenantID string, r *refund.Refund, p payment.Payment, account tenant.ChannelAccount,
+	answer channel.RefundState,
+) error {
 	if answer.Amount != r.Amount {
 		return fmt.Errorf("refund %s is of %d and the provider says %d", r.ID, r.Amount.Minor, answer.Amount.Minor)
 	}
@@ -156,7 +161,9 @@ func moneyBack(r refund.Refund, accountID, day string, legs []refund.Leg) books.
 // feeReturned is what the provider gives back of its fee with r, if it does at
 // all: in proportion to what is refunded, so that the whole refund returns the
 // whole fee whatever its parts were.
-func feeReturned(ctx context.Context, tx pgx.Tx, tenantID string, r refund.Refund, p payment.Payment, account tenant.ChannelAccount) (money.Amount, error) {
+func feeReturned(
+	ctx context.Context, tx pgx.Tx, tenantID string, r refund.Refund, p payment.Payment, account tenant.ChannelAccount,
+) (money.Amount, error) {
 	none := money.Of(0, r.Amount.Currency)
 	if !account.FeeReturned {
 		return none, nil

@@ -61,7 +61,9 @@ func (a *Payments) ReadPayment(ctx context.Context, in accept.Ref) (PaymentState
 
 // change runs fn on the locked payment and returns the state after it. code is
 // the provider's last code. fn updates p when it changes the row.
-func (a *Payments) change(ctx context.Context, in accept.Ref, code string, fn func(tx pgx.Tx, p *payment.Payment) error) (PaymentState, error) {
+func (a *Payments) change(
+	ctx context.Context, in accept.Ref, code string, fn func(tx pgx.Tx, p *payment.Payment) error,
+) (PaymentState, error) {
 	var state PaymentState
 	err := a.DB.InTenant(ctx, in.Tenant, func(tx pgx.Tx) error {
 		p, err := payment.Lock(ctx, tx, in.Tenant, in.ID)
@@ -151,9 +153,9 @@ func (a *Payments) QueryPayment(ctx context.Context, in accept.Ref) (PaymentStat
 		}
 		switch trade.State {
 		case channel.TradePaid:
-			return a.bookPaid(ctx, tx, in.Tenant, p, c.account, trade)
+			return bookPaid(ctx, tx, in.Tenant, p, c.account, trade)
 		case channel.TradeClosed:
-			return a.bookClosed(ctx, tx, in.Tenant, p)
+			return bookClosed(ctx, tx, in.Tenant, p)
 		}
 		return nil
 	})
@@ -178,11 +180,11 @@ func (a *Payments) ClosePayment(ctx context.Context, in accept.Ref) (PaymentStat
 		if err != nil || p.Status.Final() || !closed || !over {
 			return err
 		}
-		return a.bookClosed(ctx, tx, in.Tenant, p)
+		return bookClosed(ctx, tx, in.Tenant, p)
 	})
 }
 
-func (a *Payments) bookClosed(ctx context.Context, tx pgx.Tx, tenantID string, p *payment.Payment) error {
+func bookClosed(ctx context.Context, tx pgx.Tx, tenantID string, p *payment.Payment) error {
 	if err := payment.ClosedNow(ctx, tx, tenantID, *p); err != nil {
 		return err
 	}

@@ -154,7 +154,9 @@ func (a *Refunds) RefuseRefund(ctx context.Context, in accept.Ref, refusal Movin
 
 // change runs fn on the refund, its payment locked first, unless the refund is
 // final already, and returns the state after it.
-func (a *Refunds) change(ctx context.Context, in accept.Ref, r refunding, fn func(pgx.Tx, *refund.Refund, payment.Payment) error) (MovingState, error) {
+func (a *Refunds) change(
+	ctx context.Context, in accept.Ref, r refunding, fn func(pgx.Tx, *refund.Refund, payment.Payment) error,
+) (MovingState, error) {
 	err := a.DB.InTenant(ctx, in.Tenant, func(tx pgx.Tx) error {
 		p, err := payment.Lock(ctx, tx, in.Tenant, r.PaymentID)
 		if err != nil {

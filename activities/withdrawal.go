@@ -166,7 +166,9 @@ func (a *Withdrawals) RefuseWithdrawal(ctx context.Context, in accept.Ref, refus
 
 // change runs fn on the locked withdrawal unless it is final already, and
 // returns the state after it.
-func (a *Withdrawals) change(ctx context.Context, in accept.Ref, w paying, o Outcome, code string, fn func(pgx.Tx, *payout.Withdrawal) error) (MovingState, error) {
+func (a *Withdrawals) change(
+	ctx context.Context, in accept.Ref, w paying, o Outcome, code string, fn func(pgx.Tx, *payout.Withdrawal) error,
+) (MovingState, error) {
 	err := a.DB.InTenant(ctx, in.Tenant, func(tx pgx.Tx) error {
 		now, err := payout.Lock(ctx, tx, in.Tenant, in.ID)
 		if err != nil {

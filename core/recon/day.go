@@ -38,8 +38,10 @@ func (d Day) Start() time.Time { return d.start }
 // End is the first moment after the day.
 func (d Day) End() time.Time { return d.start.Add(24 * time.Hour) }
 
-// Next and Previous are the neighbouring days.
-func (d Day) Next() Day     { return Day{d.End()} }
+// Next is the day after.
+func (d Day) Next() Day { return Day{d.End()} }
+
+// Previous is the day before.
 func (d Day) Previous() Day { return Day{d.start.Add(-24 * time.Hour)} }
 
 // Contains reports whether t lies in the day.

@@ -31,8 +31,8 @@ type Sweeper struct {
 // The rhythm of the sweeps. A workflow that its own API call did not start is
 // started within startAge + the rhythm.
 const (
-	startAge       = 5 * time.Second
-	startEvery     = 2 * time.Second
+	startAge       = 2 * time.Second
+	startEvery     = time.Second
 	notifyEvery    = 250 * time.Millisecond
 	overdueEvery   = 2 * time.Second
 	sweepBatch     = 100
