@@ -43,7 +43,7 @@ func devCommand(p process) *cobra.Command {
 	dev.Flags().BoolVar(&flags.detach, "detach", false, "return once everything is up and leave it running")
 	dev.Flags().BoolVar(&flags.progress, "progress", false, "")
 	_ = dev.Flags().MarkHidden("progress") // the only error is an unknown name
-	dev.AddCommand(devStopCommand(p, &flags), devStatusCommand(p, &flags), devCleanCommand(p, &flags))
+	dev.AddCommand(devStopCommand(p, &flags), devStatusCommand(p, &flags), devCleanCommand(p, &flags), devSeedCommand(p))
 	return dev
 }
 

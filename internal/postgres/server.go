@@ -110,8 +110,8 @@ func (c *Cluster) init(ctx context.Context) error {
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	if err := c.owner.mkdir(c.dir); err != nil {
-		return fmt.Errorf("cannot make the data directory: %w", err)
+	if err := os.Remove(c.dir); err != nil && !errors.Is(err, os.ErrNotExist) { // only an empty one goes
+		return fmt.Errorf("%s is not a PostgreSQL data directory and not empty: choose another place", c.dir)
 	}
 	return c.initdb(ctx)
 }
@@ -158,9 +158,6 @@ func (c *Cluster) initdb(ctx context.Context) error {
 	file := filepath.Join(making, passwordFile)
 	if err := c.owner.writeSecret(file, password); err != nil {
 		return err
-	}
-	if err := os.Remove(c.dir); err != nil {
-		return fmt.Errorf("%s is not a PostgreSQL data directory and not empty: %w", c.dir, err)
 	}
 	if err := os.Rename(making, c.dir); err != nil {
 		return err
