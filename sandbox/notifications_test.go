@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -216,8 +217,8 @@ func TestRunDeliversByItself(t *testing.T) {
 	b := setup(t)
 	merchant := newSink(t, say(200, "success"))
 	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- b.server.Run(ctx) }()
+	var running sync.WaitGroup
+	running.Go(func() { b.server.Run(ctx) })
 	client := b.weChat()
 	prepay(t, client, "ORDER001", merchant.URL)
 	b.pay("wechatpay", "ORDER001")
@@ -226,5 +227,5 @@ func TestRunDeliversByItself(t *testing.T) {
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return len(merchant.received()) == 2 }, 10*time.Second, 5*time.Millisecond)
 	stop()
-	require.NoError(t, <-ended)
+	running.Wait()
 }

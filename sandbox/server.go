@@ -25,6 +25,9 @@ import (
 // transfer to a bank card stays DEALING, before the time scale.
 const settleDelay = time.Second
 
+// retryPause is the wait after work that was due failed.
+const retryPause = time.Second
+
 // Config is what a Server needs.
 type Config struct {
 	// DataDir holds the journal and the providers' keys; made if absent.
@@ -130,23 +133,25 @@ func recovered(next http.Handler) http.Handler {
 }
 
 // Run does what becomes due until ctx ends: refunds that succeed, notifications
-// and their retries. It waits for attempts under way before it returns.
-func (s *Server) Run(ctx context.Context) error {
+// and their retries. Trouble with the disk is logged and tried again. Run waits
+// for attempts under way before it returns.
+func (s *Server) Run(ctx context.Context) {
 	defer s.dispatcher.Wait()
 	for {
 		next, err := s.RunDue(ctx)
-		if err != nil {
-			return err
-		}
 		wait := time.Hour
-		if !next.IsZero() {
+		switch {
+		case err != nil:
+			slog.Error("work that is due failed", "error", err)
+			wait = retryPause
+		case !next.IsZero():
 			wait = max(next.Sub(s.books.RealNow()), 0)
 		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return nil
+			return
 		case <-timer.C:
 		case <-s.books.Changed():
 			timer.Stop()

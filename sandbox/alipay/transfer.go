@@ -266,11 +266,23 @@ func (g *Gateway) RunDue(context.Context) (time.Time, error) {
 			}
 			continue
 		}
-		if _, err := g.SettleTransfer(t.Merchant, t.Number, books.TransferSuccess); err != nil {
+		if err := g.finishTransfer(t); err != nil {
 			return time.Time{}, err
 		}
 	}
 	return next, nil
+}
+
+// finishTransfer lets a due transfer succeed, unless somebody settled it meanwhile.
+func (g *Gateway) finishTransfer(due books.Transfer) error {
+	return g.books.Update("transfer_settled", func(tx *books.Tx) error {
+		t, ok := tx.Transfer(books.Alipay, due.Merchant, due.Number)
+		if !ok || t.State != books.TransferDealing {
+			return nil
+		}
+		_, err := settleTransfer(tx, t, books.TransferSuccess)
+		return err
+	})
 }
 
 // SettleTransfer brings a transfer to a later state: DEALING to SUCCESS or
@@ -283,26 +295,32 @@ func (g *Gateway) SettleTransfer(merchant, number string, to books.TransferState
 		if !ok {
 			return fmt.Errorf("%w: transfer %q of %q", books.ErrNotFound, number, merchant)
 		}
-		settled = t
-		if t.State == to {
-			return nil
-		}
-		settled.State, settled.DueAt = to, time.Time{}
-		switch {
-		case t.State == books.TransferDealing && to == books.TransferSuccess:
-			settled.DoneAt = tx.Now()
-		case t.State == books.TransferDealing && to == books.TransferFailed,
-			t.State == books.TransferSuccess && to == books.TransferReturned:
-			settled.ReturnedAt = tx.Now()
-			settled.ErrorCode, settled.FailReason = "PAYEE_CARD_INFO_ERROR", "收款方银行卡信息有误"
-			if _, err := tx.Move(movementOf(t, books.MovementTransferReturn, t.Amount)); err != nil {
-				return err
-			}
-		default:
-			return fmt.Errorf("a transfer that is %s cannot become %s", t.State, to)
-		}
-		tx.PutTransfer(settled)
-		return nil
+		var err error
+		settled, err = settleTransfer(tx, t, to)
+		return err
 	})
 	return settled, err
+}
+
+func settleTransfer(tx *books.Tx, t books.Transfer, to books.TransferState) (books.Transfer, error) {
+	if t.State == to {
+		return t, nil
+	}
+	settled := t
+	settled.State, settled.DueAt = to, time.Time{}
+	switch {
+	case t.State == books.TransferDealing && to == books.TransferSuccess:
+		settled.DoneAt = tx.Now()
+	case t.State == books.TransferDealing && to == books.TransferFailed,
+		t.State == books.TransferSuccess && to == books.TransferReturned:
+		settled.ReturnedAt = tx.Now()
+		settled.ErrorCode, settled.FailReason = "PAYEE_CARD_INFO_ERROR", "收款方银行卡信息有误"
+		if _, err := tx.Move(movementOf(t, books.MovementTransferReturn, t.Amount)); err != nil {
+			return books.Transfer{}, err
+		}
+	default:
+		return books.Transfer{}, fmt.Errorf("a transfer that is %s cannot become %s", t.State, to)
+	}
+	tx.PutTransfer(settled)
+	return settled, nil
 }

@@ -203,11 +203,23 @@ func (g *Gateway) RunDue(context.Context) (time.Time, error) {
 			}
 			continue
 		}
-		if _, err := g.SettleRefund(r.Merchant, r.Number, books.RefundSuccess); err != nil {
+		if err := g.finishRefund(r); err != nil {
 			return time.Time{}, err
 		}
 	}
 	return next, nil
+}
+
+// finishRefund lets a due refund succeed, unless somebody settled it meanwhile.
+func (g *Gateway) finishRefund(due books.Refund) error {
+	return g.Books.Update("refund_settled", func(tx *books.Tx) error {
+		refund, ok := tx.Refund(books.WeChatPay, due.Merchant, "", due.Number)
+		if !ok || refund.State != books.RefundProcessing {
+			return nil
+		}
+		_, err := g.settleRefund(tx, refund, books.RefundSuccess)
+		return err
+	})
 }
 
 // SettleRefund brings a refund to a later state and notifies: PROCESSING to
@@ -220,26 +232,32 @@ func (g *Gateway) SettleRefund(merchant, number string, to books.RefundState) (b
 		if !ok {
 			return fmt.Errorf("%w: refund %q of %q", books.ErrNotFound, number, merchant)
 		}
-		settled = refund
-		if refund.State == to {
-			return nil
-		}
-		order, _ := tx.Order(books.WeChatPay, merchant, refund.OrderNumber)
-		settled.State, settled.DueAt, settled.DoneAt = to, time.Time{}, tx.Now()
-		switch {
-		case refund.State == books.RefundProcessing && (to == books.RefundSuccess || to == books.RefundAbnormal),
-			refund.State == books.RefundSuccess && to == books.RefundAbnormal:
-		case refund.State == books.RefundProcessing && to == books.RefundClosed:
-			if err := g.undoRefund(tx, order, refund); err != nil {
-				return err
-			}
-		default:
-			return fmt.Errorf("a refund that is %s cannot become %s", refund.State, to)
-		}
-		tx.PutRefund(settled)
-		return g.notifyRefund(tx, order, settled)
+		var err error
+		settled, err = g.settleRefund(tx, refund, to)
+		return err
 	})
 	return settled, err
+}
+
+func (g *Gateway) settleRefund(tx *books.Tx, refund books.Refund, to books.RefundState) (books.Refund, error) {
+	if refund.State == to {
+		return refund, nil
+	}
+	order, _ := tx.Order(books.WeChatPay, refund.Merchant, refund.OrderNumber)
+	settled := refund
+	settled.State, settled.DueAt, settled.DoneAt = to, time.Time{}, tx.Now()
+	switch {
+	case refund.State == books.RefundProcessing && (to == books.RefundSuccess || to == books.RefundAbnormal),
+		refund.State == books.RefundSuccess && to == books.RefundAbnormal:
+	case refund.State == books.RefundProcessing && to == books.RefundClosed:
+		if err := g.undoRefund(tx, order, refund); err != nil {
+			return books.Refund{}, err
+		}
+	default:
+		return books.Refund{}, fmt.Errorf("a refund that is %s cannot become %s", refund.State, to)
+	}
+	tx.PutRefund(settled)
+	return settled, g.notifyRefund(tx, order, settled)
 }
 
 // undoRefund gives the money of a closed refund back to the merchant's account.

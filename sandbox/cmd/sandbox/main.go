@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -93,28 +94,19 @@ func serve(ctx context.Context, server *sandbox.Server, listener net.Listener) e
 	}
 	duties, stopDuties := context.WithCancel(ctx)
 	defer stopDuties()
-	ended := make(chan error, 2)
-	go func() { ended <- server.Run(duties) }()
-	go func() {
-		err := httpServer.Serve(listener)
-		if errors.Is(err, http.ErrServerClosed) {
-			err = nil
-		}
-		ended <- err
-	}()
-	var first error
-	waiting := 2
+	var running sync.WaitGroup
+	running.Go(func() { server.Run(duties) })
+	ended := make(chan error, 1)
+	go func() { ended <- httpServer.Serve(listener) }()
+	var failed error
 	select {
 	case <-ctx.Done():
-	case first = <-ended:
-		waiting--
+	case failed = <-ended:
 	}
 	stopDuties()
 	grace, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	err := errors.Join(first, httpServer.Shutdown(grace))
-	for range waiting {
-		err = errors.Join(err, <-ended)
-	}
-	return err
+	failed = errors.Join(failed, httpServer.Shutdown(grace))
+	running.Wait()
+	return failed
 }
