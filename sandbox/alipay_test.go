@@ -215,7 +215,7 @@ func (b *bundle) callAlipay(params, spoil map[string]string) string {
 	}
 	form := url.Values{}
 	pairs := make([]string, 0, len(all))
-	for _, name := range []string{"app_auth_token", "app_id", "biz_content", "charset", "encrypt_type", "format", "method", "notify_url", "sign_type", "timestamp", "version"} {
+	for _, name := range []string{"app_auth_token", "app_cert_sn", "app_id", "biz_content", "charset", "encrypt_type", "format", "method", "notify_url", "sign_type", "timestamp", "version"} {
 		if all[name] != "" {
 			pairs = append(pairs, name+"="+all[name])
 			form.Set(name, all[name])
@@ -263,6 +263,7 @@ func TestAlipayRefusesWhatTheGatewayRefuses(t *testing.T) {
 		"gbk":                  {params: map[string]string{"charset": "gbk"}, code: "40002", subCode: "isv.invalid-charset"},
 		"xml":                  {params: map[string]string{"format": "XML"}, code: "40002", subCode: "isv.invalid-format"},
 		"unknown method":       {params: map[string]string{"method": "alipay.trade.bogus"}, code: "40002", subCode: "isv.invalid-method"},
+		"certificate mode":     {params: map[string]string{"app_cert_sn": "x"}, code: "40002", subCode: "isv.invalid-parameter"},
 		"token":                {params: map[string]string{"app_auth_token": "x"}, code: "20001", subCode: "aop.invalid-app-auth-token"},
 		"body is no JSON":      {params: map[string]string{"biz_content": "{"}, code: "40002", subCode: "isv.invalid-parameter"},
 		"no biz_content":       {params: map[string]string{"biz_content": ""}, code: "40001", subCode: "isv.missing-biz-content"},

@@ -279,6 +279,8 @@ func TestWeChatVerifiesRequests(t *testing.T) {
 		"other method":        {weChatCall{method: "PUT"}, 404, "NOT_FOUND"},
 		"mchid missing":       {weChatCall{path: "/v3/pay/transactions/out-trade-no/ORDER001"}, 400, "PARAM_ERROR"},
 		"body is no JSON":     {weChatCall{method: "POST", path: "/v3/pay/transactions/native", body: "{"}, 400, "PARAM_ERROR"},
+		"bill of a sub":       {weChatCall{path: "/v3/bill/tradebill?bill_date=2026-03-01&sub_mchid=1"}, 403, "NO_AUTH"},
+		"refund of a sub":     {weChatCall{method: "POST", path: "/v3/refund/domestic/refunds", body: `{"sub_mchid":"1"}`}, 403, "NO_AUTH"},
 		"wrong type of field": {weChatCall{method: "POST", path: "/v3/pay/transactions/native", body: `{"amount":{"total":"1"}}`}, 400, "PARAM_ERROR"},
 	} {
 		t.Run(name, func(t *testing.T) {

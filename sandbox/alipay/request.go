@@ -82,6 +82,8 @@ func (g *Gateway) verify(call request, params map[string]string) error {
 		return invalid("isv.invalid-version", "无效的版本参数")
 	case params["encrypt_type"] != "":
 		return invalid("isv.invalid-encrypt-type", "无效的加密类型")
+	case params["app_cert_sn"] != "" || params["alipay_root_cert_sn"] != "":
+		return invalid("isv.invalid-parameter", "应用未使用公钥证书模式")
 	case params["app_auth_token"] != "":
 		return &refusal{"20001", "Insufficient Token Permissions", "aop.invalid-app-auth-token", "无效的应用授权令牌"}
 	}

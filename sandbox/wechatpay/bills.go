@@ -59,6 +59,9 @@ type billAnswer struct {
 
 func (g *Gateway) bill(c call, makeFile func(books.Reader, string) (bill.File, bool, error)) (answer, error) {
 	query := c.http.URL.Query()
+	if query.Get("sub_mchid") != "" {
+		return answer{}, forbidden("NO_AUTH", "商户不是服务商，不能使用sub_mchid")
+	}
 	packed := query.Get("tar_type")
 	if packed != "" && packed != "GZIP" {
 		return answer{}, paramError("tar_type须为GZIP")

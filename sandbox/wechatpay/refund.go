@@ -19,6 +19,7 @@ const refundsPerOrder = 50
 var outRefundNo = regexp.MustCompile(`^[0-9A-Za-z_\-|*@]{1,64}$`)
 
 type refundFields struct {
+	SubMchID      string `json:"sub_mchid"`
 	TransactionID string `json:"transaction_id"`
 	OutTradeNo    string `json:"out_trade_no"`
 	OutRefundNo   string `json:"out_refund_no"`
@@ -73,6 +74,8 @@ func (g *Gateway) refund(c call, _ string) (answer, error) {
 
 func checkRefund(in refundFields) error {
 	switch {
+	case in.SubMchID != "":
+		return forbidden("NO_AUTH", "商户不是服务商，不能使用sub_mchid")
 	case (in.TransactionID == "") == (in.OutTradeNo == ""):
 		return paramError("transaction_id和out_trade_no须填且只填一个")
 	case !outRefundNo.MatchString(in.OutRefundNo):
