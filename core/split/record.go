@@ -28,7 +28,8 @@ type BookedLeg struct {
 	Leg
 	SplitID  string
 	Position int
-	// Refunded is how much of Amount refunds have taken back.
+	// Refunded is how much of Amount refunds have taken back or, still in
+	// flight, have promised.
 	Refunded money.Amount
 	// Available: the money is withdrawable (a T0 merchant, the platform, or
 	// settled); else it is still pending.
@@ -165,16 +166,17 @@ func Legs(ctx context.Context, q pg.Querier, tenant, paymentID string) ([]Booked
 	})
 }
 
-// AddRefunded adds parts to what the legs of a split have given back. The
-// caller holds the payment's row lock and guards against doing it twice (by the
-// refund's change of status, in the same transaction). A leg that would give
+// AddRefunded adds parts to what the legs of a split have given back. It belongs
+// into the transaction that accepts the refund, so that refunds in flight count
+// for the next one. The caller holds the payment's row lock and guards against
+// doing it twice. A leg that would give
 // back more than its amount is an error, and nothing may be committed then.
 func AddRefunded(ctx context.Context, tx pgx.Tx, tenant, splitID string, parts []Part) error {
 	return changeRefunded(ctx, tx, tenant, splitID, parts, 1)
 }
 
-// TakeBackRefunded undoes AddRefunded for a refund that was counted when it was
-// promised and then failed. The same cautions hold.
+// TakeBackRefunded undoes AddRefunded for a refund that failed. The same
+// cautions hold.
 func TakeBackRefunded(ctx context.Context, tx pgx.Tx, tenant, splitID string, parts []Part) error {
 	return changeRefunded(ctx, tx, tenant, splitID, parts, -1)
 }
