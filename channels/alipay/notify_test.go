@@ -1,0 +1,180 @@
+package alipay
+
+import (
+	"context"
+	"crypto/rsa"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"sort"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/suanpan/suanpan/core/channel"
+	"github.com/suanpan/suanpan/money"
+)
+
+// noticeParams are those of a payment's notification.
+func noticeParams() map[string]string {
+	return map[string]string{
+		"app_id": testApp, "auth_app_id": testApp, "charset": "utf-8", "version": "1.0", "sign_type": "RSA2",
+		"notify_id": "2026030100222112233012345678901234", "notify_type": "trade_status_sync", "notify_time": "2026-03-01 11:22:34",
+		"trade_no": "2026030122001000000000000001", "out_trade_no": testTrade, "seller_id": testSeller,
+		"trade_status": "TRADE_SUCCESS", "total_amount": "88.88", "subject": "茶 + 糕点 & 100%", "gmt_payment": "2026-03-01 11:22:33",
+	}
+}
+
+// signed encodes params with a signature by key over every parameter but sign,
+// sign_type and alipay_cert_sn.
+func signed(params map[string]string, key *rsa.PrivateKey) string {
+	var pairs []string
+	form := url.Values{}
+	for name, value := range params {
+		form.Set(name, value)
+		if name != "sign_type" && name != "alipay_cert_sn" {
+			pairs = append(pairs, name+"="+value)
+		}
+	}
+	sort.Strings(pairs)
+	form.Set("sign", sign(key, strings.Join(pairs, "&")))
+	return form.Encode()
+}
+
+func read(t *testing.T, a *Adapter, body string) (channel.Notification, error) {
+	t.Helper()
+	// The address carries parameters of its own, which must not count.
+	request := httptest.NewRequestWithContext(context.Background(), http.MethodPost, testNotify+"?app_id=other", strings.NewReader(body))
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+	return a.ReadNotification(t.Context(), request, []byte(body))
+}
+
+func with(changes ...string) map[string]string {
+	params := noticeParams()
+	for i := 0; i < len(changes); i += 2 {
+		params[changes[i]] = changes[i+1]
+		if changes[i+1] == "\x00" {
+			delete(params, changes[i])
+		}
+	}
+	return params
+}
+
+func TestPaymentNotification(t *testing.T) {
+	t.Parallel()
+	a := newAdapter(t, "https://openapi.alipay.com/gateway.do")
+	want := channel.Notification{
+		ID: "2026030100222112233012345678901234", Kind: channel.NotifyTrade, Number: testTrade, TradeNumber: testTrade,
+		Amount: money.Fen(8888), State: "TRADE_SUCCESS",
+	}
+	for name, params := range map[string]map[string]string{
+		"plain":                     with(),
+		"unknown parameter":         with("brand_new", "value + more"),
+		"signed empty parameter":    with("body", ""),
+		"nothing refunded":          with("refund_fee", "0.00"),
+		"a store's app on its part": with("auth_app_id", "2014000000000000"),
+	} {
+		got, err := read(t, a, signed(params, testKeys().alipay))
+		require.NoError(t, err, name)
+		require.Equal(t, want, got, name)
+	}
+}
+
+// TestRefundNotificationIsNotASecondPayment, in each of the shapes it may have.
+func TestRefundNotificationIsNotASecondPayment(t *testing.T) {
+	t.Parallel()
+	a := newAdapter(t, "https://openapi.alipay.com/gateway.do")
+	for name, params := range map[string]map[string]string{
+		"partial":     with("refund_fee", "1.00", "gmt_refund", "2026-03-01 12:00:01.000", "out_biz_no", testRefund),
+		"full":        with("refund_fee", "88.88", "gmt_refund", "2026-03-01 12:00:01.000", "out_biz_no", testRefund, "trade_status", "TRADE_CLOSED"),
+		"fee only":    with("refund_fee", "1.00"),
+		"time only":   with("gmt_refund", "2026-03-01 12:00:01.000"),
+		"number only": with("out_biz_no", testRefund),
+	} {
+		got, err := read(t, a, signed(params, testKeys().alipay))
+		require.NoError(t, err, name)
+		require.Equal(t, channel.NotifyRefund, got.Kind, name)
+		require.Equal(t, testTrade, got.TradeNumber, name)
+		require.Equal(t, params["out_biz_no"], got.Number, name)
+		if fee := params["refund_fee"]; fee != "" {
+			amount, err := channel.ParseYuan(fee)
+			require.NoError(t, err)
+			require.Equal(t, amount, got.Amount, name)
+		}
+	}
+	_, err := read(t, a, signed(with("refund_fee", "1e2"), testKeys().alipay))
+	require.ErrorContains(t, err, "refund_fee")
+}
+
+func TestRefusedNotifications(t *testing.T) {
+	t.Parallel()
+	a := newAdapter(t, "https://openapi.alipay.com/gateway.do")
+	good := signed(with(), testKeys().alipay)
+	unsigned := url.Values{}
+	for name, value := range noticeParams() {
+		unsigned.Set(name, value)
+	}
+	form, err := url.ParseQuery(good)
+	require.NoError(t, err)
+	form.Set("total_amount", "0.01")
+	for name, c := range map[string]struct{ body, why string }{
+		"no signature":            {unsigned.Encode(), "signature"},
+		"our own key":             {signed(with(), testKeys().app), "signature"},
+		"a stranger's key":        {signed(with(), testKeys().stranger), "signature"},
+		"changed after signing":   {form.Encode(), "signature"},
+		"added after signing":     {good + "&passback_params=x", "signature"},
+		"repeated":                {good + "&total_amount=0.01", "stands 2 times"},
+		"repeated alike":          {good + "&app_id=" + testApp, "stands 2 times"},
+		"repeated signature":      {good + "&sign=AAAA", "stands 2 times"},
+		"signature type none":     {signed(with("sign_type", "none"), testKeys().alipay), "sign_type"},
+		"signature type MD5":      {signed(with("sign_type", "MD5"), testKeys().alipay), "sign_type"},
+		"signature type RSA":      {signed(with("sign_type", "RSA"), testKeys().alipay), "sign_type"},
+		"no signature type":       {signed(with("sign_type", "\x00"), testKeys().alipay), "sign_type"},
+		"certificate of nobody":   {signed(with("alipay_cert_sn", "00"), testKeys().alipay), "signature"},
+		"another application":     {signed(with("app_id", "2014000000000000"), testKeys().alipay), "app_id"},
+		"no application":          {signed(with("app_id", "\x00"), testKeys().alipay), "app_id"},
+		"another seller":          {signed(with("seller_id", "2088000000000000"), testKeys().alipay), "seller_id"},
+		"no seller":               {signed(with("seller_id", "\x00"), testKeys().alipay), "seller_id"},
+		"another type":            {signed(with("notify_type", "dut_user_sign"), testKeys().alipay), "notify_type"},
+		"no id":                   {signed(with("notify_id", "\x00"), testKeys().alipay), "notify_id"},
+		"no number":               {signed(with("out_trade_no", ""), testKeys().alipay), "out_trade_no"},
+		"no status":               {signed(with("trade_status", ""), testKeys().alipay), "trade_status"},
+		"another currency":        {signed(with("trans_currency", "HKD"), testKeys().alipay), "trans_currency"},
+		"amount with an exponent": {signed(with("total_amount", "1e2"), testKeys().alipay), "total_amount"},
+		"amount of nothing":       {signed(with("total_amount", "0.00"), testKeys().alipay), "total_amount"},
+		"not a form":              {"%zz", "form"},
+		"semicolons":              {"a=1;b=2", "form"},
+		"empty":                   {"", "sign_type"},
+		"XML":                     {`<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>`, ""},
+	} {
+		_, err := read(t, a, c.body)
+		require.ErrorContains(t, err, c.why, name)
+		require.Less(t, len(err.Error()), 200, name)
+	}
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, testNotify, nil)
+	_, err = a.ReadNotification(t.Context(), request, []byte(good))
+	require.ErrorContains(t, err, "POST")
+}
+
+func TestAcknowledge(t *testing.T) {
+	t.Parallel()
+	a := newAdapter(t, "https://openapi.alipay.com/gateway.do")
+	yes, no := httptest.NewRecorder(), httptest.NewRecorder()
+	a.Acknowledge(yes, true)
+	a.Acknowledge(no, false)
+	require.Equal(t, "200 success", yes.Result().Status[:4]+yes.Body.String())
+	require.Equal(t, 500, no.Code)
+	require.Equal(t, "fail", no.Body.String())
+}
+
+// FuzzReadNotification: no body makes it panic, and none without the key is taken.
+func FuzzReadNotification(f *testing.F) {
+	f.Add(signed(noticeParams(), testKeys().stranger))
+	f.Add("sign_type=RSA2&sign=AAAA")
+	f.Fuzz(func(t *testing.T, body string) {
+		a := newAdapter(t, "https://openapi.alipay.com/gateway.do")
+		_, err := read(t, a, body)
+		require.Error(t, err)
+	})
+}
