@@ -13,7 +13,7 @@ import (
 type Identity struct {
 	PID     int    `json:"pid"`
 	Started string `json:"started"` // opaque: clock ticks since boot on Linux, a date elsewhere
-	Command string `json:"command"` // the path or name it was started by
+	Command string `json:"command"` // for people; empty while the process is being started
 }
 
 // Identify reads the identity of a running process.
@@ -27,10 +27,12 @@ func Identify(pid int) (id Identity, ok bool) {
 	return identifyByPs(pid)
 }
 
-// Alive reports whether this very process still runs.
+// Alive reports whether this very process still runs. The pid with its start
+// says so by itself; a process that was identified between fork and exec had no
+// command yet.
 func (id Identity) Alive() bool {
 	now, ok := Identify(id.PID)
-	return ok && now.Started == id.Started && now.Command == id.Command
+	return ok && now.Started == id.Started
 }
 
 func identifyByProc(pid int) (Identity, bool) {
