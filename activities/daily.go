@@ -112,14 +112,16 @@ func (a *Daily) SettleDay(ctx context.Context, in accept.Ref) (int, error) {
 	}
 	settled := 0
 	for _, merchantID := range merchants {
+		var n int
 		err := a.DB.InTenant(ctx, in.Tenant, func(tx pgx.Tx) error {
-			n, err := settleMerchant(ctx, tx, in.Tenant, merchantID, daily.BusinessDate)
-			settled += n
+			var err error
+			n, err = settleMerchant(ctx, tx, in.Tenant, merchantID, daily.BusinessDate)
 			return err
 		})
 		if err != nil {
 			return settled, err
 		}
+		settled += n
 	}
 	return settled, nil
 }

@@ -31,6 +31,8 @@ create table split_rule_legs (
   check (basis_points between 1 and 10000)
 );
 create unique index split_rule_one_remainder on split_rule_legs (tenant_id, rule_id) where type = 'remainder';
+-- Who receives from whom: a new rule looks upwards for circles.
+create index split_rule_legs_receiver on split_rule_legs (tenant_id, merchant_id) where type = 'percent';
 select guard_tenant_table('split_rule_legs');
 grant select, insert on split_rule_legs to suanpan_app, suanpan_system;
 
