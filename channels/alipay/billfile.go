@@ -91,7 +91,10 @@ func parseDetail(r io.Reader, date, sellerID string) (channel.Bill, error) {
 	if err := lines.Err(); err != nil {
 		return channel.Bill{}, fmt.Errorf("row %d: %w", len(d.bill.Lines)+1, err)
 	}
-	return d.bill, d.complete()
+	if err := d.complete(); err != nil {
+		return channel.Bill{}, err
+	}
+	return d.bill, nil
 }
 
 // line reads one line by where in the file it stands.

@@ -183,7 +183,7 @@ const timeLayout = time.DateTime
 func formatTime(at time.Time) string { return at.In(wire.Shanghai()).Format(timeLayout) }
 
 func parseTime(text string) (time.Time, error) {
-	return time.ParseInLocation(timeLayout, text, wire.Shanghai())
+	return wire.Moment(timeLayout, text)
 }
 
 // checkExpiry refuses a forgotten expiry: without one the code could be paid

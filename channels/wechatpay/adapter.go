@@ -177,10 +177,14 @@ func (a *Adapter) call(ctx context.Context, out any, send func(context.Context) 
 	if err != nil {
 		return whyRefused(err), nil
 	}
+	body, err := io.ReadAll(result.Response.Body)
+	if status := result.Response.StatusCode; err == nil && status != http.StatusOK && status != http.StatusNoContent {
+		// Verified, yet not "done": 202, say, is "wait for the payer".
+		return readAPIError(&core.APIError{StatusCode: status, Body: string(body)}), nil
+	}
 	if out == nil {
 		return nil, nil
 	}
-	body, err := io.ReadAll(result.Response.Body)
 	if err == nil {
 		err = json.Unmarshal(body, out)
 	}

@@ -163,7 +163,7 @@ func (b *billFile) row(number int, text string) error {
 		Row: number, Status: strings.Clone(at(colState)), TradeNumber: strings.Clone(at(colNumber)),
 		ChannelTradeNo: strings.Clone(at(colTradeNo)), FeeText: strings.Clone(at(colFee)),
 	}
-	if line.At, err = time.ParseInLocation(time.DateTime, at(colAt), wire.Shanghai()); err != nil {
+	if line.At, err = wire.Moment(time.DateTime, at(colAt)); err != nil {
 		return fmt.Errorf("%s: not a time", colAt)
 	}
 	for i, sum := range b.sums {

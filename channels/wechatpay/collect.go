@@ -130,7 +130,7 @@ func (a *Adapter) readTrade(number string, out tradeAnswer) channel.Trade {
 		return unknown(badBody("transaction_id"))
 	}
 	var err error
-	if trade.PaidAt, err = time.Parse(time.RFC3339, out.SuccessTime); err != nil {
+	if trade.PaidAt, err = wire.Moment(time.RFC3339, out.SuccessTime); err != nil {
 		return unknown(badBody("success_time"))
 	}
 	return trade

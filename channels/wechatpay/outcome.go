@@ -1,6 +1,7 @@
 package wechatpay
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -159,15 +160,18 @@ func whyRefused(err error) *refusal {
 	return &refusal{code: channel.CodeBadSignature, message: "the signature does not verify"}
 }
 
-// readAPIError reads a non-2xx answer. A redirect, a page or a body without a
-// code is somebody else speaking: nothing may be concluded from its status.
+// readAPIError reads an answer that is not "done". A redirect, a page or a body
+// without a code is somebody else speaking: nothing may be concluded from its
+// status.
 func readAPIError(api *core.APIError) *refusal {
-	out := &refusal{status: api.StatusCode, code: api.Code, message: api.Message}
-	if wire.PlainJSON([]byte(api.Body)) != nil || api.Code == "" {
-		out.code, out.message = channel.CodeBadBody, fmt.Sprintf("HTTP status %d without a readable code", api.StatusCode)
-		if api.StatusCode >= 500 {
-			out.code = channel.CodeNoAnswer
-		}
+	var body struct{ Code, Message string }
+	if wire.PlainJSON([]byte(api.Body)) == nil && json.Unmarshal([]byte(api.Body), &body) == nil && body.Code != "" {
+		return &refusal{status: api.StatusCode, code: body.Code, message: body.Message}
 	}
+	out := &refusal{status: api.StatusCode, code: channel.CodeBadBody}
+	if api.StatusCode >= 500 {
+		out.code = channel.CodeNoAnswer
+	}
+	out.message = fmt.Sprintf("HTTP status %d without a readable code", api.StatusCode)
 	return out
 }

@@ -106,7 +106,7 @@ func readRefund(order channel.RefundOrder, out refundAnswer) channel.RefundState
 	}
 	switch out.Status {
 	case "SUCCESS":
-		at, err := time.Parse(time.RFC3339, out.SuccessTime)
+		at, err := wire.Moment(time.RFC3339, out.SuccessTime)
 		if err != nil {
 			return unknown(badBody("success_time"))
 		}

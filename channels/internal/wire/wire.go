@@ -136,3 +136,17 @@ func Reason(err error) string {
 // Shanghai is the zone in which every provider of this country prints its
 // times. It has had one offset since 1991, so no zone database is needed.
 func Shanghai() *time.Location { return time.FixedZone("Asia/Shanghai", 8*60*60) }
+
+// Moment reads a time a provider printed; a text without a zone is of Shanghai.
+// A year no provider can mean is refused: it would put money on a day that no
+// bill has.
+func Moment(layout, text string) (time.Time, error) {
+	at, err := time.ParseInLocation(layout, text, Shanghai())
+	if err != nil {
+		return time.Time{}, errors.New("not a time")
+	}
+	if at.Year() < 2000 || at.Year() > 2200 {
+		return time.Time{}, errors.New("not a year of this century or the next")
+	}
+	return at, nil
+}

@@ -150,7 +150,10 @@ func TestChecks(t *testing.T) {
 	t.Parallel()
 	const number = "01J8ZQ4M6W3N5P7R9S1T2V4X6Y"
 	require.NoError(t, CheckNumber("Number", number))
-	for _, bad := range []string{"", number[:25], number + "0", strings.ToLower(number), "81J8ZQ4M6W3N5P7R9S1T2V4X6Y", "01J8ZQ4M6W3N5P7R9S1T2V4X6I", "01J8ZQ4M6W3N5P7R9S1T2V4X6/"} {
+	for _, bad := range []string{
+		"", number[:25], number + "0", strings.ToLower(number), "81J8ZQ4M6W3N5P7R9S1T2V4X6Y", "01J8ZQ4M6W3N5P7R9S1T2V4X6I",
+		"01J8ZQ4M6W3N5P7R9S1T2V4X6/",
+	} {
 		require.ErrorContains(t, CheckNumber("Number", bad), "Number", bad)
 	}
 	for _, fen := range []int64{1, 100, MaxOrder} {
@@ -165,14 +168,31 @@ func TestChecks(t *testing.T) {
 		require.Error(t, CheckText("Subject", bad, 127))
 	}
 	require.NoError(t, CheckNotifyURL("NotifyURL", "https://pay.example/notify/alipay/chn_1"))
-	for _, bad := range []string{"", "pay.example/x", "ftp://x/", "https://x/?a=1", "https://x/?", "https://x/#f", "https://u@x/", "https:///x", "https://x/%zz"} {
+	for _, bad := range []string{
+		"", "pay.example/x", "ftp://x/", "https://x/?a=1", "https://x/?", "https://x/#f", "https://u@x/", "https:///x", "https://x/%zz",
+	} {
 		require.Error(t, CheckNotifyURL("NotifyURL", bad), bad)
 	}
 	require.NoError(t, CheckDate("date", "2028-02-29"))
 	for _, bad := range []string{"", "2026-02-29", "20260228", "2026-2-28", "2026-02-28 "} {
 		require.Error(t, CheckDate("date", bad), bad)
 	}
-	require.Error(t, CheckRefund(channel.RefundOrder{Number: number, TradeNumber: number, Amount: money.Fen(2), TradeAmount: money.Fen(1)}))
+	more := channel.RefundOrder{Number: number, TradeNumber: number, Amount: money.Fen(2), TradeAmount: money.Fen(1)}
+	require.Error(t, CheckRefund(more))
 	require.Equal(t, "退 款", Shorten("退\n款原因", 3))
 	require.Equal(t, "", Shorten("", 3))
+}
+
+func TestMoment(t *testing.T) {
+	t.Parallel()
+	at, err := Moment(time.DateTime, "2026-03-01 00:00:00")
+	require.NoError(t, err)
+	require.Equal(t, "2026-02-28T16:00:00Z", at.UTC().Format(time.RFC3339))
+	at, err = Moment(time.RFC3339, "2026-03-01T00:00:00+09:00")
+	require.NoError(t, err)
+	require.Equal(t, "2026-02-28T15:00:00Z", at.UTC().Format(time.RFC3339))
+	for _, bad := range []string{"", "0000-01-01 00:00:00", "1999-12-31 23:59:59", "2026-02-29 00:00:00", "9999-01-01 00:00:00", "2026-03-01"} {
+		_, err = Moment(time.DateTime, bad)
+		require.Error(t, err, bad)
+	}
 }

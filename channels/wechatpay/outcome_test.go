@@ -1,0 +1,197 @@
+package wechatpay
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/suanpan/suanpan/core/channel"
+)
+
+func failureBody(code string) string { return `{"code":"` + code + `","message":"in words"}` }
+
+// TestEveryRowOfTheOutcomeTable drives each row through the SDK and the wire.
+func TestEveryRowOfTheOutcomeTable(t *testing.T) {
+	t.Parallel()
+	for _, row := range outcomes() {
+		t.Run(string(row.Op)+" "+row.Code, func(t *testing.T) {
+			t.Parallel()
+			require.NotEmpty(t, row.Source)
+			_, a := serve(t, respond(row.Status, failureBody(row.Code)))
+			got, err := perform(t.Context(), a, row.Op)
+			require.NoError(t, err)
+			require.Equal(t, row.Outcome, got.Outcome)
+			if row.As != "" {
+				require.Equal(t, row.As, got.Code)
+				require.Contains(t, got.Message, row.Code)
+				return
+			}
+			require.Equal(t, row.Code, got.Code)
+		})
+	}
+}
+
+// TestBillStates: what the outcome of asking for a bill means for the bill.
+func TestBillStates(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]channel.BillState{
+		"NO_STATEMENT_EXIST": channel.BillEmpty, "STATEMENT_CREATING": channel.BillNotReady, "INVALID_REQUEST": channel.BillRefused,
+		"NO_AUTH": channel.BillRefused, "SOMETHING_NEW": channel.BillUnknown,
+	} {
+		_, a := serve(t, respond(http.StatusBadRequest, failureBody(code)))
+		got, err := a.FetchTradeBill(t.Context(), testDay)
+		require.NoError(t, err)
+		require.Equal(t, want, got.State, code)
+		require.Empty(t, got.Bill.Lines)
+	}
+}
+
+// TestCodesOutsideTheTable: only a prepay may fail on a code nobody listed; and
+// a status that speaks of the server, not of the order, is unknown to all, even
+// with a code that is definite elsewhere.
+func TestCodesOutsideTheTable(t *testing.T) {
+	t.Parallel()
+	for _, op := range operations() {
+		for _, status := range []int{400, 401, 403, 404, 409, 408, 429, 500, 502, 503, 202, 301, 302} {
+			for _, code := range []string{"SOMETHING_NEW", "PARAM_ERROR", "RESOURCE_NOT_EXISTS", "ORDER_NOT_EXIST", "NO_STATEMENT_EXIST"} {
+				_, a := serve(t, respond(status, failureBody(code)))
+				got, err := perform(t.Context(), a, op)
+				require.NoError(t, err)
+				_, listed := a.rules[ruleKey{op, code}]
+				definite := status >= 400 && status < 500 && status != 408 && status != 429
+				switch {
+				case definite && listed:
+				case definite && op == prepay:
+					require.Equal(t, channel.Failed, got.Outcome, "%s %d %s", op, status, code)
+				default:
+					require.Equal(t, channel.Unknown, got.Outcome, "%s %d %s", op, status, code)
+				}
+			}
+		}
+	}
+}
+
+// TestUnusableAnswersAreUnknown: each way an answer can be no answer, for each
+// call.
+func TestUnusableAnswersAreUnknown(t *testing.T) {
+	t.Parallel()
+	const ok = `{"code_url":"weixin://wxpay/bizpayurl?pr=1","trade_state":"SUCCESS"}`
+	page := func(status int) func(http.ResponseWriter, request) {
+		return func(w http.ResponseWriter, _ request) {
+			w.WriteHeader(status)
+			_, _ = w.Write([]byte("<html>page</html>"))
+		}
+	}
+	changed := func(change func(http.Header)) func(http.ResponseWriter, request) {
+		return func(w http.ResponseWriter, _ request) {
+			seal(w.Header(), ok, testKeys().wechat, testKeyID, time.Now())
+			change(w.Header())
+			_, _ = w.Write([]byte(ok))
+		}
+	}
+	kinds := map[string]struct {
+		code   string
+		answer func(http.ResponseWriter, request)
+	}{
+		"lost": {channel.CodeNoAnswer, func(w http.ResponseWriter, _ request) {
+			if conn, _, err := w.(http.Hijacker).Hijack(); err == nil {
+				_ = conn.Close()
+			}
+		}},
+		"502 page":      {channel.CodeNoAnswer, page(502)},
+		"403 page":      {channel.CodeBadBody, page(403)},
+		"404 page":      {channel.CodeBadBody, page(404)},
+		"200 page":      {channel.CodeBadBody, page(200)},
+		"404 empty":     {channel.CodeBadBody, respond(404, "")},
+		"404 no code":   {channel.CodeBadBody, respond(404, `{"message":"x"}`)},
+		"404 two codes": {channel.CodeBadBody, respond(404, `{"code":"ORDER_NOT_EXIST","code":"x"}`)},
+		"redirect": {channel.CodeBadBody, func(w http.ResponseWriter, _ request) {
+			w.Header().Set("Location", "https://elsewhere.example/")
+			w.WriteHeader(http.StatusFound)
+		}},
+		"slow":         {channel.CodeNoAnswer, nil},
+		"cut off":      {channel.CodeBadBody, respond(200, `{"code_url":"wei`)},
+		"GBK":          {channel.CodeBadBody, respond(200, "{\"x\":\"\xb3\xc9\xb9\xa6\"}")},
+		"repeated key": {channel.CodeBadBody, respond(200, `{"code_url":"a","code_url":"b"}`)},
+		"an array":     {channel.CodeBadBody, respond(200, `[]`)},
+		"oversized":    {channel.CodeBadBody, respond(200, `{"x":"`+strings.Repeat("a", 1<<20)+`"}`)},
+		"unsigned":     {channel.CodeBadSignature, changed(func(h http.Header) { h.Del("Wechatpay-Signature") })},
+		"probe": {channel.CodeBadSignature, changed(func(h http.Header) {
+			h.Set("Wechatpay-Signature", "WECHATPAY/SIGNTEST/"+h.Get("Wechatpay-Signature"))
+		})},
+		"another serial": {channel.CodeBadSignature, changed(func(h http.Header) { h.Set("Wechatpay-Serial", "PUB_KEY_ID_1") })},
+		"no serial":      {channel.CodeBadSignature, changed(func(h http.Header) { h.Del("Wechatpay-Serial") })},
+		"no timestamp":   {channel.CodeBadSignature, changed(func(h http.Header) { h.Del("Wechatpay-Timestamp") })},
+		"no nonce":       {channel.CodeBadSignature, changed(func(h http.Header) { h.Del("Wechatpay-Nonce") })},
+		"another nonce":  {channel.CodeBadSignature, changed(func(h http.Header) { h.Set("Wechatpay-Nonce", "x") })},
+		"too old": {channel.CodeBadSignature, changed(func(h http.Header) {
+			seal(h, ok, testKeys().wechat, testKeyID, time.Now().Add(-301*time.Second))
+		})},
+		"from the future": {channel.CodeBadSignature, changed(func(h http.Header) {
+			seal(h, ok, testKeys().wechat, testKeyID, time.Now().Add(301*time.Second))
+		})},
+		"another key": {channel.CodeBadSignature, changed(func(h http.Header) {
+			seal(h, ok, testKeys().stranger, testKeyID, time.Now())
+		})},
+		"our own key": {channel.CodeBadSignature, changed(func(h http.Header) {
+			seal(h, ok, testKeys().merchant, testKeyID, time.Now())
+		})},
+		"other content": {channel.CodeBadSignature, changed(func(h http.Header) {
+			seal(h, ok+" ", testKeys().wechat, testKeyID, time.Now())
+		})},
+	}
+	for name, kind := range kinds {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, op := range operations() {
+				answer, release := kind.answer, make(chan struct{})
+				if name == "slow" {
+					answer = func(http.ResponseWriter, request) { <-release }
+				}
+				_, a := serve(t, answer)
+				t.Cleanup(func() { close(release) })
+				if name == "slow" {
+					a.timeout = 50 * time.Millisecond
+				}
+				got, err := perform(t.Context(), a, op)
+				require.NoError(t, err, op)
+				require.Equal(t, channel.Unknown, got.Outcome, op)
+				require.Equal(t, kind.code, got.Code, "%s: %s", op, got.Message)
+				if op == billURL {
+					require.Equal(t, string(channel.BillUnknown), got.State)
+				}
+			}
+		})
+	}
+}
+
+// TestNothingIsSentAfterTheContextEnded, and that is an error: nothing happened.
+func TestNothingIsSentAfterTheContextEnded(t *testing.T) {
+	t.Parallel()
+	g, a := serve(t, respond(http.StatusNoContent, ""))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, op := range operations() {
+		_, err := perform(ctx, a, op)
+		require.ErrorIs(t, err, context.Canceled, op)
+	}
+	require.Empty(t, g.requests())
+}
+
+// TestUnreachable: a closed port is unknown too.
+func TestUnreachable(t *testing.T) {
+	t.Parallel()
+	g, a := serve(t, respond(http.StatusNoContent, ""))
+	g.Close()
+	for _, op := range operations() {
+		got, err := perform(t.Context(), a, op)
+		require.NoError(t, err)
+		require.Equal(t, channel.Unknown, got.Outcome)
+		require.Equal(t, channel.CodeNoAnswer, got.Code)
+		require.NotContains(t, got.Message, testMch)
+	}
+}
