@@ -160,7 +160,8 @@ func moneyBack(r refund.Refund, accountID, day string, legs []refund.Leg) books.
 
 // feeReturned is what the provider gives back of its fee with r, if it does at
 // all: in proportion to what is refunded, so that the whole refund returns the
-// whole fee whatever its parts were.
+// whole fee whatever its parts were. Rounded half up as the providers do; a share
+// of the whole never falls as the whole grows, so no part is negative.
 func feeReturned(
 	ctx context.Context, tx pgx.Tx, tenantID string, r refund.Refund, p payment.Payment, account tenant.ChannelAccount,
 ) (money.Amount, error) {
@@ -180,11 +181,11 @@ func feeReturned(
 	if err != nil {
 		return none, err
 	}
-	upTo, err := fee.Share(after.Minor, p.Amount.Minor)
+	upTo, err := fee.ShareHalfUp(after.Minor, p.Amount.Minor)
 	if err != nil {
 		return none, err
 	}
-	already, err := fee.Share(before.Minor, p.Amount.Minor)
+	already, err := fee.ShareHalfUp(before.Minor, p.Amount.Minor)
 	if err != nil {
 		return none, err
 	}
