@@ -3,6 +3,7 @@ package workflows_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 type script struct {
 	*testsuite.TestWorkflowEnvironment
 	t     *testing.T
+	mu    sync.Mutex // children call at the same time
 	calls []string
 	// began and at are when the first and the last activity began, on the
 	// workflow's own clock.
@@ -54,6 +56,8 @@ func say[S any](state S) reply[S] { return reply[S]{state: state} }
 
 // take notes the call and returns the next answer.
 func take[S any](s *script, call string, answers *[]reply[S]) (S, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.calls = append(s.calls, call)
 	s.at = s.Now()
 	if s.began.IsZero() {
