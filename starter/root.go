@@ -13,6 +13,7 @@ func rootCommand(p process) *cobra.Command {
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	root.AddCommand(
+		demoCommand(p),
 		devCommand(p),
 		migrateCommand(p),
 		redriveCommand(p),

@@ -1,0 +1,246 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/suanpan/suanpan/client"
+)
+
+// ourBooks are the tenant's books of all time beside the providers' own.
+type ourBooks struct {
+	trial client.TrialBalance
+	// sides are by channel, in the order of channels.
+	sides []bothSides
+	// byStatus counts this tenant's objects: kind, channel and status.
+	byStatus []statusCount
+}
+
+// bothSides is one channel as we and as the provider see it.
+type bothSides struct {
+	channel string
+	ours    flows
+	theirs  totals
+	// held is what our books have at the provider; adjusted what reconciliation
+	// booked because bills said that more fees were taken.
+	held, adjusted int64
+}
+
+// statusCount is a line of the table of what was done.
+type statusCount struct {
+	kind, channel, status string
+	tally                 tally
+}
+
+// readBooks reads everything that the tenant ever did.
+func (r *run) readBooks(ctx context.Context) (*ourBooks, error) {
+	b := &ourBooks{}
+	for _, channel := range []string{alipay, wechatpay} {
+		side, err := r.readSide(ctx, channel)
+		if err != nil {
+			return nil, err
+		}
+		b.sides = append(b.sides, side)
+	}
+	channels, err := r.addPayments(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.addRefunds(ctx, b, channels); err != nil {
+		return nil, err
+	}
+	if err := r.addWithdrawals(ctx, b); err != nil {
+		return nil, err
+	}
+	b.trial, err = got[client.TrialBalance](r.api.GetTrialBalanceWithResponse(ctx))
+	return b, err
+}
+
+// side finds the side of a channel.
+func (b *ourBooks) side(channel string) *bothSides {
+	return &b.sides[slices.IndexFunc(b.sides, func(s bothSides) bool { return s.channel == channel })]
+}
+
+// count adds an object to the table by status.
+func (b *ourBooks) count(kind, channel, status string, fen int64) {
+	at := slices.IndexFunc(b.byStatus, func(c statusCount) bool {
+		return c.kind == kind && c.channel == channel && c.status == status
+	})
+	if at < 0 {
+		b.byStatus = append(b.byStatus, statusCount{kind: kind, channel: channel, status: status})
+		at = len(b.byStatus) - 1
+	}
+	b.byStatus[at].tally.add(fen)
+}
+
+// readSide reads the provider's totals and our accounts at it.
+func (r *run) readSide(ctx context.Context, channel string) (bothSides, error) {
+	side := bothSides{channel: channel}
+	var err error
+	if side.theirs, err = r.sandbox.totals(ctx, channel, r.rates[channel].merchant); err != nil {
+		return side, err
+	}
+	accounts, err := r.accounts(ctx, r.rates[channel].accountID)
+	if err != nil {
+		return side, err
+	}
+	side.held = accounts[client.AccountTypeChannelUnsettled].Posted.Amount + accounts[client.AccountTypeChannelBalance].Posted.Amount
+	side.adjusted, err = r.adjustments(ctx, r.rates[channel].accountID)
+	return side, err
+}
+
+// adjustments sums up the fee differences that reconciliation booked. A day
+// that was reconciled again shows a difference again; the latest run counts.
+func (r *run) adjustments(ctx context.Context, accountID string) (int64, error) {
+	list, err := all(func(cursor *string) ([]client.Discrepancy, *string, error) {
+		page, err := got[client.DiscrepancyPage](r.api.ListDiscrepanciesWithResponse(ctx, &client.ListDiscrepanciesParams{
+			ChannelAccountID: &accountID, Status: ptr(client.DiscrepancyStatusAdjusted), Limit: ptr(100), Cursor: cursor}))
+		return page.Data, page.NextCursor, err
+	})
+	if err != nil {
+		return 0, err
+	}
+	sum, seen := int64(0), map[string]bool{}
+	for _, d := range list {
+		if seen[d.Number] {
+			continue
+		}
+		seen[d.Number] = true
+		off, err := feeOff(d)
+		if err != nil {
+			return 0, fmt.Errorf("the adjusted difference on %s: %w", d.Number, err)
+		}
+		sum += off
+	}
+	return sum, nil
+}
+
+// addPayments counts all payments, and tells each one's channel.
+func (r *run) addPayments(ctx context.Context, b *ourBooks) (map[string]string, error) {
+	list, err := all(func(cursor *string) ([]client.Payment, *string, error) {
+		page, err := got[client.PaymentPage](r.api.ListPaymentsWithResponse(ctx,
+			&client.ListPaymentsParams{Limit: ptr(100), Cursor: cursor}))
+		return page.Data, page.NextCursor, err
+	})
+	channels := map[string]string{}
+	for _, p := range list {
+		channel := string(p.Method.Channel)
+		channels[p.ID] = channel
+		side := b.side(channel)
+		status := string(p.Status)
+		if p.Status == client.PaymentStatusSucceeded || p.LatePayment != nil {
+			side.ours.payments.add(p.Amount.Amount)
+			addFee(&side.ours.feesTaken, percentHalfUp(p.Amount.Amount, r.rates[channel].basisPoints))
+		}
+		if p.LatePayment != nil {
+			status += ", paid late"
+		}
+		b.count("payment", channel, status, p.Amount.Amount)
+	}
+	return channels, err
+}
+
+// addRefunds counts all refunds; channels tells the payments' channels.
+func (r *run) addRefunds(ctx context.Context, b *ourBooks, channels map[string]string) error {
+	list, err := all(func(cursor *string) ([]client.Refund, *string, error) {
+		page, err := got[client.RefundPage](r.api.ListRefundsWithResponse(ctx,
+			&client.ListRefundsParams{Limit: ptr(100), Cursor: cursor}))
+		return page.Data, page.NextCursor, err
+	})
+	if err != nil {
+		return err
+	}
+	for _, refund := range list {
+		channel, known := channels[refund.PaymentID]
+		if !known {
+			return fmt.Errorf("refund %s is of a payment that the list of payments lacks", refund.ID)
+		}
+		if refund.Status == client.RefundStatusSucceeded {
+			b.side(channel).ours.refunds.add(refund.Amount.Amount)
+		}
+		kind := "refund"
+		if refund.Origin == client.RefundOriginLatePayment {
+			kind = "refund of late money"
+		}
+		b.count(kind, channel, string(refund.Status), refund.Amount.Amount)
+	}
+	return nil
+}
+
+func (r *run) addWithdrawals(ctx context.Context, b *ourBooks) error {
+	list, err := all(func(cursor *string) ([]client.Withdrawal, *string, error) {
+		page, err := got[client.WithdrawalPage](r.api.ListWithdrawalsWithResponse(ctx,
+			&client.ListWithdrawalsParams{Limit: ptr(100), Cursor: cursor}))
+		return page.Data, page.NextCursor, err
+	})
+	for _, w := range list {
+		if w.Status == client.WithdrawalStatusSucceeded {
+			b.side(string(w.Channel)).ours.transfers.add(w.Amount.Amount)
+		}
+		b.count("withdrawal", string(w.Channel), string(w.Status), w.Amount.Amount)
+	}
+	return err
+}
+
+// check compares the two sides, for all time.
+func (b *ourBooks) check() error {
+	expense := int64(0)
+	for _, s := range b.sides {
+		if err := s.check(); err != nil {
+			return err
+		}
+		expense += s.theirs.FeesTaken.Amount - s.theirs.FeesReturned.Amount + s.adjusted
+	}
+	debit, credit := map[client.AccountType]int64{}, map[client.AccountType]int64{}
+	for _, line := range b.trial.Lines {
+		debit[line.Type] += line.Debit
+		credit[line.Type] += line.Credit
+	}
+	net := func(kind client.AccountType) int64 { return debit[kind] - credit[kind] }
+	for _, total := range b.trial.Totals {
+		if err := sameFen("debits and credits of the book "+string(total.Book), total.Debit, total.Credit); err != nil {
+			return err
+		}
+	}
+	for _, err := range []error{
+		same("whether the trial balance is balanced", true, b.trial.Balanced),
+		sameFen("channel fees in our books, which the providers' books give", expense, net(client.AccountTypeChannelFeeExpense)),
+		sameFen("money of nobody", 0, net(client.AccountTypeUnidentifiedReceipts)),
+		sameFen("payouts in transit", 0, net(client.AccountTypePayoutInTransit)),
+		sameFen("our claim on custody and its mirror", net(client.AccountTypeCustodyClaim), -net(client.AccountTypeOwnStakeInCustody)),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s bothSides) check() error {
+	for _, c := range s.lines() {
+		what := fmt.Sprintf("%s at %s by the provider's books and by ours", c.what, s.channel)
+		if err := same(what, tally(c.theirs), c.ours); err != nil {
+			return err
+		}
+	}
+	return sameFen("the money at "+s.channel+", which the provider's balance less booked adjustments gives",
+		s.theirs.Balance-s.adjusted, s.held)
+}
+
+// comparison is one line of the comparison with a provider.
+type comparison struct {
+	what   string
+	ours   tally
+	theirs tally
+}
+
+func (s bothSides) lines() []comparison {
+	of := func(t sum) tally { return tally{t.Count, t.Amount} }
+	return []comparison{
+		{"payments", s.ours.payments, of(s.theirs.Payments)},
+		{"refunds", s.ours.refunds, of(s.theirs.Refunds)},
+		{"transfers", s.ours.transfers, of(s.theirs.Transfers)},
+		{"fees taken", s.ours.feesTaken, of(s.theirs.FeesTaken)},
+	}
+}
