@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"math/bits"
 	"strings"
 	"time"
 
@@ -35,6 +36,14 @@ const (
 	colOrder       = "订单金额"
 	colAsked       = "申请退款金额"
 )
+
+// used are the columns a bill must have.
+func used() []string {
+	return []string{
+		colAt, colMerchant, colTradeNo, colNumber, colState, colCurrency, colSettled, colRefundNo, colRefundOurs,
+		colRefunded, colCoupon, colRefundState, colFee, colOrder, colAsked,
+	}
+}
 
 // sum is a column that the summary adds up over all rows, with the decimals a
 // row's cell may have.
@@ -135,10 +144,7 @@ func (b *billFile) header(text string) error {
 		}
 		b.columns[name] = i
 	}
-	for _, name := range []string{
-		colAt, colMerchant, colTradeNo, colNumber, colState, colCurrency, colSettled, colRefundNo, colRefundOurs,
-		colRefunded, colCoupon, colRefundState, colFee, colOrder, colAsked,
-	} {
+	for _, name := range used() {
 		if _, ok := b.columns[name]; !ok {
 			return fmt.Errorf("header: column %s is missing", name)
 		}
@@ -148,7 +154,7 @@ func (b *billFile) header(text string) error {
 
 // row reads one data row.
 func (b *billFile) row(number int, text string) error {
-	cells, err := splitCells(text, b.width)
+	cells, err := b.cells(text)
 	if err != nil {
 		return err
 	}
@@ -209,9 +215,9 @@ func (b *billFile) add(line channel.BillLine) error {
 
 // foot compares the rows with the summary.
 func (b *billFile) foot(text string) error {
-	cells, err := splitCells(text, len(b.summary))
-	if err != nil {
-		return fmt.Errorf("summary: %w", err)
+	cells := strings.Split(strings.TrimPrefix(text, "`"), ",`")
+	if len(cells) != len(b.summary) {
+		return fmt.Errorf("summary: has %d cells for %d columns", len(cells), len(b.summary))
 	}
 	printed := map[string]string{}
 	for i, name := range b.summary {
@@ -237,34 +243,90 @@ func (b *billFile) foot(text string) error {
 	return nil
 }
 
-// splitCells splits a data line of which each cell begins with a backtick. A
-// comma inside a text is escaped with a backslash; a text may also end in a
-// backslash of its own, so the plain split is tried first.
-func splitCells(text string, width int) ([]string, error) {
-	body := strings.TrimPrefix(text, "`")
-	cells := strings.Split(body, ",`")
-	if len(cells) != width {
-		cells = splitEscaped(body)
+// maxEscapes bounds how many doubtful separators one row may have.
+const maxEscapes = 10
+
+// cells splits a row of which each cell begins with a backtick. A comma inside a
+// text is escaped with a backslash, but a text may also end in a backslash of
+// its own: which of the separators behind a backslash is none is found by the
+// cells whose form is known, and only taken if every reading agrees on what is
+// used.
+func (b *billFile) cells(text string) ([]string, error) {
+	parts := strings.Split(strings.TrimPrefix(text, "`"), ",`")
+	extra := len(parts) - b.width
+	if extra == 0 {
+		return unescaped(parts), nil
 	}
-	if len(cells) != width {
-		return nil, fmt.Errorf("has %d cells for %d columns", len(cells), width)
+	var doubtful []int
+	for i, part := range parts[:len(parts)-1] {
+		if strings.HasSuffix(part, `\`) {
+			doubtful = append(doubtful, i)
+		}
 	}
+	wrong := fmt.Errorf("has %d cells for %d columns", len(parts), b.width)
+	if extra < 0 || len(doubtful) < extra || len(doubtful) > maxEscapes {
+		return nil, wrong
+	}
+	var found []string
+	for choice := uint(0); choice < 1<<len(doubtful); choice++ {
+		if bits.OnesCount(choice) != extra {
+			continue
+		}
+		cells := unescaped(joined(parts, doubtful, choice))
+		if !b.plausible(cells) {
+			continue
+		}
+		if found != nil && !b.same(found, cells) {
+			return nil, fmt.Errorf("%w and can be read in two ways", wrong)
+		}
+		found = cells
+	}
+	if found == nil {
+		return nil, wrong
+	}
+	return found, nil
+}
+
+// joined undoes the separators behind the doubtful parts that choice names.
+func joined(parts []string, doubtful []int, choice uint) []string {
+	undo := map[int]bool{}
+	for bit, part := range doubtful {
+		undo[part] = choice&(1<<bit) != 0
+	}
+	cells := []string{parts[0]}
+	for i, part := range parts[1:] {
+		if undo[i] {
+			cells[len(cells)-1] += ",`" + part
+			continue
+		}
+		cells = append(cells, part)
+	}
+	return cells
+}
+
+func unescaped(cells []string) []string {
 	for i, cell := range cells {
 		cells[i] = strings.ReplaceAll(cell, `\,`, ",")
 	}
-	return cells, nil
+	return cells
 }
 
-// splitEscaped splits at a comma and backtick unless a backslash stands before.
-func splitEscaped(body string) []string {
-	var cells []string
-	start := 0
-	for i := 0; i+1 < len(body); i++ {
-		if body[i] == ',' && body[i+1] == '`' && (i == 0 || body[i-1] != '\\') {
-			cells = append(cells, body[start:i])
-			start = i + 2
-			i++
+// plausible says whether the cells whose form is known have it.
+func (b *billFile) plausible(cells []string) bool {
+	for _, sum := range b.sums {
+		if _, err := channel.YuanDecimal(cells[b.columns[sum.column]], sum.places, true); err != nil {
+			return false
 		}
 	}
-	return append(cells, body[start:])
+	return cells[b.columns[colMerchant]] == b.mchID && cells[b.columns[colCurrency]] == string(money.CNY)
+}
+
+// same says whether two readings of a row agree on every column that is used.
+func (b *billFile) same(one, other []string) bool {
+	for _, name := range used() {
+		if one[b.columns[name]] != other[b.columns[name]] {
+			return false
+		}
+	}
+	return true
 }

@@ -1,0 +1,159 @@
+package wechatpay
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/suanpan/suanpan/core/channel"
+)
+
+// transcript is one exchange, committed with where its shape comes from.
+type transcript struct {
+	Source    string    `json:"source"`
+	Operation operation `json:"operation"`
+	Request   struct {
+		Method string         `json:"method"`
+		URI    string         `json:"uri"`
+		Body   map[string]any `json:"body"`
+	} `json:"request"`
+	Status int `json:"status"`
+	// Answer is the body, byte for byte: it is what WeChat signs.
+	Answer string `json:"answer"`
+	Want   struct {
+		Outcome    channel.Outcome `json:"outcome"`
+		Code       string          `json:"code"`
+		QRCode     string          `json:"qr_code"`
+		State      string          `json:"state"`
+		ProviderNo string          `json:"provider_no"`
+		Fen        int64           `json:"fen"`
+		At         time.Time       `json:"at"`
+	} `json:"want"`
+}
+
+// TestTranscripts: what is sent is exactly the recorded request, and the
+// recorded answer is understood as recorded.
+func TestTranscripts(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/wire/*.json")
+	require.NoError(t, err)
+	require.Greater(t, len(files), 45)
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			var script transcript
+			require.NoError(t, json.Unmarshal(text, &script))
+			require.NotEmpty(t, script.Source)
+			g, a := serve(t, respond(script.Status, script.Answer))
+			got, err := perform(t.Context(), a, script.Operation)
+			require.NoError(t, err)
+
+			calls := g.requests()
+			require.Len(t, calls, 1)
+			require.Equal(t, script.Request.Method, calls[0].Method)
+			require.Equal(t, script.Request.URI, calls[0].URI)
+			var sent map[string]any
+			if calls[0].Body != "" {
+				require.NoError(t, json.Unmarshal([]byte(calls[0].Body), &sent))
+			}
+			require.Equal(t, script.Request.Body, sent)
+
+			want := script.Want
+			require.Equal(t, want.Outcome, got.Outcome, got.Message)
+			require.Equal(t, want.Code, got.Code)
+			require.Equal(t, want.QRCode, got.QRCode)
+			require.Equal(t, want.State, got.State)
+			require.Equal(t, want.ProviderNo, got.ProviderNo)
+			require.Equal(t, want.Fen, got.Amount.Minor)
+			require.True(t, want.At.Equal(got.At), got.At)
+		})
+	}
+}
+
+// TestResendsAreIdentical: the same order gives the same body.
+func TestResendsAreIdentical(t *testing.T) {
+	t.Parallel()
+	g, a := serve(t, respond(500, failureBody("SYSTEM_ERROR")))
+	for _, op := range []operation{prepay, refund} {
+		for range 2 {
+			_, err := perform(t.Context(), a, op)
+			require.NoError(t, err)
+		}
+	}
+	calls := g.requests()
+	require.Len(t, calls, 4)
+	require.Equal(t, calls[0].Body, calls[1].Body)
+	require.Equal(t, calls[2].Body, calls[3].Body)
+}
+
+// TestCloseAsksWhyItWasRefused, where the code does not say.
+func TestCloseAsksWhyItWasRefused(t *testing.T) {
+	t.Parallel()
+	trade := func(state, more string) string {
+		return `{"appid":"` + testApp + `","mchid":"` + testMch + `","out_trade_no":"` + testTrade + `","trade_state":"` + state + `"` + more + `}`
+	}
+	for name, c := range map[string]struct {
+		status  int
+		query   string
+		outcome channel.Outcome
+		code    string
+	}{
+		"paid": {200, trade("SUCCESS", `,"transaction_id":"1","success_time":"2026-03-01T11:22:33+08:00","amount":{"total":1}`),
+			channel.Failed, channel.CodeTradePaid},
+		"closed":  {200, trade("CLOSED", ""), channel.Succeeded, ""},
+		"waiting": {200, trade("NOTPAY", ""), channel.Unknown, ""},
+		"unknown": {500, failureBody("SYSTEM_ERROR"), channel.Unknown, ""},
+	} {
+		for _, code := range []string{"INVALID_REQUEST", "TRADE_ERROR"} {
+			_, a := serve(t, func(w http.ResponseWriter, r request) {
+				if strings.HasSuffix(r.URI, "/close") {
+					respond(http.StatusBadRequest, failureBody(code))(w, r)
+					return
+				}
+				respond(c.status, c.query)(w, r)
+			})
+			got, err := a.CloseTrade(t.Context(), testTrade)
+			require.NoError(t, err)
+			require.Equal(t, c.outcome, got.Outcome, name)
+			if c.code == "" {
+				c.code = code
+			}
+			if got.Code != channel.CodeTradePaid {
+				require.Equal(t, code, got.Code, name)
+			}
+		}
+	}
+}
+
+func TestNewNamesTheFieldToCorrect(t *testing.T) {
+	t.Parallel()
+	for field, spoil := range map[string]func(*Config){
+		"BaseURL":       func(c *Config) { c.BaseURL = "api.mch.weixin.qq.com" },
+		"MchID":         func(c *Config) { c.MchID = "" },
+		"AppID":         func(c *Config) { c.AppID = "" },
+		"MchCertSerial": func(c *Config) { c.MchCertSerial = "" },
+		"PublicKeyID":   func(c *Config) { c.PublicKeyID = "" },
+		"MchPrivateKey": func(c *Config) { c.MchPrivateKey = "x" },
+		"PublicKey":     func(c *Config) { c.PublicKey = c.MchPrivateKey },
+		"APIv3Key":      func(c *Config) { c.APIv3Key = []byte("short") },
+	} {
+		cfg := testConfig(t, "https://api.mch.weixin.qq.com")
+		spoil(&cfg)
+		_, err := New(cfg)
+		require.ErrorContains(t, err, field)
+	}
+	cfg := testConfig(t, "https://api.mch.weixin.qq.com")
+	cfg.Timeout = 0
+	a, err := New(cfg)
+	require.NoError(t, err)
+	require.Equal(t, 15*time.Second, a.timeout)
+	require.Equal(t, "wechatpay", a.Name())
+}
