@@ -25,15 +25,15 @@ func fenOf(text string) (int64, error) {
 	digits, negative := strings.CutPrefix(text, "-")
 	whole, part, _ := strings.Cut(digits, ".")
 	part += "000"
-	yuans, err := strconv.ParseInt(whole, 10, 64)
+	yuans, err := strconv.ParseUint(whole, 10, 50)
 	if err != nil {
 		return 0, fmt.Errorf("%q is not an amount in yuan", text)
 	}
-	thousandths, err := strconv.ParseInt(part[:3], 10, 64)
+	thousandths, err := strconv.ParseUint(part[:3], 10, 50)
 	if err != nil {
 		return 0, fmt.Errorf("%q is not an amount in yuan", text)
 	}
-	fen := yuans*100 + (thousandths+5)/10
+	fen := int64(yuans*100 + (thousandths+5)/10)
 	if negative {
 		fen = -fen
 	}
@@ -49,7 +49,8 @@ func percentHalfUp(fen, basisPoints int64) int64 {
 }
 
 // feeBack is what a provider returns of fee, all in all, once refunded of
-// amount has gone back: in proportion, rounded half up.
+// amount has gone back: in proportion, rounded half up. It is for amounts up to
+// ten million yuan.
 func feeBack(fee, refunded, amount int64) int64 {
 	return (fee*refunded*2 + amount) / (amount * 2)
 }

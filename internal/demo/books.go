@@ -19,9 +19,10 @@ type ourBooks struct {
 
 // bothSides is one channel as we and as the provider see it.
 type bothSides struct {
-	channel string
-	ours    flows
-	theirs  totals
+	channel      string
+	ours, theirs flows
+	// balance is what the provider owes us by its own file.
+	balance int64
 	// held is what our books have at the provider; adjusted what reconciliation
 	// booked because bills said that more fees were taken.
 	held, adjusted int64
@@ -74,12 +75,16 @@ func (b *ourBooks) count(kind, channel, status string, fen int64) {
 	b.byStatus[at].tally.add(fen)
 }
 
-// readSide reads the provider's totals and our accounts at it.
+// readSide reads the provider's file and our accounts at the provider.
 func (r *run) readSide(ctx context.Context, channel string) (bothSides, error) {
 	side := bothSides{channel: channel}
-	var err error
-	if side.theirs, err = r.sandbox.totals(ctx, channel, r.rates[channel].merchant); err != nil {
+	movements, err := r.sandbox.movements(ctx, channel, r.rates[channel].merchant)
+	if err != nil {
 		return side, err
+	}
+	for _, m := range movements {
+		side.theirs.add(m)
+		side.balance += m.Amount
 	}
 	accounts, err := r.accounts(ctx, r.rates[channel].accountID)
 	if err != nil {
@@ -190,7 +195,7 @@ func (b *ourBooks) check() error {
 		if err := s.check(); err != nil {
 			return err
 		}
-		expense += s.theirs.FeesTaken.Amount - s.theirs.FeesReturned.Amount + s.adjusted
+		expense += s.theirs.feesTaken.fen - s.theirs.feesReturned.fen + s.adjusted
 	}
 	debit, credit := map[client.AccountType]int64{}, map[client.AccountType]int64{}
 	for _, line := range b.trial.Lines {
@@ -205,7 +210,7 @@ func (b *ourBooks) check() error {
 	}
 	for _, err := range []error{
 		same("whether the trial balance is balanced", true, b.trial.Balanced),
-		sameFen("channel fees in our books, which the providers' books give", expense, net(client.AccountTypeChannelFeeExpense)),
+		sameFen("channel fees, which the providers' file gives", expense, net(client.AccountTypeChannelFeeExpense)),
 		sameFen("money of nobody", 0, net(client.AccountTypeUnidentifiedReceipts)),
 		sameFen("payouts in transit", 0, net(client.AccountTypePayoutInTransit)),
 		sameFen("our claim on custody and its mirror", net(client.AccountTypeCustodyClaim), -net(client.AccountTypeOwnStakeInCustody)),
@@ -219,28 +224,28 @@ func (b *ourBooks) check() error {
 
 func (s bothSides) check() error {
 	for _, c := range s.lines() {
-		what := fmt.Sprintf("%s at %s by the provider's books and by ours", c.what, s.channel)
-		if err := same(what, tally(c.theirs), c.ours); err != nil {
+		what := fmt.Sprintf("%s at %s of all time, which the provider's file gives", c.what, s.channel)
+		if err := same(what, c.theirs, c.ours); err != nil {
 			return err
 		}
 	}
 	return sameFen("the money at "+s.channel+", which the provider's balance less booked adjustments gives",
-		s.theirs.Balance-s.adjusted, s.held)
+		s.balance-s.adjusted, s.held)
 }
 
 // comparison is one line of the comparison with a provider.
 type comparison struct {
-	what   string
-	ours   tally
-	theirs tally
+	what         string
+	ours, theirs tally
 }
 
+// lines are what both sides count. Which fees came back with refunds only the
+// sum of all fees tells, on our side.
 func (s bothSides) lines() []comparison {
-	of := func(t sum) tally { return tally{t.Count, t.Amount} }
 	return []comparison{
-		{"payments", s.ours.payments, of(s.theirs.Payments)},
-		{"refunds", s.ours.refunds, of(s.theirs.Refunds)},
-		{"transfers", s.ours.transfers, of(s.theirs.Transfers)},
-		{"fees taken", s.ours.feesTaken, of(s.theirs.FeesTaken)},
+		{"payments", s.ours.payments, s.theirs.payments},
+		{"refunds", s.ours.refunds, s.theirs.refunds},
+		{"transfers", s.ours.transfers, s.theirs.transfers},
+		{"fees taken", s.ours.feesTaken, s.theirs.feesTaken},
 	}
 }

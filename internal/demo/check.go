@@ -130,19 +130,11 @@ func (r *run) ourMovements(channel string, movements []movement) flows {
 	}
 	var f flows
 	for _, m := range movements {
-		switch {
-		case ours[m.OrderNumber] && m.Kind == "payment":
-			f.payments.add(m.Amount)
-		case ours[m.OrderNumber] && m.Kind == "payment_fee":
-			f.feesTaken.add(-m.Amount)
-		case ours[m.OrderNumber] && m.Kind == "refund":
-			f.refunds.add(-m.Amount)
-		case ours[m.OrderNumber] && m.Kind == "refund_fee":
-			f.feesReturned.add(m.Amount)
-		case m.Kind == "transfer" && slices.ContainsFunc(r.withdrawals, func(w client.Withdrawal) bool {
-			return w.ChannelTransferNo != nil && *w.ChannelTransferNo == m.ProviderNo
-		}):
-			f.transfers.add(-m.Amount)
+		withdrawal := slices.ContainsFunc(r.withdrawals, func(w client.Withdrawal) bool {
+			return m.Kind == "transfer" && w.ChannelTransferNo != nil && *w.ChannelTransferNo == m.ProviderNo
+		})
+		if ours[m.OrderNumber] || withdrawal {
+			f.add(m)
 		}
 	}
 	return f

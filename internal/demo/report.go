@@ -116,7 +116,7 @@ func trialTable(trial client.TrialBalance) *table {
 }
 
 func comparisonTable(sides []bothSides) *table {
-	t := newTable("Our books and the providers' own, of all time",
+	t := newTable("Our books and the sandbox's own file, of all time",
 		"channel", "what", ">our count", ">their count", ">ours", ">theirs", "")
 	for _, s := range sides {
 		for _, c := range s.lines() {
@@ -127,7 +127,7 @@ func comparisonTable(sides []bothSides) *table {
 		if s.adjusted != 0 {
 			note = "equal but for " + yuan(s.adjusted) + " that falsified bills claimed as fees"
 		}
-		t.row(s.channel, "balance", "", "", yuan(s.held), yuan(s.theirs.Balance), note)
+		t.row(s.channel, "balance", "", "", yuan(s.held), yuan(s.balance), note)
 	}
 	return t
 }

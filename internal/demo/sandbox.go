@@ -54,7 +54,7 @@ func (s *sandbox) once(ctx context.Context, method, target, contentType string, 
 		return nil, err
 	}
 	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(io.LimitReader(response.Body, 64<<20))
+	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<30))
 	if err == nil && response.StatusCode/100 != 2 {
 		err = &refusedBySandbox{method + " " + target, strings.TrimSpace(string(text)), response.StatusCode}
 	}
@@ -265,48 +265,52 @@ func (s *sandbox) honest(ctx context.Context, date string) error {
 	return s.delete(ctx, "/control/bills/edit?"+url.Values{"date": {date}}.Encode())
 }
 
-// sum is a count and an amount in fen.
-type sum struct {
-	Count  int64 `json:"count"`
-	Amount int64 `json:"amount"`
-}
-
-// totals are what really happened to one merchant of a provider, for ever.
-type totals struct {
-	Provider     string `json:"provider"`
-	Merchant     string `json:"merchant"`
-	Payments     sum    `json:"payments"`
-	Refunds      sum    `json:"refunds"`
-	Transfers    sum    `json:"transfers"`
-	FeesTaken    sum    `json:"fees_taken"`
-	FeesReturned sum    `json:"fees_returned"`
-	Balance      int64  `json:"balance"`
-}
-
-func (s *sandbox) totals(ctx context.Context, channel, merchant string) (totals, error) {
-	var books struct{ Merchants []totals }
-	if err := s.get(ctx, "/control/books", nil, &books); err != nil {
-		return totals{}, err
-	}
-	for _, t := range books.Merchants {
-		if t.Provider == channel && t.Merchant == merchant {
-			return t, nil
-		}
-	}
-	return totals{}, fmt.Errorf("the sandbox's books do not know %s at %s", merchant, channel)
-}
-
-// movement is one change of a merchant's balance; money in is positive.
+// movement is one change of the balance of one of a provider's merchants.
+// Money in is positive.
 type movement struct {
+	Provider    string `json:"provider"`
+	Merchant    string `json:"merchant"`
 	Kind        string `json:"kind"`
-	Number      string `json:"number"`
 	OrderNumber string `json:"order_number"`
 	ProviderNo  string `json:"provider_no"`
 	Amount      int64  `json:"amount"`
 }
 
+// movements reads the providers' own file from its first line to its last: all
+// money that ever moved at one merchant, oldest first.
 func (s *sandbox) movements(ctx context.Context, channel, merchant string) ([]movement, error) {
-	var answer struct{ Movements []movement }
-	err := s.get(ctx, "/control/books/movements", url.Values{"provider": {channel}, "merchant": {merchant}}, &answer)
-	return answer.Movements, err
+	file, err := s.repeat(ctx, http.MethodGet, s.base+"/control/books/file", "", nil)
+	if err != nil {
+		return nil, err
+	}
+	var list []movement
+	lines := json.NewDecoder(bytes.NewReader(file))
+	for lines.More() {
+		var line struct{ Movements []movement }
+		if err := lines.Decode(&line); err != nil {
+			return nil, fmt.Errorf("the sandbox's file: %w", err)
+		}
+		for _, m := range line.Movements {
+			if m.Provider == channel && m.Merchant == merchant {
+				list = append(list, m)
+			}
+		}
+	}
+	return list, nil
+}
+
+// add counts a movement among the flows.
+func (f *flows) add(m movement) {
+	switch m.Kind {
+	case "payment":
+		f.payments.add(m.Amount)
+	case "payment_fee":
+		f.feesTaken.add(-m.Amount)
+	case "refund":
+		f.refunds.add(-m.Amount)
+	case "refund_fee":
+		f.feesReturned.add(m.Amount)
+	case "transfer":
+		f.transfers.add(-m.Amount)
+	}
 }
