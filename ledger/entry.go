@@ -79,13 +79,15 @@ func (e Entry) Check() error {
 			return &Error{Invalid, field + ".account.currency", fmt.Sprintf("the entry is in %s, the account in %s", e.Currency, p.Account.Currency)}
 		}
 		if p.Amount == 0 || p.Amount > money.MaxMinor || p.Amount < -money.MaxMinor {
-			return &Error{Invalid, field + ".amount", fmt.Sprintf("an amount is between 1 and %d minor units on either side, not %d", money.MaxMinor, p.Amount)}
+			return &Error{Invalid, field + ".amount", fmt.Sprintf(
+				"an amount is between 1 and %d minor units on either side, not %d", money.MaxMinor, p.Amount)}
 		}
 		if p.FromHold != "" && (!info.Floored || p.Amount*info.NormalSide.sign() > 0) {
 			return &Error{Invalid, field + ".from_hold", "only a posting that takes money out of an account with a floor captures a hold"}
 		}
 		if !slices.Contains(e.Kind.Classes(), info.Class) {
-			return &Error{Forbidden, field + ".account.type", fmt.Sprintf("an entry of kind %s may not touch class %s (account type %s)", e.Kind, info.Class, info.Type)}
+			return &Error{Forbidden, field + ".account.type", fmt.Sprintf(
+				"an entry of kind %s may not touch class %s (account type %s)", e.Kind, info.Class, info.Type)}
 		}
 		// At most maxLegs amounts of at most MaxMinor: the sum stays within int64.
 		sums[info.Book] += p.Amount

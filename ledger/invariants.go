@@ -70,7 +70,8 @@ func Invariants() []Invariant {
 				where $1 in ('', e.tenant_id)
 				group by e.tenant_id, e.id, e.legs having count(p.leg) <> e.legs or count(p.leg) < 2
 				union all
-				select p.tenant_id, e.id, format('leg %s: amount %s on %s account in %s, entry of kind %s in %s', p.leg, p.amount, a.class, a.currency, e.kind, e.currency)
+				select p.tenant_id, e.id, format('leg %s: amount %s on %s account in %s, entry of kind %s in %s',
+				  p.leg, p.amount, a.class, a.currency, e.kind, e.currency)
 				from postings p
 				join entries e on e.tenant_id = p.tenant_id and e.seq = p.entry_seq
 				join ledger_accounts a on a.tenant_id = p.tenant_id and a.id = p.account_id
@@ -82,7 +83,9 @@ func Invariants() []Invariant {
 			Rule:  "the postings of an account with a floor are numbered 1, 2, 3 … and each balance follows from the one before",
 			Count: countFlooredPostings,
 			Breaks: `
-				select tenant_id, account_id, format('posting %s after %s, balance %s after %s with %s', account_seq, before_seq, balance_after, before, change) from (
+				select tenant_id, account_id, format('posting %s after %s, balance %s after %s with %s',
+				  account_seq, before_seq, balance_after, before, change)
+				from (
 				  select p.tenant_id, p.account_id, p.account_seq, p.balance_after, ` + onNormalSide("p.amount") + ` as change,
 				    lag(p.account_seq, 1, 0::bigint) over history as before_seq, lag(p.balance_after, 1, 0::bigint) over history as before
 				  from postings p join ledger_accounts a on a.tenant_id = p.tenant_id and a.id = p.account_id
@@ -116,12 +119,14 @@ func Invariants() []Invariant {
 			Count: `select count(*) from holds where $1 in ('', tenant_id)`,
 			Breaks: `
 				with captures as (
-				  select p.tenant_id, p.hold_id, sum(-(` + onNormalSide("p.amount") + `)) as captured, count(distinct p.account_id) as accounts, min(p.account_id) as account_id
+				  select p.tenant_id, p.hold_id, sum(-(` + onNormalSide("p.amount") + `)) as captured,
+				    count(distinct p.account_id) as accounts, min(p.account_id) as account_id
 				  from postings p join ledger_accounts a on a.tenant_id = p.tenant_id and a.id = p.account_id
 				  where p.hold_id is not null and $1 in ('', p.tenant_id) group by p.tenant_id, p.hold_id
 				)
 				select coalesce(h.tenant_id, c.tenant_id), coalesce(h.id, c.hold_id),
-				  format('amount %s, captured %s, released %s, status %s; captured by postings %s', h.amount, h.captured, h.released, h.status, coalesce(c.captured, 0))
+				  format('amount %s, captured %s, released %s, status %s; captured by postings %s',
+				    h.amount, h.captured, h.released, h.status, coalesce(c.captured, 0))
 				from (select * from holds where $1 in ('', tenant_id)) h
 				full join captures c on c.tenant_id = h.tenant_id and c.hold_id = h.id
 				where h.id is null or h.captured <> coalesce(c.captured, 0) or h.captured + h.released > h.amount
@@ -163,11 +168,16 @@ func Invariants() []Invariant {
 		},
 		{
 			ID: "CUSTODY", Name: "own stake is mirrored",
-			Rule:  "what the trust book owes the tenant (own_stake_in_custody) is what the own book claims (custody_claim), per currency",
-			Count: `select count(*) from (select distinct tenant_id, currency from ledger_accounts where type in ('own_stake_in_custody', 'custody_claim') and $1 in ('', tenant_id)) x`,
+			Rule: "what the trust book owes the tenant (own_stake_in_custody) is what the own book claims (custody_claim), per currency",
+			Count: `
+				select count(*) from (
+				  select distinct tenant_id, currency from ledger_accounts
+				  where type in ('own_stake_in_custody', 'custody_claim') and $1 in ('', tenant_id)
+				) pairs`,
 			Breaks: `
 				select p.tenant_id, a.currency, format('claim %s, stake %s',
-				  coalesce(sum(p.amount) filter (where a.type = 'custody_claim'), 0), -coalesce(sum(p.amount) filter (where a.type = 'own_stake_in_custody'), 0))
+				  coalesce(sum(p.amount) filter (where a.type = 'custody_claim'), 0),
+				  -coalesce(sum(p.amount) filter (where a.type = 'own_stake_in_custody'), 0))
 				from postings p join ledger_accounts a on a.tenant_id = p.tenant_id and a.id = p.account_id
 				where a.type in ('own_stake_in_custody', 'custody_claim') and $1 in ('', p.tenant_id)
 				group by p.tenant_id, a.currency having sum(p.amount) <> 0`,

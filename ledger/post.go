@@ -190,7 +190,8 @@ func (b *booking) capture(a *account, p Posting, amount int64, field string) (*h
 	case !ok:
 		return nil, &Error{NotFound, field, "no hold has the reference " + p.FromHold}
 	case hold.accountID != a.id:
-		return nil, &Error{HoldExceeded, field, fmt.Sprintf("the hold %s is on another account than %s of %s", p.FromHold, a.key.Type, a.key.Owner)}
+		return nil, &Error{HoldExceeded, field, fmt.Sprintf(
+			"the hold %s is on another account than %s of %s", p.FromHold, a.key.Type, a.key.Owner)}
 	case hold.status != HoldOpen:
 		return nil, &Error{HoldClosed, field, fmt.Sprintf("the hold %s is %s", p.FromHold, hold.status)}
 	case amount > hold.amount-hold.captured:

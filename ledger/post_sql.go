@@ -291,7 +291,8 @@ func writeHolds(ctx context.Context, tx pgx.Tx, tenant string, accounts *balance
 	}
 	ids, references, accountIDs, amounts := []string{}, []string{}, []string{}, []int64{}
 	for _, h := range placed {
-		ids, references, accountIDs, amounts = append(ids, h.id), append(references, h.reference), append(accountIDs, h.accountID), append(amounts, h.amount)
+		ids, references = append(ids, h.id), append(references, h.reference)
+		accountIDs, amounts = append(accountIDs, h.accountID), append(amounts, h.amount)
 	}
 	moved := accounts.changedColumns() // id, posted, held, last_seq
 	var written int64

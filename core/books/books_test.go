@@ -122,15 +122,16 @@ func TestNonsenseIsRefusedByTheLedger(t *testing.T) {
 	t.Parallel()
 	pocket := books.Pocket{Merchant: "mch_a"}
 	for name, entries := range map[string][]ledger.Entry{
-		"negative":       books.Collect(books.Collection{Attempt: "a", ChannelAccount: "chn", To: pocket, Amount: money.Fen(-5)}),
-		"zero":           books.Collect(books.Collection{Attempt: "a", ChannelAccount: "chn", To: pocket, Amount: money.Fen(0)}),
-		"no currency":    books.Settle(books.Settlement{Settlement: "s", Merchant: "mch_a", Amount: money.Amount{Minor: 5}}),
-		"two currencies": books.Split(books.Division{Payment: "p", From: pocket, Parts: []books.Part{{To: books.Pocket{Merchant: "b"}, Amount: money.Fen(1)}, {To: books.Pocket{Merchant: "c"}, Amount: money.Of(1, "USD")}}}),
-		"parts short":    books.Refund(books.MoneyBack{Refund: "r", ChannelAccount: "chn", Amount: money.Fen(10), Merchants: []books.RefundLeg{{From: pocket, Amount: money.Fen(9)}}}),
-		"no cause":       books.Adjustment(books.Correction{Discrepancy: "d", ChannelAccount: "chn", Cause: "whim", Amount: money.Fen(1)}),
-		"negative loss":  books.Adjustment(books.Correction{Discrepancy: "d", ChannelAccount: "chn", Cause: books.MoneyMissing, Amount: money.Fen(-1)}),
-		"no merchant":    books.Settle(books.Settlement{Settlement: "s", Amount: money.Fen(5)}),
-		"no number":      books.Settle(books.Settlement{Merchant: "mch_a", Amount: money.Fen(5)}),
+		"negative":    books.Collect(books.Collection{Attempt: "a", ChannelAccount: "chn", To: pocket, Amount: money.Fen(-5)}),
+		"zero":        books.Collect(books.Collection{Attempt: "a", ChannelAccount: "chn", To: pocket, Amount: money.Fen(0)}),
+		"no currency": books.Settle(books.Settlement{Settlement: "s", Merchant: "mch_a", Amount: money.Amount{Minor: 5}}),
+		"two currencies": books.Split(books.Division{Payment: "p", From: pocket, Parts: []books.Part{
+			{To: books.Pocket{Merchant: "b"}, Amount: money.Fen(1)}, {To: books.Pocket{Merchant: "c"}, Amount: money.Of(1, "USD")}}}),
+		"parts short":   books.Refund(books.MoneyBack{Refund: "r", ChannelAccount: "chn", Amount: money.Fen(10), Merchants: []books.RefundLeg{{From: pocket, Amount: money.Fen(9)}}}),
+		"no cause":      books.Adjustment(books.Correction{Discrepancy: "d", ChannelAccount: "chn", Cause: "whim", Amount: money.Fen(1)}),
+		"negative loss": books.Adjustment(books.Correction{Discrepancy: "d", ChannelAccount: "chn", Cause: books.MoneyMissing, Amount: money.Fen(-1)}),
+		"no merchant":   books.Settle(books.Settlement{Settlement: "s", Amount: money.Fen(5)}),
+		"no number":     books.Settle(books.Settlement{Merchant: "mch_a", Amount: money.Fen(5)}),
 	} {
 		require.Len(t, entries, 1, name)
 		var refusal *ledger.Error

@@ -54,7 +54,8 @@ func flows() []flow {
 		{title: "Split", words: "The shop's rule gives 10.00 to its agent: one entry for all levels. Each receiver has its own pocket, by its own settlement terms.",
 			entries:   always(books.Split(books.Division{Payment: "pay_1", From: pending, Parts: []books.Part{{To: agents, Amount: money.Fen(1000)}}})),
 			refusedBy: noClients},
-		{title: "Platform fee", words: "The platform's leg, 4.00. The money stays in custody but is the tenant's now: its stake in the trust book grows, and the own book mirrors it as a claim and as income.",
+		{title: "Platform fee", words: "The platform's leg, 4.00. The money stays in custody but is the tenant's now: its stake in the trust book grows, " +
+			"and the own book mirrors it as a claim and as income.",
 			entries:   always(books.PlatformFee(books.PlatformCharge{Payment: "pay_1", Leg: 2, From: pending, Amount: money.Fen(400)})),
 			refusedBy: noClients},
 		{title: "Channel fee", words: "The provider keeps 1.20 of what it collected. The tenant bears it out of its stake.",
