@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -152,7 +154,7 @@ func schemaFault(field string, e *openapi3.SchemaError) error {
 	case "required":
 		return fault.Invalid(field, "field_missing", "This field is required.")
 	case "properties", "additionalProperties":
-		return fault.Invalid(printable(field), "field_unknown", "The contract has no such field here; leave it out.")
+		return fault.Invalid(printable(unknownField(field, e)), "field_unknown", "The contract has no such field here; leave it out.")
 	case "type":
 		return fault.Invalid(field, "type_mismatch", "This must be of type "+strings.Join(schema.Type.Slice(), " or ")+".")
 	case "nullable":
@@ -173,6 +175,21 @@ func schemaFault(field string, e *openapi3.SchemaError) error {
 		return fault.Invalid(field, "items_repeated", "An item occurs twice; send it once.")
 	}
 	return fault.Invalid(field, "contract_mismatch", "This does not match the contract.")
+}
+
+// unknownField names the first field, by alphabet, that the schema does not know;
+// the validator points at the object around it.
+func unknownField(object string, e *openapi3.SchemaError) string {
+	fields, ok := e.Value.(map[string]any)
+	if !ok {
+		return object
+	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if _, known := e.Schema.Properties[name]; !known {
+			return strings.TrimPrefix(object+"."+name, ".")
+		}
+	}
+	return object
 }
 
 func options(schema *openapi3.Schema) string {
