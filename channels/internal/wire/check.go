@@ -94,7 +94,7 @@ func CheckRefund(order channel.RefundOrder) error {
 		return err
 	}
 	if order.Amount.Minor > order.TradeAmount.Minor {
-		return errors.New("Amount: a refund cannot exceed TradeAmount")
+		return errors.New("field Amount: a refund cannot exceed TradeAmount")
 	}
 	return nil
 }
