@@ -22,7 +22,7 @@ func get(t *testing.T, o Options, handler http.HandlerFunc) (string, error) {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/?token=secret", nil)
 	require.NoError(t, err)
@@ -50,7 +50,7 @@ func TestBodiesAreBounded(t *testing.T) {
 	_, err = get(t, Options{MaxBody: 1 << 16}, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
 		z := gzip.NewWriter(w)
-		_, _ = z.Write(make([]byte, 64<<20))
+		_, _ = z.Write(make([]byte, 2<<20))
 		_ = z.Close()
 	})
 	require.Equal(t, channel.CodeBadBody, AsFailure(err).Code)
