@@ -1,0 +1,303 @@
+// Package e2e_test drives the whole platform on real parts: PostgreSQL, a
+// Temporal server, the sandbox with its own books, two API instances and two
+// workers, everything through HTTP and the generated client.
+package e2e_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+	temporal "go.temporal.io/sdk/client"
+
+	"github.com/suanpan/suanpan/api"
+	"github.com/suanpan/suanpan/client"
+	"github.com/suanpan/suanpan/core/accept"
+	"github.com/suanpan/suanpan/core/event"
+	"github.com/suanpan/suanpan/internal/app"
+	"github.com/suanpan/suanpan/internal/config"
+	"github.com/suanpan/suanpan/internal/devseed"
+	"github.com/suanpan/suanpan/internal/pg"
+	"github.com/suanpan/suanpan/internal/pgtest"
+	"github.com/suanpan/suanpan/internal/temporaltest"
+	"github.com/suanpan/suanpan/ledger"
+	"github.com/suanpan/suanpan/sandbox"
+	"github.com/suanpan/suanpan/sandbox/keys"
+	"github.com/suanpan/suanpan/workflows"
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// These tests wait for timers and other processes far more than they compute.
+	if err := flag.Set("test.parallel", "10"); err != nil {
+		panic(err)
+	}
+	pgtest.Main(temporaltest.With(m))
+}
+
+// world is one installation with one tenant. Its money is judged when the test
+// has ended: every invariant, and our books against the sandbox's.
+type world struct {
+	*testing.T
+	ctx      context.Context
+	db       *pgtest.Database
+	core     config.Core
+	channels config.Channels
+	temporal temporal.Client
+	sandbox  string
+	// notices are what the providers sent to the tenant's notification address.
+	notices *tap
+	// apis are the addresses of the two instances; api speaks to them in turn.
+	apis    []string
+	seed    devseed.Outcome
+	api     *client.ClientWithResponses
+	sweeper *app.Sweeper
+	stop    []func()
+	number  atomic.Int64
+	shop    shop
+}
+
+// newWorld starts everything, with two workers.
+func newWorld(t *testing.T) *world {
+	w := newWorldWithoutWorkers(t)
+	w.startWorkers()
+	return w
+}
+
+func newWorldWithoutWorkers(t *testing.T) *world {
+	t.Helper()
+	t.Parallel()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	w := &world{T: t, ctx: ctx, db: pgtest.New(t), notices: newTap()}
+	namespace := temporaltest.New(t)
+	w.core = config.Core{Env: config.Development, DatabaseURL: w.db.URL,
+		TemporalAddress: namespace.Address, TemporalNamespace: namespace.Name}
+	notices := httptest.NewServer(w.notices)
+	t.Cleanup(notices.Close)
+	w.startSandbox()
+	w.channels = config.Channels{SecretsDir: filepath.Join(t.TempDir(), "secrets"), PublicURL: notices.URL,
+		AlipayGatewayURL: w.sandbox + "/alipay/gateway.do", WeChatPayBaseURL: w.sandbox + "/wechatpay"}
+	var err error
+	w.temporal, err = app.DialTemporal(w.core, quiet())
+	require.NoError(t, err)
+	t.Cleanup(w.temporal.Close)
+	starter := workflows.Starter{Client: w.temporal}
+	w.sweeper = &app.Sweeper{DB: w.openPool(), Starter: starter, Log: quiet(), Grace: app.PaymentGrace}
+
+	var background sync.WaitGroup
+	for range 2 {
+		db := w.openPool()
+		w.apis = append(w.apis, w.serve(db, starter))
+		sweeper := &app.Sweeper{DB: db, Starter: starter, Log: quiet(), Grace: app.PaymentGrace}
+		background.Go(func() { sweeper.Run(ctx) })
+	}
+	w.notices.forwardTo(w.apis[0])
+	w.seed = w.seedTenant("tenant.json")
+	w.api = w.clientOf(w.seed.APIKey)
+	t.Cleanup(func() {
+		w.judge()
+		w.stopWorkers()
+		cancel()
+		background.Wait()
+	})
+	w.openShop()
+	return w
+}
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// openPool gives one instance its own connections.
+func (w *world) openPool() *pg.DB {
+	w.Helper()
+	db, err := pg.Open(w.ctx, w.db.URL, pg.Options{MaxConns: 6})
+	require.NoError(w, err)
+	w.Cleanup(db.Close)
+	return db
+}
+
+// serve starts one API instance and returns its address.
+func (w *world) serve(db *pg.DB, port api.Workflows) string {
+	w.Helper()
+	handler, err := api.New(api.Options{
+		DB: db, Workflows: port, Adapters: app.NewAdapters(w.channels), Log: quiet(), Dev: true,
+		Guard: event.NewGuard([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, nil),
+	})
+	require.NoError(w, err)
+	server := httptest.NewServer(handler)
+	w.Cleanup(server.Close)
+	return server.URL
+}
+
+// dies stands for a process that dies after its commit, before it starts the
+// workflow.
+type dies struct{}
+
+func (dies) FirstAnswer(context.Context, accept.Start) (bool, error) { panic(http.ErrAbortHandler) }
+
+// startWorkers starts two workers, as two processes would run them.
+func (w *world) startWorkers() {
+	w.Helper()
+	for range 2 {
+		db, err := pg.Open(w.ctx, w.db.URL, pg.Options{MaxConns: 6})
+		require.NoError(w, err)
+		steps := app.NewSteps(db, app.NewAdapters(w.channels), app.NotifyURL(w.channels.PublicURL))
+		c, err := app.DialTemporal(w.core, quiet())
+		require.NoError(w, err)
+		w.stop = append(w.stop, func() { c.Close(); db.Close() })
+		for _, one := range app.NewWorkers(c, steps) {
+			require.NoError(w, one.Start())
+			w.stop = append(w.stop, one.Stop)
+		}
+	}
+}
+
+func (w *world) stopWorkers() {
+	for i := len(w.stop) - 1; i >= 0; i-- {
+		w.stop[i]()
+	}
+	w.stop = nil
+}
+
+// providerKeys makes the sandbox's own keys once: making keys is slow.
+var providerKeys = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "suanpan-e2e-keys-")
+	if err != nil {
+		return "", err
+	}
+	_, err = keys.LoadOrCreate(dir)
+	return dir, err
+})
+
+func (w *world) startSandbox() {
+	w.Helper()
+	made, err := providerKeys()
+	require.NoError(w, err)
+	dir := w.TempDir()
+	require.NoError(w, os.CopyFS(filepath.Join(dir, "keys"), os.DirFS(made)))
+	web := httptest.NewUnstartedServer(nil)
+	w.sandbox = "http://" + web.Listener.Addr().String()
+	server, err := sandbox.Open(sandbox.Config{DataDir: dir, PublicURL: w.sandbox, TimeScale: 10})
+	require.NoError(w, err)
+	web.Config.Handler = server.Handler()
+	web.Start()
+	var running sync.WaitGroup
+	running.Go(func() { server.Run(w.ctx) })
+	w.Cleanup(func() {
+		web.Close()
+		running.Wait()
+		require.NoError(w, server.Close())
+	})
+}
+
+// seedTenant makes a tenant with both channel accounts.
+func (w *world) seedTenant(file string) devseed.Outcome {
+	w.Helper()
+	require.NoError(w, os.MkdirAll(w.channels.SecretsDir, 0o700))
+	out, err := devseed.Seed(w.ctx, devseed.Request{DatabaseURL: w.db.URL, SandboxURL: w.sandbox, APIURLs: w.apis,
+		SecretsDir: w.channels.SecretsDir, File: filepath.Join(w.channels.SecretsDir, file)})
+	require.NoError(w, err)
+	return out
+}
+
+// inTurn sends requests to one instance after the other.
+type inTurn struct {
+	hosts []string
+	turn  atomic.Uint64
+}
+
+func (d *inTurn) Do(r *http.Request) (*http.Response, error) {
+	base, err := url.Parse(d.hosts[d.turn.Add(1)%uint64(len(d.hosts))])
+	if err != nil {
+		return nil, err
+	}
+	r.URL.Host, r.Host = base.Host, base.Host
+	return http.DefaultClient.Do(r)
+}
+
+// clientOf speaks with this key to the given instances, by default to both.
+func (w *world) clientOf(key string, hosts ...string) *client.ClientWithResponses {
+	w.Helper()
+	if len(hosts) == 0 {
+		hosts = w.apis
+	}
+	c, err := client.NewClientWithResponses(hosts[0], client.WithHTTPClient(&inTurn{hosts: hosts}),
+		client.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
+			r.Header.Set("Authorization", "Bearer "+key)
+			return nil
+		}))
+	require.NoError(w, err)
+	return c
+}
+
+// ref is a text that was not used before in this world.
+func (w *world) ref(what string) string { return fmt.Sprintf("%s-%05d", what, w.number.Add(1)) }
+
+// patience is how long anything may take that the platform does by itself.
+const patience = 45 * time.Second
+
+// await looks until it is done. look returns what it sees, for the failure.
+func (w *world) await(what string, look func() (done bool, sees any)) {
+	w.Helper()
+	deadline := time.After(patience)
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		done, sees := look()
+		if done {
+			return
+		}
+		select {
+		case <-deadline:
+			require.FailNow(w, "waited in vain: "+what, "%+v", sees)
+		case <-ticker.C:
+		}
+	}
+}
+
+// judge checks every invariant, and our books against the sandbox's.
+func (w *world) judge() {
+	if w.Failed() {
+		return
+	}
+	var report ledger.Report
+	err := w.db.DB.Snapshot(w.ctx, func(tx pgx.Tx) error {
+		var err error
+		report, err = ledger.Check(w.ctx, tx, app.Invariants(), ledger.VerifyOptions{})
+		return err
+	})
+	require.NoError(w, err)
+	require.True(w, report.Sound, "%+v", report)
+	require.Equal(w, w.theirMoney(), w.ourMoney(), "the sandbox's books and ours")
+}
+
+// redrive does what `starter redrive` does.
+func (w *world) redrive() int64 {
+	w.Helper()
+	n, err := w.sweeper.Redrive(w.ctx)
+	require.NoError(w, err)
+	return n
+}
+
+// terminate ends a workflow by hand.
+func (w *world) terminate(workflowID string) {
+	w.Helper()
+	require.NoError(w, w.temporal.TerminateWorkflow(w.ctx, workflowID, "", "by hand"))
+	w.await("the end of "+workflowID, func() (bool, any) {
+		found, err := w.temporal.DescribeWorkflowExecution(w.ctx, workflowID, "")
+		return err == nil && !strings.EqualFold(found.WorkflowExecutionInfo.Status.String(), "Running"), err
+	})
+}
