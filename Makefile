@@ -82,7 +82,7 @@ release: ## Static binaries for linux/amd64 and linux/arm64 with checksums, in d
 	@for arch in amd64 arm64; do \
 	  for program in ./starter ./worker ./sandbox/cmd/sandbox; do \
 	    out=dist/suanpan-$$(basename $$program)-$(VERSION)-linux-$$arch; echo $$out; \
-	    CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $$out $$program; \
+	    CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -tags timetzdata -ldflags "$(LDFLAGS)" -o $$out $$program; \
 	  done; done
 	@cd dist && sha256sum suanpan-* > SHA256SUMS && cat SHA256SUMS
 
