@@ -48,7 +48,8 @@ func (s *server) notify(c *gin.Context) {
 		return err
 	})
 	if err != nil {
-		s.log(c).Error("notification not stored; the provider will send it again", "tenant", owner, "channel_account", account.ID, "error", err.Error())
+		s.log(c).Error("notification not stored; the provider will send it again",
+			"tenant", owner, "channel_account", account.ID, "error", err.Error())
 	}
 	adapter.Acknowledge(c.Writer, err == nil)
 }

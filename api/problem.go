@@ -105,17 +105,37 @@ func (s *server) asFault(c *gin.Context, err error) *fault.Error {
 		return f
 	}
 	var tooLarge *http.MaxBytesError
+	var books *ledger.Error
 	switch {
 	case errors.As(err, &tooLarge):
 		return &fault.Error{Kind: kindTooLarge, Code: "body_too_large", Detail: "The body is larger than 64 KiB."}
-	case ledger.IsKind(err, ledger.NotFound):
-		return fault.NotFound()
+	case errors.As(err, &books) && booksFault(books) != nil:
+		return booksFault(books)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), pg.IsUnavailable(err):
 		return fault.Unavailable(err, time.Second)
 	}
 	s.log(c).Error("request failed", "error", err.Error())
 	return &fault.Error{Kind: kindInternal, Code: "internal",
 		Detail: "Something went wrong on our side; it has been logged under the request id in the header X-Request-Id."}
+}
+
+// booksFault words the refusals of the ledger that a caller can do something
+// about; the others are mistakes of ours and nil.
+func booksFault(e *ledger.Error) *fault.Error {
+	switch e.Kind {
+	case ledger.NotFound:
+		return fault.NotFound()
+	case ledger.Insufficient:
+		return fault.Refused("", "funds_insufficient", "An account has too little money for this: "+e.Rule+".")
+	case ledger.AccountStatus:
+		return fault.Refused("", "account_not_active", "An account is frozen or closed: "+e.Rule+".")
+	case ledger.CustodyMode:
+		return fault.Refused("", "custody_mode_forbids", "The tenant's custody mode does not allow this: "+e.Rule+".")
+	case ledger.Invalid, ledger.Unbalanced, ledger.Forbidden, ledger.Mismatch, ledger.HoldClosed, ledger.HoldExceeded,
+		ledger.Reversed, ledger.Broken:
+		return nil
+	}
+	return nil
 }
 
 // log is the server's logger with what identifies the request.

@@ -228,7 +228,9 @@ type Delivery struct {
 // ListDeliveries returns the deliveries to one endpoint, newest event first, at
 // most limit, of events older than the event id before ("" for the first page).
 // An empty status does not narrow.
-func ListDeliveries(ctx context.Context, q pg.Querier, tenant, endpointID string, status DeliveryStatus, before string, limit int) ([]Delivery, error) {
+func ListDeliveries(
+	ctx context.Context, q pg.Querier, tenant, endpointID string, status DeliveryStatus, before string, limit int,
+) ([]Delivery, error) {
 	rows, err := q.Query(ctx, `
 		select event_id, endpoint_id, status, attempts, next_at, last_attempt_at, last_status, coalesce(last_answer, ''), delivered_at
 		  from webhook_deliveries

@@ -188,7 +188,10 @@ func deniedSpellings() []string {
 		"https://mixed.example.com/", "https://empty.example.com/", "https://unknown.example.com/", "https://" + strings.Repeat("a.", 140) + "com/",
 		"https://" + strings.Repeat("a", 64) + ".com/",
 	}
-	for _, port := range []string{"", "0", "-1", "1", "22", "25", "53", "80", "0443", "+443", "1e3", "444", "3306", "5432", "6379", "7233", "8080", "8444", "8443x", "9091", "9200", "11211", "27017", "65535", "65536", "99999", "443 "} {
+	for _, port := range []string{
+		"", "0", "-1", "1", "22", "25", "53", "80", "0443", "+443", "1e3", "444", "3306",
+		"5432", "6379", "7233", "8080", "8444", "8443x", "9091", "9200", "11211", "27017", "65535", "65536", "99999", "443 ",
+	} {
 		urls = append(urls, "https://"+ok+":"+port+"/")
 	}
 	return urls
