@@ -56,7 +56,10 @@ from holds where tenant_id = $1 and reference = any($2)`
 const sqlEntriesBefore = `
 select e.id, e.kind, e.number, e.phase, e.content_hash
 from unnest($2::text[], $3::text[], $4::text[]) r (kind, number, phase)
-join entries e on e.tenant_id = $1 and e.kind = r.kind and e.number = r.number and e.phase = r.phase`
+cross join lateral (
+  select id, kind, number, phase, content_hash from entries
+  where tenant_id = $1 and kind = r.kind and number = r.number and phase = r.phase limit 1
+) e`
 
 // look locks and reads, in one round trip, the accounts of a call, the holds it
 // names and the entries that have its references. The statements run in this

@@ -114,7 +114,7 @@ create table ledger_accounts (
   last_seq    bigint not null default 0 check (last_seq >= 0),
   created_at  timestamptz not null default suanpan_now(),
   primary key (tenant_id, id),
-  constraint ledger_accounts_key unique (tenant_id, type, owner, currency),
+  constraint ledger_accounts_key unique (owner, type, currency, tenant_id),
   foreign key (type, class, book, normal_side) references account_types (type, class, book, normal_side),
   constraint ledger_accounts_floor check (floor is null or posted - held >= floor),
   constraint ledger_accounts_internal check (floor is not null or (posted = 0 and held = 0 and last_seq = 0)),
@@ -129,6 +129,11 @@ grant update (posted, held, last_seq) on ledger_accounts to suanpan_app, suanpan
 -- A reference is used once, for ever: the table is not partitioned. The tenant is
 -- checked by the trigger and not by a foreign key, which would lock the tenant's
 -- row in every posting transaction.
+--
+-- A plan made, and kept by its session, while the tables were empty takes any
+-- index that begins with a known column for as good as the right one, and the
+-- newest of equals. Hence few indexes begin with tenant_id, and entries_reference
+-- comes after entries_seq. The first analyze ends this.
 create table entries (
   tenant_id     text not null,
   id            text not null,
@@ -145,13 +150,12 @@ create table entries (
   reverses      text,
   metadata      jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
   primary key (tenant_id, id),
-  constraint entries_reference unique (tenant_id, kind, number, phase),
   constraint entries_seq unique (tenant_id, seq, booked_at),
+  constraint entries_reference unique (number, kind, phase, tenant_id),
   foreign key (tenant_id, reverses) references entries (tenant_id, id),
   constraint entries_reversal check (kind <> 'reversal' or reverses is not null)
 );
-create unique index entries_reversed_once on entries (tenant_id, reverses) where kind = 'reversal';
-create index entries_number on entries (tenant_id, number);
+create unique index entries_reversed_once on entries (reverses, tenant_id) where kind = 'reversal';
 select guard_tenant_table('entries');
 grant select, insert on entries to suanpan_app, suanpan_system;
 
@@ -175,8 +179,8 @@ create table postings (
 ) partition by range (booked_at);
 create table postings_rest partition of postings default;
 select ensure_month_partitions('postings', (current_date - interval '1 month')::date, 14);
-create index postings_account on postings (tenant_id, account_id, entry_seq);
-create index postings_hold on postings (tenant_id, hold_id) where hold_id is not null;
+create index postings_account on postings (account_id, entry_seq);
+create index postings_hold on postings (hold_id) where hold_id is not null;
 select guard_tenant_table('postings');
 grant select, insert on postings to suanpan_app, suanpan_system;
 
@@ -194,7 +198,7 @@ create table holds (
   created_at timestamptz not null default suanpan_now(),
   closed_at  timestamptz,
   primary key (tenant_id, id),
-  constraint holds_reference unique (tenant_id, reference),
+  constraint holds_reference unique (reference, tenant_id),
   foreign key (tenant_id, account_id) references ledger_accounts (tenant_id, id),
   constraint holds_outcome check (case status
     when 'open'     then released = 0 and captured < amount and closed_at is null
@@ -202,7 +206,7 @@ create table holds (
     when 'released' then released > 0 and captured + released = amount and closed_at is not null
   end)
 ) with (fillfactor = 80);
-create index holds_account on holds (tenant_id, account_id) where status = 'open';
+create index holds_account on holds (account_id) where status = 'open';
 select guard_tenant_table('holds');
 grant select on holds to suanpan_app, suanpan_system;
 grant insert (tenant_id, id, reference, account_id, amount) on holds to suanpan_app, suanpan_system;
@@ -260,11 +264,10 @@ begin
     using errcode = 'SUP01', constraint = rule;
 end $$;
 
--- The rules of the books over all postings of one statement. Nested index
--- look-ups are the right plan at any size; the settings keep a session that
--- first planned on empty tables from choosing otherwise.
-create function postings_keep_the_rules() returns trigger language plpgsql
-  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+-- The rules of the books over all postings of one statement. Each posting looks
+-- its entry and account up by key: "limit 1" holds the planner to that, also in a
+-- session that first planned on empty tables.
+create function postings_keep_the_rules() returns trigger language plpgsql as $$
 declare
   wrong record;
 begin
@@ -283,10 +286,19 @@ begin
           or bool_or(n.account_seq = a.last_seq and n.balance_after <> a.posted) then 'cached_balance'
       end as rule
     from inserted n
-    left join entries e on e.tenant_id = n.tenant_id and e.seq = n.entry_seq and e.booked_at = n.booked_at
-    left join ledger_accounts a on a.tenant_id = n.tenant_id and a.id = n.account_id
-    left join tenants t on t.id = n.tenant_id
-    left join custody_flows f on f.custody_mode = t.custody_mode and f.kind = e.kind and f.class = a.class
+    left join lateral (
+      select seq, kind, legs, currency from entries
+      where tenant_id = n.tenant_id and seq = n.entry_seq and booked_at = n.booked_at limit 1
+    ) e on true
+    left join lateral (
+      select id, class, book, currency, floor, last_seq, posted from ledger_accounts
+      where tenant_id = n.tenant_id and id = n.account_id limit 1
+    ) a on true
+    left join lateral (
+      select f.kind from tenants t
+      join custody_flows f on f.custody_mode = t.custody_mode and f.kind = e.kind and f.class = a.class
+      where t.id = n.tenant_id limit 1
+    ) f on true
     group by n.tenant_id, n.entry_seq
   ) judged where rule is not null limit 1;
   if found then
@@ -298,8 +310,7 @@ create trigger postings_keep_the_rules after insert on postings
   referencing new table as inserted for each statement execute function postings_keep_the_rules();
 
 -- No entry without its postings, and no reversal of a reversal.
-create function entries_have_postings() returns trigger language plpgsql
-  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+create function entries_have_postings() returns trigger language plpgsql as $$
 declare
   wrong record;
 begin
@@ -309,8 +320,14 @@ begin
         when r.id is not null then 'reversal'
       end as rule
     from inserted n
-    left join postings p on p.tenant_id = n.tenant_id and p.entry_seq = n.seq and p.leg = 1 and p.booked_at = n.booked_at
-    left join entries r on n.kind = 'reversal' and r.tenant_id = n.tenant_id and r.id = n.reverses and r.kind = 'reversal'
+    left join lateral (
+      select leg from postings
+      where tenant_id = n.tenant_id and entry_seq = n.seq and leg = 1 and booked_at = n.booked_at limit 1
+    ) p on true
+    left join lateral (
+      select id from entries
+      where n.kind = 'reversal' and tenant_id = n.tenant_id and id = n.reverses and kind = 'reversal' limit 1
+    ) r on true
   ) judged where rule is not null limit 1;
   if found then
     perform refuse_posting(wrong.rule, wrong.tenant_id, wrong.seq);
