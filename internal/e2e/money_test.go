@@ -22,7 +22,8 @@ func sorted(m []movement) []movement {
 	return m
 }
 
-// theirMoney is what the sandbox's books say moved, fees included.
+// theirMoney is what the sandbox's books say moved, fees included. What came
+// back completely under its own number did not move.
 func (w *world) theirMoney() []movement {
 	w.Helper()
 	var answer struct {
@@ -33,8 +34,12 @@ func (w *world) theirMoney() []movement {
 	}
 	w.control("GET", "/control/books/movements", nil, &answer)
 	var list []movement
+	net := map[string]int64{}
 	for _, m := range answer.Movements {
-		if m.Kind != "top_up" && m.Amount != 0 {
+		net[m.Number] += m.Amount
+	}
+	for _, m := range answer.Movements {
+		if m.Kind != "top_up" && m.Amount != 0 && net[m.Number] != 0 {
 			list = append(list, movement{m.Kind, m.Number, m.Amount})
 		}
 	}

@@ -59,6 +59,8 @@ type world struct {
 	channels config.Channels
 	temporal temporal.Client
 	sandbox  string
+	// frozen, when set, is the moment at which the providers' time stands.
+	frozen atomic.Pointer[time.Time]
 	// notices are what the providers sent to the tenant's notification address.
 	notices *tap
 	// apis are the addresses of the two instances; api speaks to them in turn.
@@ -190,7 +192,12 @@ func (w *world) startSandbox() {
 	require.NoError(w, os.CopyFS(filepath.Join(dir, "keys"), os.DirFS(made)))
 	web := httptest.NewUnstartedServer(nil)
 	w.sandbox = "http://" + web.Listener.Addr().String()
-	server, err := sandbox.Open(sandbox.Config{DataDir: dir, PublicURL: w.sandbox, TimeScale: 10})
+	server, err := sandbox.Open(sandbox.Config{DataDir: dir, PublicURL: w.sandbox, Now: func() time.Time {
+		if at := w.frozen.Load(); at != nil {
+			return *at
+		}
+		return time.Now()
+	}})
 	require.NoError(w, err)
 	web.Config.Handler = server.Handler()
 	web.Start()
@@ -212,6 +219,11 @@ func (w *world) seedTenant(file string) devseed.Outcome {
 	require.NoError(w, err)
 	return out
 }
+
+// freeze lets nothing become due at the providers by itself until thaw.
+func (w *world) freeze() { w.frozen.Store(ptr(time.Now())) }
+
+func (w *world) thaw() { w.frozen.Store(nil) }
 
 // inTurn sends requests to one instance after the other.
 type inTurn struct {
@@ -300,4 +312,10 @@ func (w *world) terminate(workflowID string) {
 		found, err := w.temporal.DescribeWorkflowExecution(w.ctx, workflowID, "")
 		return err == nil && !strings.EqualFold(found.WorkflowExecutionInfo.Status.String(), "Running"), err
 	})
+}
+
+// hurry tells a workflow to look now instead of after its pause.
+func (w *world) hurry(workflowID string) {
+	w.Helper()
+	require.NoError(w, w.temporal.SignalWorkflow(w.ctx, workflowID, "", workflows.SignalNotified, nil))
 }
