@@ -3,10 +3,8 @@ package activities
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
-	"go.temporal.io/sdk/activity"
 
 	"github.com/suanpan/suanpan/core/accept"
 	"github.com/suanpan/suanpan/core/channel"
@@ -79,7 +77,6 @@ func (a *Reconciliations) FetchBill(ctx context.Context, in accept.Ref) (Reconci
 	if err != nil {
 		return ReconciliationState{}, err
 	}
-	defer beat(ctx)()
 	bill, err := adapter.FetchTradeBill(ctx, r.Date)
 	if err != nil {
 		// A file that does not parse or add up may be replaced by the provider.
@@ -110,27 +107,6 @@ func waitingForBill(channelName string, b channel.BillResult) string {
 		return "the bill of " + channelName + " cannot be used: " + b.Message
 	}
 	return "no usable answer from " + channelName + " (" + b.Code + "); asking again"
-}
-
-// beat sends heartbeats until the returned function is called: a download has
-// no steps of its own to tell about.
-func beat(ctx context.Context) (stop func()) {
-	done := make(chan struct{})
-	go func() {
-		ticker := time.NewTicker(15 * time.Second)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-				activity.RecordHeartbeat(ctx)
-			}
-		}
-	}()
-	return func() { close(done) }
 }
 
 // MatchBill compares the stored bill with our records, books what the rules

@@ -7,6 +7,10 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
+// heartbeat is after how long without a sign of life a step's worker counts as
+// dead. The steps send it themselves; see activities.Heartbeat.
+const heartbeat = 10 * time.Second
+
 // channelCall is for steps that ask a provider something, or instruct it in a
 // way that may be repeated identically, and then commit what they learned. A
 // provider's uncertain answer is a result, not an error; what is retried here,
@@ -15,6 +19,7 @@ func channelCall(ctx workflow.Context, channel string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:           channel,
 		StartToCloseTimeout: 45 * time.Second,
+		HeartbeatTimeout:    heartbeat,
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval:    500 * time.Millisecond,
 			BackoffCoefficient: 2,
@@ -29,6 +34,7 @@ func movingCall(ctx workflow.Context, channel string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:           channel,
 		StartToCloseTimeout: 45 * time.Second,
+		HeartbeatTimeout:    heartbeat,
 		RetryPolicy:         &temporal.RetryPolicy{MaximumAttempts: 1},
 	})
 }
@@ -38,7 +44,7 @@ func billCall(ctx workflow.Context, channel string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:           channel,
 		StartToCloseTimeout: 20 * time.Minute,
-		HeartbeatTimeout:    time.Minute,
+		HeartbeatTimeout:    heartbeat,
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval:    time.Second,
 			BackoffCoefficient: 2,
@@ -52,6 +58,7 @@ func bookwork(ctx workflow.Context) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:           Queue,
 		StartToCloseTimeout: 5 * time.Minute,
+		HeartbeatTimeout:    heartbeat,
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval:    500 * time.Millisecond,
 			BackoffCoefficient: 2,

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/suanpan/suanpan/activities"
@@ -64,6 +65,7 @@ func NewWorkers(c client.Client, steps Steps) []worker.Worker {
 		WorkerStopTimeout: 20 * time.Second,
 		// A workflow that panics is a bug to be deployed away, not a failed payment.
 		WorkflowPanicPolicy: worker.BlockWorkflow,
+		Interceptors:        []interceptor.WorkerInterceptor{&activities.Heartbeat{}},
 	})
 	workflows.Register(main)
 	steps.Register(main)
@@ -73,6 +75,7 @@ func NewWorkers(c client.Client, steps Steps) []worker.Worker {
 			WorkerStopTimeout:                  20 * time.Second,
 			DisableWorkflowWorker:              true,
 			MaxConcurrentActivityExecutionSize: 64,
+			Interceptors:                       []interceptor.WorkerInterceptor{&activities.Heartbeat{}},
 		})
 		steps.Register(w)
 		all = append(all, w)
