@@ -8,6 +8,8 @@ TOOL := $(GO) tool -modfile=tools/dev/go.mod
 STARTER := bin/starter
 # Flags for `starter dev`, such as DEV_FLAGS="--port-base 20000".
 DEV_FLAGS ?=
+# Flags for the kills, such as KILL_FLAGS="-seed 7 -rounds 3".
+KILL_FLAGS ?=
 # What `make test` tests and how, such as TEST="-race ./ledger/...".
 TEST ?= -timeout 15m ./...
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -44,6 +46,10 @@ status: $(STARTER) ## Show what runs and where to look
 demo: up ## Run the main job on it and check every fen; the platform stays up to be looked at
 	@$(STARTER) demo
 	@echo "the platform is still up: make status shows where, make down stops it"
+
+.PHONY: demo-kills
+demo-kills: $(STARTER) ## Kill -9 every part of a stack of its own, each in the middle of a demo
+	$(GO) run ./internal/killtest -starter $(STARTER) $(KILL_FLAGS)
 
 .PHONY: test
 test: ## Run all tests on a real PostgreSQL and a real Temporal server

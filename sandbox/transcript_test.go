@@ -56,7 +56,9 @@ func TestAlipayWire(t *testing.T) {
 		{"alipay.trade.refund", `{"out_trade_no":"T1","out_request_no":"R1","refund_amount":"50.00"}`, ""},
 		{"alipay.trade.fastpay.refund.query", `{"out_trade_no":"T1","out_request_no":"R1"}`, ""},
 		{"alipay.trade.fastpay.refund.query", `{"out_trade_no":"T1","out_request_no":"R2"}`, ""},
-		{"alipay.fund.trans.uni.transfer", `{"out_biz_no":"W1","trans_amount":"10.00","product_code":"TRANS_ACCOUNT_NO_PWD","biz_scene":"DIRECT_TRANSFER","order_title":"x","payee_info":{"identity":"2088123456789012","identity_type":"ALIPAY_USER_ID"}}`, ""},
+		{"alipay.fund.trans.uni.transfer", `{"out_biz_no":"W1","trans_amount":"10.00",` +
+			`"product_code":"TRANS_ACCOUNT_NO_PWD","biz_scene":"DIRECT_TRANSFER","order_title":"x",` +
+			`"payee_info":{"identity":"2088123456789012","identity_type":"ALIPAY_USER_ID"}}`, ""},
 		{"alipay.fund.trans.common.query", `{"out_biz_no":"W1","product_code":"TRANS_ACCOUNT_NO_PWD","biz_scene":"DIRECT_TRANSFER"}`, ""},
 		{"alipay.data.dataservice.bill.downloadurl.query", `{"bill_type":"trade","bill_date":"2026-02-28"}`, ""},
 	} {

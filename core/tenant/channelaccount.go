@@ -67,7 +67,8 @@ func AddChannelAccount(ctx context.Context, q pg.Querier, tenant string, a Chann
 		returning `+channelAccountColumns,
 		tenant, a.ID, a.Channel, a.Name, a.Params, a.FeeBasisPoints, a.FeeReturned))
 	if errors.Is(err, pgx.ErrNoRows) {
-		return ChannelAccount{}, fault.Conflict("id", "channel_account_exists", "a channel account with this id exists; leave the id out to get a new one")
+		return ChannelAccount{}, fault.Conflict("id", "channel_account_exists",
+			"a channel account with this id exists; leave the id out to get a new one")
 	}
 	if err != nil {
 		return ChannelAccount{}, fmt.Errorf("add channel account: %w", err)
