@@ -35,7 +35,11 @@ func DailyOperations(ctx workflow.Context, in accept.Ref) error {
 	children := startReconciliations(ctx, in.Tenant, days)
 	for i, child := range children {
 		tell(ctx, "Settled %d merchants; waiting for the reconciliation of %s.", settled, days[i].Channel)
-		if err := child.Get(ctx, nil); err != nil && !startedElsewhere(err) {
+		err := child.Get(ctx, nil)
+		if startedElsewhere(err) {
+			err = watchReconciliation(ctx, accept.Ref{Tenant: in.Tenant, ID: days[i].ReconciliationID})
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -62,6 +66,19 @@ func startReconciliations(ctx workflow.Context, tenantID string, days []activiti
 	return children
 }
 
+// watchReconciliation waits, by its row, for a reconciliation whose run is not a
+// child of this operation.
+func watchReconciliation(ctx workflow.Context, in accept.Ref) error {
+	var a *activities.Reconciliations
+	for patience := movingPatience(); ; wait(ctx, patience.next()) {
+		var state activities.ReconciliationState
+		err := workflow.ExecuteActivity(bookwork(ctx), a.ReadReconciliation, in).Get(ctx, &state)
+		if err != nil || state.Final {
+			return err
+		}
+	}
+}
+
 // startedElsewhere reports that the reconciliation has a run of its own already,
-// because this operation was started anew.
+// because this operation was started anew or the sweeper was faster.
 func startedElsewhere(err error) bool { return temporal.IsWorkflowExecutionAlreadyStartedError(err) }

@@ -172,16 +172,20 @@ func TestDailyOperationsOfATenantWithoutAccountsEnd(t *testing.T) {
 	require.Equal(t, []string{"OpenReconciliations", "SettleDay", "FinishDaily"}, s.calls)
 }
 
-// The sweeper, or an operation before this one, has started the reconciliation.
-func TestDailyOperationsLeaveAReconciliationThatRunsAlone(t *testing.T) {
+// The sweeper, or an operation before this one, has started the reconciliations:
+// they are watched until they have ended, because done means that all has.
+func TestDailyOperationsWatchAReconciliationThatRunsElsewhere(t *testing.T) {
 	t.Parallel()
 	s := newScript(t)
 	s.dailySteps(twoDays()...)
 	s.OnWorkflow(recon.WorkflowType, mock.Anything, mock.Anything).
 		Return(activities.ReconciliationState{}, serviceerror.NewWorkflowExecutionAlreadyStarted("runs", "", ""))
+	plays(s, "ReadReconciliation", say(bill(recon.Processing)), say(bill(recon.Processing)), say(bill(recon.Balanced)),
+		say(bill(recon.Discrepant)))
 	s.ExecuteWorkflow(recon.DailyWorkflowType, object())
 	require.NoError(t, s.GetWorkflowError())
-	require.Equal(t, []string{"OpenReconciliations", "SettleDay", "FinishDaily"}, s.calls)
+	require.Equal(t, []string{"OpenReconciliations", "SettleDay", "ReadReconciliation", "ReadReconciliation", "ReadReconciliation",
+		"ReadReconciliation", "FinishDaily"}, s.calls)
 }
 
 func TestDailyRoundStartsEveryTenant(t *testing.T) {
