@@ -87,7 +87,7 @@ func (r *run) operate(ctx context.Context) error {
 	var err error
 	r.daily, err = created[client.DailyOperation](r.api.CreateDailyOperationWithResponse(ctx,
 		&client.CreateDailyOperationParams{IdempotencyKey: r.key("daily")}, client.CreateDailyOperation{BusinessDate: r.day}))
-	if refused(err, "daily_operations_processing") {
+	if client.IsCode(err, "daily_operations_processing") {
 		page, listErr := got[client.DailyOperationPage](r.api.ListDailyOperationsWithResponse(ctx,
 			&client.ListDailyOperationsParams{BusinessDate: &r.day, Limit: ptr(1)}))
 		if err = listErr; err == nil && len(page.Data) == 1 {

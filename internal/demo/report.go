@@ -22,8 +22,8 @@ func (r *run) report(balances []balance, books *ourBooks, events told) {
 	comparisonTable(books.sides).print(out)
 	fmt.Fprintf(out, "\nWebhooks: %d events of this run, %d arrived and verified, %d messages in all, %d with a wrong signature\n",
 		events.events, events.arrived, events.messages, events.forged)
-	if n := r.caller.repeated.Load(); n > 0 {
-		fmt.Fprintf(out, "%d requests had to be repeated under the same Idempotency-Key\n", n)
+	if n := r.unanswered.Load(); n > 0 {
+		fmt.Fprintf(out, "%d exchanges were not answered, and repeated under the same Idempotency-Key\n", n)
 	}
 	r.printAddresses()
 	fmt.Fprintf(out, "\nThe demo ended right after %.1f s: not a fen is missing.\n", time.Since(r.say.began).Seconds())

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/suanpan/suanpan/client"
@@ -19,11 +20,12 @@ const workers = 8
 type run struct {
 	opts    Options
 	id      string // part of every reference and key
-	caller  *caller
-	api     *client.ClientWithResponses
+	api     *client.API
 	sandbox *sandbox
 	say     *progress
 	hooks   *hooks
+	// unanswered counts the exchanges that had to be repeated.
+	unanswered atomic.Int64
 	// endpoint is the id of our webhook endpoint.
 	endpoint string
 	// rates are the providers' contracts, by channel.
@@ -55,16 +57,12 @@ type rate struct {
 
 // Run does the demo and returns the first thing that is not as it must be.
 func Run(ctx context.Context, o Options) error {
-	calls, err := newCaller(o.APIURLs)
-	if err != nil {
-		return err
-	}
-	api, err := newAPI(calls, o.APIKey)
-	if err != nil {
-		return err
-	}
-	r := &run{opts: o, id: strings.ToLower(rand.Text()[:10]), caller: calls, api: api,
+	r := &run{opts: o, id: strings.ToLower(rand.Text()[:10]),
 		sandbox: newSandbox(o.SandboxURL), say: newProgress(o.Out, o.Terminal)}
+	var err error
+	if r.api, err = newAPI(o, &r.unanswered); err != nil {
+		return err
+	}
 	defer r.say.clear()
 	if r.hooks, err = listen(ctx); err != nil {
 		return err

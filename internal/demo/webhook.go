@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -113,7 +114,7 @@ func (r *run) subscribe(ctx context.Context) error {
 	made, err := created[client.WebhookEndpointWithSecret](r.api.CreateWebhookEndpointWithResponse(ctx,
 		&client.CreateWebhookEndpointParams{IdempotencyKey: r.key("endpoint")},
 		client.CreateWebhookEndpoint{URL: r.hooks.url, Description: ptr(hookNote)}))
-	if refused(err, "secret_already_shown") {
+	if client.IsCode(err, "secret_already_shown") {
 		return r.rotate(ctx) // the answer got lost with an API that died
 	}
 	if err != nil {
@@ -145,7 +146,7 @@ func (r *run) rotate(ctx context.Context) error {
 		for try := 1; ; try++ { // this answer may get lost as well
 			shown, err := got[client.WebhookEndpointWithSecret](r.api.RotateWebhookSecretWithResponse(ctx, e.ID,
 				&client.RotateWebhookSecretParams{IdempotencyKey: r.key(fmt.Sprintf("secret-%d", try))}))
-			if refused(err, "secret_already_shown") {
+			if client.IsCode(err, "secret_already_shown") {
 				continue
 			}
 			r.endpoint = e.ID
@@ -157,12 +158,10 @@ func (r *run) rotate(ctx context.Context) error {
 }
 
 func (r *run) unsubscribe(ctx context.Context, id string) error {
-	answer, err := r.api.DeleteWebhookEndpointWithResponse(ctx, id)
-	if err != nil {
-		return err
-	}
-	if code := answer.StatusCode(); code != http.StatusNoContent && code != http.StatusNotFound {
-		_, err = unpack[struct{}](answer, nil)
+	_, err := r.api.DeleteWebhookEndpointWithResponse(ctx, id)
+	var refusal *client.Error
+	if errors.As(err, &refusal) && refusal.Status == http.StatusNotFound {
+		return nil // deleted by a try whose answer was lost
 	}
 	return err
 }
