@@ -280,7 +280,8 @@ func (w *world) await(what string, look func() (done bool, sees any)) {
 	}
 }
 
-// judge checks every invariant, and our books against the sandbox's.
+// judge checks every invariant, our books against the sandbox's, and that every
+// workflow replays.
 func (w *world) judge() {
 	if w.Failed() {
 		return
@@ -294,6 +295,7 @@ func (w *world) judge() {
 	require.NoError(w, err)
 	require.True(w, report.Sound, "%+v", report)
 	require.Equal(w, w.theirMoney(), w.ourMoney(), "the sandbox's books and ours")
+	w.replayAll()
 }
 
 // redrive does what `starter redrive` does.
