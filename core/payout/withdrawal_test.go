@@ -1,0 +1,212 @@
+package payout_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/suanpan/suanpan/core/books"
+	"github.com/suanpan/suanpan/core/fault"
+	"github.com/suanpan/suanpan/core/party"
+	"github.com/suanpan/suanpan/core/payment"
+	"github.com/suanpan/suanpan/core/payout"
+	"github.com/suanpan/suanpan/core/tenant"
+	"github.com/suanpan/suanpan/internal/id"
+	"github.com/suanpan/suanpan/internal/pgtest"
+	"github.com/suanpan/suanpan/ledger"
+	"github.com/suanpan/suanpan/money"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// desk is where withdrawals are accepted: a tenant with a shop of 10.00 yuan.
+type desk struct {
+	*testing.T
+	*pgtest.Database
+	tenant, merchant, account string
+}
+
+func open(t *testing.T) *desk {
+	t.Helper()
+	t.Parallel()
+	d := &desk{T: t, Database: pgtest.New(t)}
+	require.NoError(t, d.DB.AsSystem(t.Context(), func(tx pgx.Tx) error {
+		created, err := tenant.Create(t.Context(), tx, "A tenant", tenant.LicensedReserve)
+		if err != nil {
+			return err
+		}
+		d.tenant = created.ID
+		account, err := tenant.AddChannelAccount(t.Context(), tx, d.tenant, tenant.ChannelAccount{Channel: "alipay", Name: "Alipay"})
+		d.account = account.ID
+		return err
+	}))
+	d.merchant = d.newMerchant("shop", &party.PayoutAccount{Channel: "alipay", Account: "boss@example.com", Name: "张小明"})
+	d.must(func(ctx context.Context, tx pgx.Tx) error {
+		_, err := ledger.Post(ctx, tx, d.tenant, books.Collect(books.Collection{Attempt: "att_1", ChannelAccount: d.account,
+			To: books.Pocket{Merchant: d.merchant, Available: true}, Amount: money.Fen(1000)})...)
+		return err
+	})
+	return d
+}
+
+func (d *desk) newMerchant(reference string, payee *party.PayoutAccount) (merchantID string) {
+	d.Helper()
+	d.must(func(ctx context.Context, tx pgx.Tx) error {
+		m, err := party.Create(ctx, tx, d.tenant, party.NewMerchant{Reference: reference, Name: "Shop", Settlement: "T0", PayoutAccount: payee})
+		merchantID = m.ID
+		return err
+	})
+	return merchantID
+}
+
+func (d *desk) do(fn func(ctx context.Context, tx pgx.Tx) error) error {
+	return d.DB.InTenant(d.Context(), d.tenant, func(tx pgx.Tx) error { return fn(d.Context(), tx) })
+}
+
+func (d *desk) must(fn func(ctx context.Context, tx pgx.Tx) error) {
+	d.Helper()
+	require.NoError(d, d.do(fn))
+}
+
+func (d *desk) request(fen int64) payout.New {
+	return payout.New{ID: id.New(id.Withdrawal), MerchantID: d.merchant, Reference: id.Number(), Amount: money.Fen(fen)}
+}
+
+func (d *desk) create(n payout.New) error {
+	return d.do(func(ctx context.Context, tx pgx.Tx) error { return payout.Create(ctx, tx, d.tenant, n) })
+}
+
+func (d *desk) get(withdrawalID string) payout.Withdrawal {
+	d.Helper()
+	var w payout.Withdrawal
+	d.must(func(ctx context.Context, tx pgx.Tx) (err error) {
+		w, err = payout.Get(ctx, tx, d.tenant, withdrawalID)
+		return err
+	})
+	return w
+}
+
+func (d *desk) become(w payout.Withdrawal, to payout.Status) error {
+	return d.do(func(ctx context.Context, tx pgx.Tx) error {
+		if to == payout.Failed {
+			return payout.FailedNow(ctx, tx, d.tenant, w, payment.Failure{Code: "channel_refused", Message: "no"})
+		}
+		// A payee who has the money had it from an order that was taken.
+		if _, err := payout.AcceptedNow(ctx, tx, d.tenant, w); err != nil {
+			return err
+		}
+		return payout.SucceededNow(ctx, tx, d.tenant, w, payout.Receipt{ChannelTransferNo: "W1", PaidAt: time.Now()})
+	})
+}
+
+func TestEveryPairOfStatuses(t *testing.T) {
+	d := open(t)
+	for _, from := range []payout.Status{payout.Processing, payout.Succeeded, payout.Failed} {
+		for _, to := range []payout.Status{payout.Processing, payout.Succeeded, payout.Failed} {
+			pair := fmt.Sprintf("%s %s", from, to)
+			allowed := pair == "processing succeeded" || pair == "processing failed"
+			require.Equal(t, allowed, from.CanBecome(to), pair)
+			if to == payout.Processing {
+				continue
+			}
+			n := d.request(10)
+			require.NoError(t, d.create(n))
+			if from != payout.Processing {
+				require.NoError(t, d.become(d.get(n.ID), from))
+			}
+			before := d.get(n.ID)
+			if err := d.become(before, to); allowed {
+				require.NoError(t, err)
+				require.Equal(t, to, d.get(n.ID).Status)
+			} else {
+				require.Error(t, err, pair)
+			}
+			stale, now := before, d.get(n.ID)
+			stale.Status = payout.Processing
+			require.ErrorContains(t, d.become(stale, to), "was changed meanwhile", pair)
+			require.Equal(t, now, d.get(n.ID), pair)
+		}
+	}
+}
+
+// Only the first acceptance moves money into transit.
+func TestAcceptedOnce(t *testing.T) {
+	d := open(t)
+	n := d.request(10)
+	require.NoError(t, d.create(n))
+	for _, want := range []bool{true, false} {
+		d.must(func(ctx context.Context, tx pgx.Tx) error {
+			first, err := payout.AcceptedNow(ctx, tx, d.tenant, d.get(n.ID))
+			require.Equal(t, want, first)
+			return err
+		})
+	}
+	require.NotNil(t, d.get(n.ID).AcceptedAt)
+}
+
+func TestCreateRefuses(t *testing.T) {
+	d := open(t)
+	used := d.request(100)
+	require.NoError(t, d.create(used))
+	noAccount := d.newMerchant("no-account", nil)
+	for name, c := range map[string]struct {
+		change func(*payout.New)
+		code   string
+	}{
+		"more than there is":          {func(n *payout.New) { n.Amount = money.Fen(901) }, "funds_insufficient"},
+		"less than the provider pays": {func(n *payout.New) { n.Amount = money.Fen(payout.MinAmountMinor - 1) }, "amount_out_of_range"},
+		"other currency":              {func(n *payout.New) { n.Amount = money.Of(100, "HKD") }, "currency_unsupported"},
+		"no reference":                {func(n *payout.New) { n.Reference = "" }, "reference_length"},
+		"reference used":              {func(n *payout.New) { n.Reference = used.Reference }, "reference_used"},
+		"merchant":                    {func(n *payout.New) { n.MerchantID = id.New(id.Merchant) }, "merchant_unknown"},
+		"no payout account":           {func(n *payout.New) { n.MerchantID = noAccount }, "payout_account_missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := d.request(100)
+			c.change(&n)
+			var refusal *fault.Error
+			require.ErrorAs(t, d.create(n), &refusal)
+			require.Equal(t, c.code, refusal.Code)
+		})
+	}
+	require.NoError(t, d.create(d.request(900)), "refusals held nothing")
+}
+
+// However many ask for all of it at once, one gets it.
+func TestWithdrawalsRaceForOneBalance(t *testing.T) {
+	d := open(t)
+	for range 3 {
+		var accepted []payout.New
+		var refused int
+		var mu sync.Mutex
+		var calls sync.WaitGroup
+		for range 50 {
+			calls.Go(func() {
+				n := d.request(1000)
+				err := d.create(n)
+				mu.Lock()
+				defer mu.Unlock()
+				var refusal *fault.Error
+				switch {
+				case err == nil:
+					accepted = append(accepted, n)
+				case errors.As(err, &refusal) && refusal.Code == "funds_insufficient":
+					refused++
+				default:
+					t.Error(err)
+				}
+			})
+		}
+		calls.Wait()
+		require.Equal(t, []int{1, 49}, []int{len(accepted), refused})
+		d.must(func(ctx context.Context, tx pgx.Tx) error {
+			return ledger.ReleaseHold(ctx, tx, d.tenant, payout.HoldReference(accepted[0].ID))
+		})
+	}
+}
