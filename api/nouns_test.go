@@ -112,7 +112,7 @@ func TestMerchantsHideTheirPayoutAccount(t *testing.T) {
 		require.Contains(t, resp.Body.String(), "138****5678")
 	}
 	require.NotContains(t, f.log.String(), "13812345678")
-	f.post("/v1/merchants", `{"reference":"m-1","name":"n","settlement":"T1"}`).refused(409, "reference_taken", "reference")
+	f.post("/v1/merchants", `{"reference":"m-1","name":"n","settlement":"T1"}`).refused(409, "reference_used", "reference")
 	f.post("/v1/merchants", `{"reference":"m-2","name":"n","settlement":"T1","payout_account":{"channel":"alipay","account":"13812345","name":"n"}}`).
 		refused(400, "account_malformed", "payout_account.account")
 	resp := f.post("/v1/merchants", `{"reference":"m-3","name":"n","settlement":"T1","parent_id":"`+id.New(id.Merchant)+`"}`)

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/suanpan/suanpan/internal/demo"
-	"github.com/suanpan/suanpan/internal/devstack"
 )
 
 func demoCommand(p process) *cobra.Command {
@@ -37,7 +35,6 @@ func demoCommand(p process) *cobra.Command {
 	flags.StringSliceVar(&options.APIURLs, "api", nil, "URLs of the APIs, instead of those in dev.json")
 	flags.StringVar(&options.APIKey, "key", "", "API key, instead of that in dev.json")
 	flags.StringVar(&options.SandboxURL, "sandbox", "", "URL of the sandbox, instead of that in dev.json")
-	flags.StringVar(&options.TemporalUI, "temporal-ui", fmt.Sprintf("http://127.0.0.1:%d", devstack.DefaultPorts().TemporalUI),
-		"URL of the Temporal Web UI, to be shown")
+	flags.StringVar(&options.TemporalUI, "temporal-ui", "", "URL of the Temporal Web UI, instead of that in dev.json")
 	return command
 }

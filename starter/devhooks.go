@@ -26,6 +26,7 @@ func seedStack(ctx context.Context, env devstack.Env) error {
 		DatabaseURL: env.API.DatabaseURL,
 		SandboxURL:  env.SandboxURL,
 		APIURLs:     env.APIURLs,
+		TemporalUI:  env.TemporalUI,
 		SecretsDir:  env.API.SecretsDir,
 		File:        env.DevFile,
 	})

@@ -33,6 +33,7 @@ func devSeedCommand(p process) *cobra.Command {
 	}
 	seed.Flags().StringVar(&request.SandboxURL, "sandbox", "http://127.0.0.1:8900", "base of the sandbox")
 	seed.Flags().StringSliceVar(&request.APIURLs, "api", []string{"http://127.0.0.1:8080"}, "bases of the APIs")
+	seed.Flags().StringVar(&request.TemporalUI, "temporal-ui", "http://127.0.0.1:8233", "base of the Temporal Web UI")
 	seed.Flags().StringVar(&request.File, "file", ".data/dev.json", "where to write the API key")
 	return seed
 }

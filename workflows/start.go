@@ -12,6 +12,9 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/suanpan/suanpan/core/accept"
+	"github.com/suanpan/suanpan/core/payment"
+	"github.com/suanpan/suanpan/core/payout"
+	"github.com/suanpan/suanpan/core/refund"
 )
 
 // Starter starts workflows and tells them news. It is safe for concurrent use.
@@ -41,11 +44,16 @@ func (w Starter) Start(ctx context.Context, s accept.Start) error {
 }
 
 // FirstAnswer starts s if need be and waits up to FirstAnswerWait until the
-// workflow has something to tell. It reports false when there was no answer in
-// time; the workflow runs or will be started by the sweeper.
+// workflow has something to tell; one that never tells anything is only started.
+// It reports false when there was no answer in time; the workflow runs or will
+// be started by the sweeper.
 func (w Starter) FirstAnswer(ctx context.Context, s accept.Start) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, FirstAnswerWait)
 	defer cancel()
+	if !answersFirst(s.Type) {
+		err := w.Start(ctx, s)
+		return err == nil, err
+	}
 	handle, err := w.Client.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
 		StartWorkflowOperation: w.Client.NewWithStartWorkflowOperation(options(s), s.Type, s.Ref),
 		UpdateOptions: client.UpdateWorkflowOptions{
@@ -64,6 +72,15 @@ func (w Starter) FirstAnswer(ctx context.Context, s accept.Start) (bool, error) 
 		return false, err
 	}
 	return true, nil
+}
+
+// answersFirst reports whether a workflow of this type handles UpdateFirstAnswer.
+func answersFirst(workflowType string) bool {
+	switch workflowType {
+	case payment.WorkflowType, refund.WorkflowType, payout.WorkflowType:
+		return true
+	}
+	return false
 }
 
 // Signal tells the workflow of s that something happened, starting it if it does

@@ -56,8 +56,8 @@ type NewMerchant struct {
 
 // The codes of the refusals of Create.
 const (
-	CodeReferenceTaken   = "reference_taken"
-	CodeMerchantNotFound = "merchant_not_found"
+	CodeReferenceTaken   = "reference_used"
+	CodeMerchantNotFound = "merchant_unknown"
 	CodeTreeTooDeep      = "merchant_tree_too_deep"
 )
 

@@ -19,7 +19,7 @@ type Options struct {
 	// Alipay and WeChatPay are what the tenant is called at its providers: an
 	// app id and a merchant id.
 	Alipay, WeChatPay string
-	// TemporalUI is only printed.
+	// TemporalUI is the base of the Web UI, only printed; empty when unknown.
 	TemporalUI string
 	// Out receives everything a person reads. With Terminal set, a line that
 	// counts is rewritten in place.
@@ -32,6 +32,7 @@ type devFile struct {
 	APIKey     string   `json:"api_key"`
 	APIURLs    []string `json:"api_urls"`
 	SandboxURL string   `json:"sandbox_url"`
+	TemporalUI string   `json:"temporal_ui"`
 	Alipay     struct {
 		AppID string `json:"app_id"`
 	} `json:"alipay"`
@@ -61,7 +62,7 @@ func (o *Options) ReadDevFile(path string) error {
 		into *string
 		from string
 	}{
-		{&o.APIKey, dev.APIKey}, {&o.SandboxURL, dev.SandboxURL},
+		{&o.APIKey, dev.APIKey}, {&o.SandboxURL, dev.SandboxURL}, {&o.TemporalUI, dev.TemporalUI},
 		{&o.Alipay, dev.Alipay.AppID}, {&o.WeChatPay, dev.WeChatPay.MchID},
 	} {
 		if *field.into == "" {

@@ -134,9 +134,11 @@ func comparisonTable(sides []bothSides) *table {
 
 func (r *run) printAddresses() {
 	t := newTable("Addresses to look at", "what", "where")
-	ui := strings.TrimSuffix(r.opts.TemporalUI, "/") + "/namespaces/suanpan/workflows"
-	t.row("Temporal Web UI", ui)
-	t.row("… the payment paid late", ui+"?query=SuanpanBusinessId%3D%22"+r.sale(saleLate).payment.ID+"%22")
+	if r.opts.TemporalUI != "" {
+		ui := strings.TrimSuffix(r.opts.TemporalUI, "/") + "/namespaces/suanpan/workflows"
+		t.row("Temporal Web UI", ui)
+		t.row("… the payment paid late", ui+"?query=SuanpanBusinessId%3D%22"+r.sale(saleLate).payment.ID+"%22")
+	}
 	for _, base := range r.opts.APIURLs {
 		t.row("API", base+"/openapi.yaml")
 	}

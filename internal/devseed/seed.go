@@ -20,6 +20,8 @@ type Request struct {
 	DatabaseURL string
 	SandboxURL  string
 	APIURLs     []string
+	// TemporalUI is kept for people; empty when it is not known.
+	TemporalUI string
 	// SecretsDir receives one folder of key files per channel account.
 	SecretsDir string
 	// File is where the outcome is kept as JSON, readable by its owner only.
@@ -32,6 +34,7 @@ type Outcome struct {
 	APIKey     string   `json:"api_key"`
 	APIURLs    []string `json:"api_urls"`
 	SandboxURL string   `json:"sandbox_url"`
+	TemporalUI string   `json:"temporal_ui"`
 	Alipay     Alipay   `json:"alipay"`
 	WeChatPay  WeChat   `json:"wechatpay"`
 }
@@ -76,7 +79,7 @@ func Seed(ctx context.Context, r Request) (Outcome, error) {
 	if out.WeChatPay, err = s.wechat(ctx, out.TenantID, out.WeChatPay); err != nil {
 		return out, fmt.Errorf("seed wechat pay: %w", err)
 	}
-	out.APIURLs, out.SandboxURL = r.APIURLs, r.SandboxURL
+	out.APIURLs, out.SandboxURL, out.TemporalUI = r.APIURLs, r.SandboxURL, r.TemporalUI
 	return out, write(r.File, out)
 }
 

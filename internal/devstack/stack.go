@@ -32,6 +32,8 @@ type Env struct {
 	// APIURLs are the bases of both APIs, SandboxURL is the sandbox's.
 	APIURLs    []string
 	SandboxURL string
+	// TemporalUI is the base of the Web UI, empty when Temporal was given.
+	TemporalUI string
 	// SandboxDir holds the sandbox's books and keys, DevFile (dev.json) is where
 	// seeding writes the API keys it made.
 	SandboxDir, DevFile string
@@ -157,6 +159,9 @@ func (s *stack) configure(databaseURL, temporalAddress string) error {
 		SandboxDir: s.path("sandbox"),
 		DevFile:    s.path("dev.json"),
 	}
+	if s.launch != nil {
+		s.env.TemporalUI = localURL(s.ports.TemporalUI, "")
+	}
 	return nil
 }
 
@@ -270,7 +275,7 @@ func (s *stack) addresses() []Address {
 	}
 	if s.launch != nil {
 		all = append(all,
-			Address{"Temporal Web UI", localURL(s.ports.TemporalUI, "/namespaces/"+s.given.TemporalNamespace+"/workflows")},
+			Address{"Temporal Web UI", s.env.TemporalUI + "/namespaces/" + s.given.TemporalNamespace + "/workflows"},
 			Address{"temporal CLI", s.launch.Binary() + " --address " + s.launch.Address() +
 				" -n " + s.given.TemporalNamespace})
 	}

@@ -185,7 +185,7 @@ func verify(ctx context.Context, o options) error {
 	check := exec.CommandContext(ctx, o.starter, "verify")
 	for _, address := range state.Addresses {
 		if address.What == "database" {
-			check.Env = append(os.Environ(), "SUANPAN_DATABASE_URL="+address.URL)
+			check.Env = []string{"SUANPAN_DATABASE_URL=" + address.URL}
 		}
 	}
 	if out, err := check.CombinedOutput(); err != nil {

@@ -66,6 +66,7 @@ func importRules() []importRule {
 			"internal/temporaldev"}},
 		importRule{"internal/tidytest/...", []string{"internal/tidytest"}},
 		importRule{"internal/demo", []string{"client"}},
+		importRule{"internal/killtest", nil},
 		importRule{"internal/app", with("money", "ledger", "core/...", "channels/...", "activities", "workflows", "api/...",
 			"migrations", "internal/config", "internal/temporaldev")},
 		importRule{"internal/devseed", with("core/fault", "core/tenant", "internal/app")},
