@@ -28,6 +28,9 @@ func LatePayment(ctx workflow.Context, in accept.Ref) (activities.LateState, err
 			tell(ctx, "Waiting for %s: no usable answer (%s).", state.Channel, state.ChannelCode)
 			wait(ctx, patience.next(), notified)
 		}
+		if !state.Settled && workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+			return state, goOnInNewRun(ctx, in)
+		}
 	}
 	tell(ctx, "Done: refund %s gives the money back.", state.RefundID)
 	return state, nil

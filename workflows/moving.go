@@ -67,6 +67,9 @@ func (f *movingFlow) run(ctx workflow.Context) error {
 		if err := f.advance(ctx); err != nil {
 			return err
 		}
+		if !f.state.Final && workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+			return goOnInNewRun(ctx, f.in)
+		}
 	}
 	tell(ctx, "Done: the %s is %s.", f.noun, f.state.Status)
 	return nil

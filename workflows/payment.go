@@ -59,7 +59,7 @@ func (f *paymentFlow) run(ctx workflow.Context) error {
 			}
 		}
 		if !f.state.Final && workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
-			return f.continueAsNew(ctx)
+			return goOnInNewRun(ctx, f.in)
 		}
 	}
 	tell(ctx, "Done: the payment is %s.", f.state.Status)
@@ -119,12 +119,14 @@ func (f *paymentFlow) waitForNews(ctx workflow.Context) {
 	wait(ctx, f.patience.next(), f.notified, f.expired)
 }
 
-func (f *paymentFlow) continueAsNew(ctx workflow.Context) error {
+// goOnInNewRun ends a run whose history has grown long and starts the same
+// workflow anew on the same object: all that it knows is in the object's row.
+func goOnInNewRun(ctx workflow.Context, in accept.Ref) error {
 	err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
 	if err != nil {
 		return err
 	}
-	return workflow.NewContinueAsNewError(ctx, Payment, f.in)
+	return workflow.NewContinueAsNewError(ctx, workflow.GetInfo(ctx).WorkflowType.Name, in)
 }
 
 // wait returns after pause, or as soon as one of the signals arrived; whatever

@@ -6,10 +6,14 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/suanpan/suanpan/activities"
+	"github.com/suanpan/suanpan/core/accept"
 	"github.com/suanpan/suanpan/core/payment"
+	"github.com/suanpan/suanpan/core/payout"
+	"github.com/suanpan/suanpan/core/refund"
 	"github.com/suanpan/suanpan/workflows"
 )
 
@@ -185,18 +189,46 @@ func TestPaymentOutlastsTroubleOfOurOwn(t *testing.T) {
 	require.Len(t, s.calls, 11)
 }
 
-func TestPaymentWithALongHistoryGoesOnInANewRun(t *testing.T) {
+// A wait may last for weeks (a payer's bank that takes no refund, our own balance
+// at a provider); its history may not grow for ever.
+func TestLongHistoriesGoOnInANewRun(t *testing.T) {
 	t.Parallel()
-	s := newScript(t)
-	plays(s, "ReadPayment", say(paymentIs(payment.AwaitingPayer)))
-	plays(s, "QueryPayment", say(paymentIs(payment.AwaitingPayer)))
-	s.SetContinueAsNewSuggested(true)
-
-	s.ExecuteWorkflow(payment.WorkflowType, object())
-	require.True(t, s.IsWorkflowCompleted())
-	var next *workflow.ContinueAsNewError
-	require.ErrorAs(t, s.GetWorkflowError(), &next)
-	require.Equal(t, payment.WorkflowType, next.WorkflowType.Name)
+	waiting := say(moving(activities.Pending))
+	for workflowType, play := range map[string]func(s *script){
+		payment.WorkflowType: func(s *script) {
+			plays(s, "ReadPayment", say(paymentIs(payment.AwaitingPayer)))
+			plays(s, "QueryPayment", say(paymentIs(payment.AwaitingPayer)))
+		},
+		payment.LateWorkflowType: func(s *script) {
+			plays(s, "ReadLatePayment", say(activities.LateState{Channel: "alipay"}))
+			plays(s, "BookLatePayment", say(activities.LateState{Channel: "alipay"}))
+		},
+		refund.WorkflowType: func(s *script) {
+			plays(s, "ReadRefund", waiting)
+			playsSend(s, "SendRefund", waiting)
+			plays(s, "QueryRefund", waiting)
+		},
+		payout.WorkflowType: func(s *script) {
+			plays(s, "ReadWithdrawal", waiting)
+			playsSend(s, "SendWithdrawal", waiting)
+			plays(s, "QueryWithdrawal", waiting)
+		},
+	} {
+		t.Run(workflowType, func(t *testing.T) {
+			t.Parallel()
+			s := newScript(t)
+			play(s)
+			s.SetContinueAsNewSuggested(true)
+			s.ExecuteWorkflow(workflowType, object())
+			require.True(t, s.IsWorkflowCompleted())
+			var next *workflow.ContinueAsNewError
+			require.ErrorAs(t, s.GetWorkflowError(), &next)
+			require.Equal(t, workflowType, next.WorkflowType.Name)
+			var in accept.Ref
+			require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(next.Input, &in))
+			require.Equal(t, object(), in)
+		})
+	}
 }
 
 // However many notifications arrive, one look answers all that came before it.
