@@ -18,6 +18,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -174,14 +175,27 @@ func (w *world) stopWorkers() {
 	w.stop = nil
 }
 
-// providerKeys makes the sandbox's own keys once: making keys is slow.
-var providerKeys = sync.OnceValues(func() (string, error) {
+// providerKeys are the files of the sandbox's own keys, made once: making keys
+// is slow.
+var providerKeys = sync.OnceValues(func() (fstest.MapFS, error) {
 	dir, err := os.MkdirTemp("", "suanpan-e2e-keys-")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	_, err = keys.LoadOrCreate(dir)
-	return dir, err
+	defer func() { _ = os.RemoveAll(dir) }()
+	if _, err := keys.LoadOrCreate(dir); err != nil {
+		return nil, err
+	}
+	made := fstest.MapFS{}
+	files, err := os.ReadDir(dir)
+	for _, file := range files {
+		content, err := os.ReadFile(filepath.Join(dir, file.Name()))
+		if err != nil {
+			return nil, err
+		}
+		made[file.Name()] = &fstest.MapFile{Data: content, Mode: 0o600}
+	}
+	return made, err
 })
 
 func (w *world) startSandbox() {
@@ -189,7 +203,7 @@ func (w *world) startSandbox() {
 	made, err := providerKeys()
 	require.NoError(w, err)
 	dir := w.TempDir()
-	require.NoError(w, os.CopyFS(filepath.Join(dir, "keys"), os.DirFS(made)))
+	require.NoError(w, os.CopyFS(filepath.Join(dir, "keys"), made))
 	web := httptest.NewUnstartedServer(nil)
 	w.sandbox = "http://" + web.Listener.Addr().String()
 	server, err := sandbox.Open(sandbox.Config{DataDir: dir, PublicURL: w.sandbox, Now: func() time.Time {
