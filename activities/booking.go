@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -30,9 +29,6 @@ const basisPoints = 10_000
 // receiptOf puts a provider's confirmed payment into our words. The fee accrues
 // by the channel account's rate, rounded half up as the providers do.
 func receiptOf(p payment.Payment, account tenant.ChannelAccount, trade channel.Trade) (payment.Receipt, error) {
-	if trade.Amount != p.Amount {
-		return payment.Receipt{}, fmt.Errorf("payment %s is of %d and the provider says %d", p.ID, p.Amount.Minor, trade.Amount.Minor)
-	}
 	fee, err := p.Amount.ShareHalfUp(int64(account.FeeBasisPoints), basisPoints)
 	return payment.Receipt{ChannelTradeNo: trade.ChannelTradeNo, PaidAt: trade.PaidAt, Fee: fee}, err
 }
@@ -109,9 +105,6 @@ func bookRefunded(
 	ctx context.Context, tx pgx.Tx, tenantID string, r *refund.Refund, p payment.Payment, account tenant.ChannelAccount,
 	answer channel.RefundState,
 ) error {
-	if answer.Amount != r.Amount {
-		return fmt.Errorf("refund %s is of %d and the provider says %d", r.ID, r.Amount.Minor, answer.Amount.Minor)
-	}
 	returned, err := feeReturned(ctx, tx, tenantID, *r, p, account)
 	if err != nil {
 		return err
@@ -243,9 +236,6 @@ func bookAccepted(ctx context.Context, tx pgx.Tx, tenantID string, w payout.With
 
 // bookPaidOut books that the payee has the money.
 func bookPaidOut(ctx context.Context, tx pgx.Tx, tenantID string, w *payout.Withdrawal, answer channel.TransferState) error {
-	if answer.Amount != w.Amount {
-		return fmt.Errorf("withdrawal %s is of %d and the provider says %d", w.ID, w.Amount.Minor, answer.Amount.Minor)
-	}
 	if err := bookAccepted(ctx, tx, tenantID, *w, w.Channel); err != nil {
 		return err
 	}

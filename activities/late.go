@@ -50,6 +50,9 @@ func (a *Payments) BookLatePayment(ctx context.Context, in accept.Ref) (LateStat
 	if err != nil {
 		return state, fmt.Errorf("query late payment %s: %w", c.ID, err)
 	}
+	if trade.Outcome == channel.Succeeded && trade.State == channel.TradePaid && trade.Amount != c.Amount {
+		trade.Answer = contradiction(ctx, trade.Answer, c.ID, c.Amount, trade.Amount)
+	}
 	state.ChannelCode = trade.Code
 	if trade.Outcome != channel.Succeeded {
 		return state, nil

@@ -147,6 +147,9 @@ func (a *Payments) QueryPayment(ctx context.Context, in accept.Ref) (PaymentStat
 	if err != nil {
 		return PaymentState{}, fmt.Errorf("query payment %s: %w", c.ID, err)
 	}
+	if trade.Outcome == channel.Succeeded && trade.State == channel.TradePaid && trade.Amount != c.Amount {
+		trade.Answer = contradiction(ctx, trade.Answer, c.ID, c.Amount, trade.Amount)
+	}
 	return a.change(ctx, in, trade.Code, func(tx pgx.Tx, p *payment.Payment) error {
 		if p.Status.Final() || trade.Outcome != channel.Succeeded {
 			return nil

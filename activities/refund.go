@@ -118,6 +118,9 @@ func (a *Refunds) QueryRefund(ctx context.Context, in accept.Ref) (MovingState, 
 
 // learn books a success, and otherwise notes what the refund waits for.
 func (a *Refunds) learn(ctx context.Context, in accept.Ref, r refunding, answer channel.RefundState) (MovingState, error) {
+	if answer.Outcome == channel.Succeeded && answer.Amount != r.Amount {
+		answer.Answer = contradiction(ctx, answer.Answer, r.ID, r.Amount, answer.Amount)
+	}
 	if answer.Outcome == channel.Succeeded {
 		return a.change(ctx, in, r, func(tx pgx.Tx, now *refund.Refund, p payment.Payment) error {
 			return bookRefunded(ctx, tx, in.Tenant, now, p, r.account, answer)

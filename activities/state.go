@@ -2,10 +2,12 @@ package activities
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/suanpan/suanpan/core/channel"
 	"github.com/suanpan/suanpan/core/tenant"
+	"github.com/suanpan/suanpan/money"
 )
 
 // Channels finds the adapter that talks for a channel account.
@@ -67,6 +69,16 @@ type LateState struct {
 	// Settled: it is decided whether money arrived; RefundID gives it back if so.
 	Settled  bool   `json:"settled"`
 	RefundID string `json:"refund_id"`
+}
+
+// contradiction turns an answer about another amount than ours into an unknown
+// one, and raises the alarm: such an answer is never booked, and the object stays
+// as it is until a person has looked at it.
+func contradiction(ctx context.Context, a channel.Answer, objectID string, ours, theirs money.Amount) channel.Answer {
+	slog.ErrorContext(ctx, "a provider's answer contradicts our order; nothing is booked",
+		"object", objectID, "ours", ours.Minor, "theirs", theirs.Minor, "currency", theirs.Currency, "code", a.Code)
+	return channel.Answer{Outcome: channel.Unknown, Code: channel.CodeMismatch,
+		Message: "the answer is about another amount"}
 }
 
 // outcome puts a provider's answer to a moving call into our words.

@@ -122,6 +122,9 @@ func (a *Withdrawals) QueryWithdrawal(ctx context.Context, in accept.Ref) (Movin
 // learn books what the provider has taken or done, and otherwise notes what the
 // withdrawal waits for.
 func (a *Withdrawals) learn(ctx context.Context, in accept.Ref, w paying, answer channel.TransferState) (MovingState, error) {
+	if answer.Outcome == channel.Succeeded && answer.Amount != w.Amount {
+		answer.Answer = contradiction(ctx, answer.Answer, w.ID, w.Amount, answer.Amount)
+	}
 	switch answer.Outcome {
 	case channel.Succeeded:
 		return a.change(ctx, in, w, Done, answer.Code, func(tx pgx.Tx, now *payout.Withdrawal) error {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/suanpan/suanpan/activities"
 	"github.com/suanpan/suanpan/core/accept"
+	"github.com/suanpan/suanpan/core/channel"
 )
 
 // paymentFlow is one payment on its way: prepared at the provider, paid by the
@@ -48,7 +49,7 @@ func (f *paymentFlow) run(ctx workflow.Context) error {
 		}
 	}
 	for !f.state.Final {
-		tell(ctx, "Waiting for the payer, who has the QR code until %s.", f.state.ExpiresAt)
+		f.tellWaiting(ctx)
 		f.waitForNews(ctx)
 		if err := f.query(ctx); err != nil {
 			return err
@@ -111,6 +112,14 @@ func (f *paymentFlow) close(ctx workflow.Context) error {
 	tell(ctx, "The payer's time is over; closing at %s.", f.state.Channel)
 	var a *activities.Payments
 	return workflow.ExecuteActivity(channelCall(ctx, f.state.Channel), a.ClosePayment, f.in).Get(ctx, &f.state)
+}
+
+func (f *paymentFlow) tellWaiting(ctx workflow.Context) {
+	if f.state.ChannelCode == channel.CodeMismatch {
+		tell(ctx, "STOPPED: the answer of %s contradicts our order. Nothing is booked; look at it.", f.state.Channel)
+		return
+	}
+	tell(ctx, "Waiting for the payer, who has the QR code until %s.", f.state.ExpiresAt.Format(time.RFC3339))
 }
 
 // waitForNews returns when a signal says that something happened, or when it is
