@@ -129,6 +129,10 @@ func booksFault(e *ledger.Error) *fault.Error {
 		return fault.Refused("", "funds_insufficient", "An account has too little money for this: "+e.Rule+".")
 	case ledger.AccountStatus:
 		return fault.Refused("", "account_not_active", "An account is frozen or closed: "+e.Rule+".")
+	case ledger.LimitExceeded:
+		return fault.Refused("", "limit_exceeded", "A limit of an account does not allow this: "+e.Rule+".")
+	case ledger.NotEmpty:
+		return fault.Refused("", "account_not_empty", "The account cannot be closed: "+e.Rule+".")
 	case ledger.CustodyMode:
 		return fault.Refused("", "custody_mode_forbids", "The tenant's custody mode does not allow this: "+e.Rule+".")
 	case ledger.Invalid, ledger.Unbalanced, ledger.Forbidden, ledger.Mismatch, ledger.HoldClosed, ledger.HoldExceeded,

@@ -59,6 +59,7 @@ const (
 	AccountTypeMerchantDeposit      AccountType = "merchant_deposit"
 	AccountTypeMerchantPending      AccountType = "merchant_pending"
 	AccountTypeMerchantReceivable   AccountType = "merchant_receivable"
+	AccountTypeOwnBank              AccountType = "own_bank"
 	AccountTypeOwnStakeInCustody    AccountType = "own_stake_in_custody"
 	AccountTypePayoutInTransit      AccountType = "payout_in_transit"
 	AccountTypeUnidentifiedReceipts AccountType = "unidentified_receipts"
@@ -94,6 +95,8 @@ func (e AccountType) Valid() bool {
 	case AccountTypeMerchantPending:
 		return true
 	case AccountTypeMerchantReceivable:
+		return true
+	case AccountTypeOwnBank:
 		return true
 	case AccountTypeOwnStakeInCustody:
 		return true

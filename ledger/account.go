@@ -34,7 +34,12 @@ type account struct {
 	posted     int64
 	held       int64
 	lastSeq    int64
-	changed    bool
+	// limits is nil for an account without any; today is the business day as the
+	// lock found it, known only with limits.
+	limits  *Limits
+	usage   usage
+	today   string
+	changed bool
 }
 
 func (a *account) available() int64 { return a.posted - a.held }
@@ -53,7 +58,7 @@ func (a *account) mayChange(change int64, fromHold bool, field string) error {
 		refused = change > 0
 	}
 	if refused {
-		return &Error{AccountStatus, field + ".account", fmt.Sprintf("%s of %s is %s", a.key.Type, a.key.Owner, a.status)}
+		return &Error{AccountStatus, field + ".account", fmt.Sprintf("%s is %s", a.key, a.status)}
 	}
 	return nil
 }

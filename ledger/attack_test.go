@@ -50,7 +50,16 @@ var attacks = []struct {
 	{"overdraft", one("refund", "($A, 600, 2, -100), ($C, -600, null, null)", "a(-100, 2)"), "ledger_accounts_floor"},
 	{"balance of an internal account", `update ledger_accounts set posted = 5 where id = '$C'`, "ledger_accounts_internal"},
 	{"floor lowered", `update ledger_accounts set floor = -1000 where id = '$A'`, "permission denied"},
-	{"account reopened or frozen", `update ledger_accounts set status = 'frozen' where id = '$A'`, "permission denied"},
+	{"account frozen without a reason", `update ledger_accounts set status = 'frozen' where id = '$A'`, "has a reason"},
+	{"account with money closed", `update ledger_accounts set status = 'closed', reason = 'x' where id = '$A'`, "ledger_accounts_closed"},
+	{"internal account frozen", `update ledger_accounts set status = 'frozen', reason = 'x' where id = '$C'`, "ledger_accounts_status"},
+	{"internal account limited", `update ledger_accounts set limits = '{}', limit_usage = '{}', reason = 'x' where id = '$C'`, "ledger_accounts_limits"},
+	{"closed account reopened", `update ledger_accounts set status = 'active', reason = 'x' where id = '$Z'`, "can no longer change"},
+	{"posting to a closed account", strings.ReplaceAll(one("collect", "($C, 100, null, null), ($A, -100, 3, 0), ($C, -100, null, null), ($A, 100, 4, 0)",
+		"a(0, 4)"), "$A", "$Z"), "frozen or closed"},
+	{"history of an account changed", `update account_changes set reason = 'y'`, "permission denied"},
+	{"account opened with a lower floor", `insert into ledger_accounts (tenant_id, id, type, class, book, normal_side, gl_code, owner, currency, floor)
+		select tenant_id, 'acc_new', type, class, book, normal_side, gl_code, 'mch_new', currency, -1000 from ledger_accounts where id = '$A'`, "permission denied"},
 	{"account opened with a balance", `insert into ledger_accounts (tenant_id, id, type, class, book, normal_side, gl_code, owner, currency, floor, posted)
 		select tenant_id, 'acc_new', type, class, book, normal_side, gl_code, 'mch_new', currency, floor, 5 from ledger_accounts where id = '$A'`, "permission denied"},
 	{"account of a false class", `insert into ledger_accounts (tenant_id, id, type, class, book, normal_side, gl_code, owner, currency)
@@ -121,12 +130,15 @@ func TestDirectSQLIsRefused(t *testing.T) {
 	_, err := b.hold(held("done", 10), held("live", 10))
 	require.NoError(t, err)
 	require.NoError(t, b.release("done"))
+	b.mustPost(collect("z1", "mch_z", 100), spend("z2", "mch_z", 100, ""))
+	require.NoError(t, b.status("mch_z", ledger.Closed))
 
 	var foreign, seq string
 	require.NoError(t, b.Pool.QueryRow(ctx, `select id from ledger_accounts where tenant_id = $1 and type = 'channel_unsettled'`, other).Scan(&foreign))
 	require.NoError(t, b.Pool.QueryRow(ctx, `select seq::text from entries where id = $1`, booked[0].EntryID).Scan(&seq))
 	names := strings.NewReplacer("$T", mine, "$U", other, "$X", foreign, "$E", booked[0].EntryID, "$S", seq,
 		"$A", b.balance(key(ledger.MerchantAvailable, "mch_a")).ID, "$C", b.balance(key(ledger.ChannelUnsettled, "chn")).ID,
+		"$Z", b.balance(key(ledger.MerchantAvailable, "mch_z")).ID,
 		"$F", b.balance(key(ledger.FeeIncome, "")).ID, "$G", b.balance(key(ledger.UnidentifiedReceipts, "chn")).ID)
 
 	for _, attack := range attacks {

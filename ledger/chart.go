@@ -63,6 +63,7 @@ const (
 	UnidentifiedReceipts Type = "unidentified_receipts" // channel account: money of nobody yet, such as paid late
 	OwnStakeInCustody    Type = "own_stake_in_custody"  // no owner
 	CustodyClaim         Type = "custody_claim"         // no owner: mirrors own_stake_in_custody in the own book
+	OwnBank              Type = "own_bank"              // no owner: the tenant's own money outside custody
 	MerchantReceivable   Type = "merchant_receivable"   // merchant
 	FeeIncome            Type = "fee_income"            // no owner
 	ChannelFeeExpense    Type = "channel_fee_expense"   // no owner
@@ -101,6 +102,7 @@ func Chart() []TypeInfo {
 		{UnidentifiedReceipts, SuspenseLiability, Trust, Credit, "2241.06", true, false},
 		{OwnStakeInCustody, OwnStake, Trust, Credit, "2241.90", false, false},
 		{CustodyClaim, OwnAsset, Own, Debit, "1221.90", false, false},
+		{OwnBank, OwnAsset, Own, Debit, "1002.90", false, false},
 		{MerchantReceivable, OwnAsset, Own, Debit, "1221.01", true, false},
 		{FeeIncome, OwnIncome, Own, Credit, "6001.01", false, false},
 		{ChannelFeeExpense, OwnExpense, Own, Debit, "6603.01", false, false},
@@ -193,4 +195,18 @@ type AccountKey struct {
 	// demands, or "" for the tenant's own accounts.
 	Owner    string
 	Currency money.Currency
+	// Name tells several accounts of one owner apart; "" is the usual one.
+	Name string
+}
+
+// String names the account for people.
+func (k AccountKey) String() string {
+	text := string(k.Type)
+	if k.Owner != "" {
+		text += " of " + k.Owner
+	}
+	if k.Name != "" {
+		text += " (" + k.Name + ")"
+	}
+	return text
 }

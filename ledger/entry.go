@@ -41,7 +41,9 @@ type Entry struct {
 	// ChannelDate is the provider's own day, YYYY-MM-DD, or "".
 	ChannelDate string
 	Postings    []Posting
-	// Metadata holds ids and words for the reader of the books, no personal data.
+	// Metadata holds ids and words for the reader of the books. Entries are kept
+	// for ever, so it must not hold personal data: name an id that core/party
+	// knows. Keys are lower case: letters, digits and _.
 	Metadata map[string]string
 	// Reverses is the id of the entry that this one corrects, or "". An entry of
 	// kind reversal names one, and each entry is reversed at most once.
@@ -55,6 +57,7 @@ const (
 	maxPhase     = 64
 	maxMetadata  = 32
 	maxMetaValue = 2048
+	maxName      = 64
 )
 
 // Check returns an *Error for the first rule of form that e breaks: reference,
@@ -121,8 +124,9 @@ func (e Entry) checkHead() error {
 		}
 	}
 	for key, value := range e.Metadata {
-		if !isText(key, maxPhase) || !isText(value, maxMetaValue) {
-			return &Error{Invalid, "metadata", fmt.Sprintf("key %q: keys up to %d, values up to %d bytes of text", key, maxPhase, maxMetaValue)}
+		if !isMetaKey(key) || !isText(value, maxMetaValue) {
+			return &Error{Invalid, "metadata", fmt.Sprintf(
+				"key %q: keys are 1 to %d of a-z, 0-9 and _, values up to %d bytes of text", key, maxPhase, maxMetaValue)}
 		}
 	}
 	return nil
@@ -140,10 +144,16 @@ func (k AccountKey) check(field string) (TypeInfo, error) {
 		return info, &Error{Invalid, field + ".owner", fmt.Sprintf("an account of type %s has no owner", k.Type)}
 	case !isText(k.Owner, maxNumber):
 		return info, &Error{Invalid, field + ".owner", fmt.Sprintf("at most %d bytes of text", maxNumber)}
+	case !isText(k.Name, maxName):
+		return info, &Error{Invalid, field + ".name", fmt.Sprintf("at most %d bytes of text", maxName)}
 	case !k.Currency.Valid():
 		return info, &Error{Invalid, field + ".currency", fmt.Sprintf("no books are kept in %q", string(k.Currency))}
 	}
 	return info, nil
+}
+
+func isMetaKey(key string) bool {
+	return key != "" && len(key) <= maxPhase && strings.Trim(key, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
 }
 
 // isText reports whether s is UTF-8 that PostgreSQL stores, of at most max bytes.
@@ -158,7 +168,7 @@ func (e Entry) contentHash() []byte {
 	writeText(h, "suanpan entry 1", string(e.Currency), e.ChannelDate, e.Reverses)
 	writeInt(h, int64(len(e.Postings)))
 	for _, p := range e.Postings {
-		writeText(h, string(p.Account.Type), p.Account.Owner, string(p.Account.Currency), p.FromHold)
+		writeText(h, string(p.Account.Type), p.Account.Owner, string(p.Account.Currency), p.Account.Name, p.FromHold)
 		writeInt(h, p.Amount)
 	}
 	for _, key := range slices.Sorted(maps.Keys(e.Metadata)) {

@@ -26,6 +26,8 @@ const (
 	Mismatch ErrorKind = "reference_mismatch"
 	// AccountStatus: the account is frozen or closed on that side.
 	AccountStatus ErrorKind = "account_status"
+	// NotEmpty: an account with money or open holds cannot be closed.
+	NotEmpty ErrorKind = "account_not_empty"
 	// NotFound: no such hold, account or entry in this tenant.
 	NotFound ErrorKind = "not_found"
 	// HoldClosed: the hold was captured or released before.
@@ -34,6 +36,8 @@ const (
 	HoldExceeded ErrorKind = "hold_exceeded"
 	// Reversed: the entry was reversed before, or is itself a reversal.
 	Reversed ErrorKind = "not_reversible"
+	// LimitExceeded: a limit of the account refuses; the error is a *LimitError, which names it.
+	LimitExceeded ErrorKind = "limit_exceeded"
 	// Broken: the database refused what this package should have refused first.
 	Broken ErrorKind = "refused_by_database"
 )
@@ -53,6 +57,23 @@ func IsKind(err error, k ErrorKind) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Kind == k
 }
+
+// LimitError is the refusal of a posting or a hold by a limit of its account.
+// errors.As also finds the *Error in it.
+type LimitError struct {
+	Refusal *Error
+	Account AccountKey
+	// Limit names the limit: side and bound, such as debit.day_amount.
+	Limit string
+	// Max is the limit, Used what the period had come to before, Wanted what this
+	// posting or hold adds; minor units or a count.
+	Max, Used, Wanted int64
+}
+
+func (e *LimitError) Error() string { return e.Refusal.Error() }
+
+// Unwrap gives the refusal without the numbers.
+func (e *LimitError) Unwrap() error { return e.Refusal }
 
 // sqlRefusal is the SQLSTATE with which the triggers of the books refuse.
 const sqlRefusal = "SUP01"
@@ -89,6 +110,10 @@ func kindOfRule(rule string) ErrorKind {
 		return Invalid
 	case "reversal":
 		return Reversed
+	case "account_status", "account_closed":
+		return AccountStatus
+	case "reason":
+		return Invalid
 	case "hold_closed":
 		return HoldClosed
 	}

@@ -2,8 +2,8 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -21,6 +21,8 @@ const (
 	HoldCaptured HoldStatus = "captured"
 	// HoldReleased: nobody; what had not been captured is free again.
 	HoldReleased HoldStatus = "released"
+	// HoldExpired: nobody; its time was over, and what had not been captured is free again.
+	HoldExpired HoldStatus = "expired"
 )
 
 // HoldRequest asks to set money of an account aside.
@@ -30,6 +32,10 @@ type HoldRequest struct {
 	Amount int64
 	// Reference is the holder's own name for the hold, unique per tenant for ever.
 	Reference string
+	// ExpiresAt, when set, is the business time from which nothing can be captured
+	// any more; ExpireHolds then frees what is left. Set none for money that
+	// somebody outside may still move.
+	ExpiresAt time.Time
 }
 
 // Hold is money set aside. Captured + Released ≤ Amount; the rest is still held.
@@ -41,6 +47,8 @@ type Hold struct {
 	Captured  int64
 	Released  int64
 	Status    HoldStatus
+	// ExpiresAt is nil for a hold that stays until it is captured or released.
+	ExpiresAt *time.Time
 	// Replayed says that PlaceHold found it already placed.
 	Replayed bool
 }
@@ -53,19 +61,30 @@ type holdState struct {
 	captured  int64
 	released  int64
 	status    HoldStatus
+	expiresAt *time.Time
+	// overdue says that it was open and its time over when it was looked at.
+	overdue bool
+	// limitedOn is the day on which it was counted against limits, or "".
+	limitedOn string
 	changed   bool
 }
 
+// left is what can still be captured or released.
+func (h *holdState) left() int64 { return h.amount - h.captured - h.released }
+
 func (h *holdState) hold(replayed bool) Hold {
 	return Hold{ID: h.id, Reference: h.reference, AccountID: h.accountID, Amount: h.amount,
-		Captured: h.captured, Released: h.released, Status: h.status, Replayed: replayed}
+		Captured: h.captured, Released: h.released, Status: h.status, ExpiresAt: h.expiresAt, Replayed: replayed}
 }
 
 // PlaceHold sets money aside in the caller's transaction, all holds or none. It
 // is idempotent by Reference: the same account and amount again are answered
-// with the hold as it is now, whatever became of it. It returns an *Error of
-// kind Invalid, Insufficient, AccountStatus or Mismatch; after any error the
-// caller must roll back.
+// with the hold as it is now, whatever became of it and whatever expiry it has.
+// A hold counts against the limits of its account as the debit it announces; what
+// is released on the same day or in the same month is given back to them.
+//
+// It returns an *Error of kind Invalid, Insufficient, LimitExceeded,
+// AccountStatus or Mismatch; after any error the caller must roll back.
 func PlaceHold(ctx context.Context, tx pgx.Tx, tenant string, requests ...HoldRequest) ([]Hold, error) {
 	if len(requests) == 0 {
 		return nil, nil
@@ -132,54 +151,21 @@ func decideHolds(known *knowledge, requests []HoldRequest) (answers []Hold, plac
 			return nil, nil, err
 		}
 		if a.available()-r.Amount < *a.floor {
-			return nil, nil, &Error{Insufficient, field + ".amount", fmt.Sprintf("%s of %s has %d available above its floor; this hold needs %d",
-				a.key.Type, a.key.Owner, a.available()-*a.floor, r.Amount)}
+			return nil, nil, &Error{Insufficient, field + ".amount", fmt.Sprintf("%s has %d available above its floor; this hold needs %d",
+				a.key, a.available()-*a.floor, r.Amount)}
+		}
+		if err := a.count(a.outSide(), r.Amount, field); err != nil {
+			return nil, nil, err
 		}
 		a.held += r.Amount
 		a.changed = true
-		hold := &holdState{id: id.New(id.Hold), reference: r.Reference, accountID: a.id, amount: r.Amount, status: HoldOpen}
+		hold := &holdState{id: id.New(id.Hold), reference: r.Reference, accountID: a.id, amount: r.Amount,
+			status: HoldOpen, limitedOn: a.today}
+		if !r.ExpiresAt.IsZero() {
+			hold.expiresAt = &r.ExpiresAt
+		}
 		placed = append(placed, hold)
 		answers = append(answers, hold.hold(false))
 	}
 	return answers, placed, nil
-}
-
-const sqlLockHold = `
-select h.id, h.status, h.amount - h.captured
-from ledger_accounts a
-join holds h on h.tenant_id = a.tenant_id and h.account_id = a.id
-where h.tenant_id = $1 and h.reference = $2
-for update of a, h`
-
-const sqlReleaseHold = `
-with freed as (
-  update holds set status = 'released', released = amount - captured, closed_at = suanpan_now()
-  where tenant_id = $1 and id = $2
-  returning account_id, released
-)
-update ledger_accounts a set held = a.held - freed.released
-from freed where a.tenant_id = $1 and a.id = freed.account_id`
-
-// ReleaseHold frees what is left of a hold, in the caller's transaction. It is
-// idempotent: a hold released before stays released. It returns an *Error of
-// kind NotFound, or HoldClosed when all of the hold was captured.
-func ReleaseHold(ctx context.Context, tx pgx.Tx, tenant, reference string) error {
-	var holdID string
-	var status HoldStatus
-	var left int64
-	err := tx.QueryRow(ctx, sqlLockHold, tenant, reference).Scan(&holdID, &status, &left)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return &Error{NotFound, "reference", "no hold has the reference " + reference}
-	case err != nil:
-		return fmt.Errorf("ledger: lock hold %s: %w", reference, err)
-	case status == HoldReleased:
-		return nil
-	case status == HoldCaptured:
-		return &Error{HoldClosed, "reference", fmt.Sprintf("the hold %s is captured: nothing is left to release", reference)}
-	}
-	if _, err := tx.Exec(ctx, sqlReleaseHold, tenant, holdID); err != nil {
-		return fmt.Errorf("ledger: release hold %s: %w", reference, translate(err))
-	}
-	return nil
 }

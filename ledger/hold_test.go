@@ -2,7 +2,9 @@ package ledger_test
 
 import (
 	"context"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -104,5 +106,71 @@ func TestHoldRefusals(t *testing.T) {
 	require.True(t, ledger.IsKind(err, ledger.HoldExceeded), "%v", err)
 	_, err = b.post(spend("r1", "mch_b", 10, "h9"))
 	require.True(t, ledger.IsKind(err, ledger.NotFound), "%v", err)
+	b.requireSound()
+}
+
+func TestReduceNamesWhatRemains(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.mustPost(collect("p1", "mch_a", 100))
+	_, err := b.hold(held("h1", 60))
+	require.NoError(t, err)
+	reduce := func(left int64) error {
+		return b.in(func(ctx context.Context, tx pgx.Tx) error { return ledger.ReduceHold(ctx, tx, b.tenant, "h1", left) })
+	}
+	require.NoError(t, reduce(40))
+	require.NoError(t, reduce(40), "again changes nothing")
+	require.EqualValues(t, 60, b.balance(key(ledger.MerchantAvailable, "mch_a")).Available())
+	b.mustPost(spend("r1", "mch_a", 30, "h1"))
+	require.NoError(t, reduce(40), "less is left already")
+	_, err = b.post(spend("r2", "mch_a", 11, "h1"))
+	require.True(t, ledger.IsKind(err, ledger.HoldExceeded), "%v", err)
+	require.True(t, ledger.IsKind(reduce(-1), ledger.Invalid))
+	b.mustPost(spend("r2", "mch_a", 10, "h1"))
+	h := b.getHold("h1")
+	require.Equal(t, ledger.HoldCaptured, h.Status)
+	require.EqualValues(t, 40, h.Captured)
+	require.EqualValues(t, 20, h.Released)
+	require.True(t, ledger.IsKind(reduce(0), ledger.HoldClosed))
+	b.requireSound()
+}
+
+func TestHoldsExpire(t *testing.T) {
+	t.Parallel()
+	b := setup(t).wide()
+	b.mustPost(collect("p1", "mch_a", 100), collect("p2", "mch_b", 100))
+	var now time.Time
+	require.NoError(t, b.Pool.QueryRow(context.Background(), `select suanpan_now()`).Scan(&now))
+	expiring := func(reference, merchant string, in time.Duration) ledger.HoldRequest {
+		return ledger.HoldRequest{Account: key(ledger.MerchantAvailable, merchant), Amount: 30, Reference: reference, ExpiresAt: now.Add(in)}
+	}
+	_, err := b.hold(expiring("h1", "mch_a", time.Hour), expiring("h2", "mch_b", time.Hour), expiring("h3", "mch_b", 3*time.Hour), held("h4", 10))
+	require.NoError(t, err)
+	b.mustPost(spend("r1", "mch_a", 10, "h1"))
+	require.Zero(t, b.expire())
+	b.ahead("2 hours")
+	_, err = b.post(spend("r2", "mch_a", 1, "h1"))
+	require.True(t, ledger.IsKind(err, ledger.HoldClosed), "before the sweep comes: %v", err)
+
+	swept := make([]int, 6)
+	var done sync.WaitGroup
+	for i := range swept {
+		done.Go(func() { swept[i] = b.expire() })
+	}
+	done.Wait()
+	total := 0
+	for _, n := range swept {
+		total += n
+	}
+	require.Equal(t, 2, total, "each once, whoever sweeps")
+	h := b.getHold("h1")
+	require.Equal(t, ledger.HoldExpired, h.Status)
+	require.EqualValues(t, 10, h.Captured)
+	require.EqualValues(t, 20, h.Released)
+	require.NoError(t, b.release("h1"), "what was left is free already")
+	require.EqualValues(t, 80, b.balance(key(ledger.MerchantAvailable, "mch_a")).Available())
+	require.EqualValues(t, 70, b.balance(key(ledger.MerchantAvailable, "mch_b")).Available())
+	_, err = b.post(spend("r2", "mch_a", 1, "h1"))
+	require.True(t, ledger.IsKind(err, ledger.HoldClosed), "%v", err)
 	b.requireSound()
 }

@@ -70,6 +70,42 @@ func (b *bench) release(reference string) error {
 	return b.in(func(ctx context.Context, tx pgx.Tx) error { return ledger.ReleaseHold(ctx, tx, b.tenant, reference) })
 }
 
+// status changes the status of a merchant's available account.
+func (b *bench) status(merchant string, to ledger.Status) error {
+	return b.in(func(ctx context.Context, tx pgx.Tx) error {
+		return ledger.ChangeStatus(ctx, tx, b.tenant, key(ledger.MerchantAvailable, merchant), to, "test")
+	})
+}
+
+func (b *bench) limits(merchant string, limits ledger.Limits) error {
+	return b.in(func(ctx context.Context, tx pgx.Tx) error {
+		return ledger.ChangeLimits(ctx, tx, b.tenant, key(ledger.MerchantAvailable, merchant), limits, "test")
+	})
+}
+
+func (b *bench) floor(merchant string, floor int64) error {
+	return b.DB.AsSystem(context.Background(), func(tx pgx.Tx) error {
+		return ledger.ChangeFloor(context.Background(), tx, b.tenant, key(ledger.MerchantAvailable, merchant), floor, "test")
+	})
+}
+
+// expire sweeps until nothing is due.
+func (b *bench) expire() (n int) {
+	b.t.Helper()
+	require.NoError(b.t, b.DB.AsSystem(context.Background(), func(tx pgx.Tx) (err error) {
+		n, err = ledger.ExpireHolds(context.Background(), tx, 100)
+		return err
+	}))
+	return n
+}
+
+// ahead moves the business clock.
+func (b *bench) ahead(interval string) {
+	b.t.Helper()
+	_, err := b.Pool.Exec(context.Background(), `update business_clock set ahead = ahead + $1::interval`, interval)
+	require.NoError(b.t, err)
+}
+
 func (b *bench) balance(key ledger.AccountKey) (account ledger.Account) {
 	b.t.Helper()
 	require.NoError(b.t, b.in(func(ctx context.Context, tx pgx.Tx) error {

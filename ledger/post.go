@@ -36,6 +36,7 @@ const maxRaces = 3
 //	Mismatch                         for a reference booked with other content
 //	Insufficient                     when a debit leaves available below the floor
 //	AccountStatus                    for a frozen or closed account
+//	LimitExceeded                    for a limit of an account, as a *LimitError
 //	NotFound, HoldClosed, HoldExceeded  for FromHold
 //	CustodyMode                      when the tenant's custody mode refuses the flow
 //	Reversed                         for a second reversal, or one of a reversal
@@ -49,6 +50,15 @@ func Post(ctx context.Context, tx pgx.Tx, tenant string, entries ...Entry) ([]Po
 	if len(entries) == 0 {
 		return nil, nil
 	}
+	b, err := post(ctx, tx, tenant, entries)
+	if err != nil {
+		return nil, err
+	}
+	return b.answers, nil
+}
+
+// post is Post, and what the books came to by it.
+func post(ctx context.Context, tx pgx.Tx, tenant string, entries []Entry) (*booking, error) {
 	for i, e := range entries {
 		if err := e.Check(); err != nil {
 			return nil, inEntry(i, err)
@@ -76,7 +86,7 @@ func Post(ctx context.Context, tx pgx.Tx, tenant string, entries ...Entry) ([]Po
 			return nil, translate(err)
 		}
 		if written {
-			return booking.answers, nil
+			return booking, nil
 		}
 	}
 	return nil, fmt.Errorf("ledger: the references of these entries, %s first, are neither free nor found", entries[0].Reference)
@@ -88,7 +98,12 @@ func inEntry(i int, err error) error {
 	if !errors.As(err, &refusal) {
 		return err
 	}
-	return &Error{refusal.Kind, fmt.Sprintf("entries[%d].%s", i, refusal.Field), refusal.Rule}
+	placed := &Error{refusal.Kind, fmt.Sprintf("entries[%d].%s", i, refusal.Field), refusal.Rule}
+	var limit *LimitError
+	if errors.As(err, &limit) {
+		return &LimitError{placed, limit.Account, limit.Limit, limit.Max, limit.Used, limit.Wanted}
+	}
+	return placed
 }
 
 // booking is what a call of Post will write.
@@ -163,6 +178,12 @@ func (b *booking) apply(e newEntry) error {
 				}
 				posting.holdID = &hold.id
 			}
+			// Held money was counted when it was held, and a correction is not traffic.
+			if p.FromHold == "" && e.Kind != Reversal {
+				if err := a.count(sideOf(p.Amount), max(p.Amount, -p.Amount), field); err != nil {
+					return err
+				}
+			}
 			if err := a.add(change, field); err != nil {
 				return err
 			}
@@ -175,8 +196,7 @@ func (b *booking) apply(e newEntry) error {
 		before, floored := available[a]
 		if floored && a.available() < before && a.available() < *a.floor {
 			return &Error{Insufficient, fmt.Sprintf("postings[%d].amount", i), fmt.Sprintf(
-				"%s of %s has %d available above its floor; this entry needs %d",
-				a.key.Type, a.key.Owner, before-*a.floor, before-a.available())}
+				"%s has %d available above its floor; this entry needs %d", a.key, before-*a.floor, before-a.available())}
 		}
 	}
 	return nil
@@ -191,15 +211,17 @@ func (b *booking) capture(a *account, p Posting, amount int64, field string) (*h
 		return nil, &Error{NotFound, field, "no hold has the reference " + p.FromHold}
 	case hold.accountID != a.id:
 		return nil, &Error{HoldExceeded, field, fmt.Sprintf(
-			"the hold %s is on another account than %s of %s", p.FromHold, a.key.Type, a.key.Owner)}
+			"the hold %s is on another account than %s", p.FromHold, a.key)}
 	case hold.status != HoldOpen:
 		return nil, &Error{HoldClosed, field, fmt.Sprintf("the hold %s is %s", p.FromHold, hold.status)}
-	case amount > hold.amount-hold.captured:
-		return nil, &Error{HoldExceeded, field, fmt.Sprintf("the hold %s has %d left, not %d", p.FromHold, hold.amount-hold.captured, amount)}
+	case hold.overdue:
+		return nil, &Error{HoldClosed, field, fmt.Sprintf("the time of the hold %s is over", p.FromHold)}
+	case amount > hold.left():
+		return nil, &Error{HoldExceeded, field, fmt.Sprintf("the hold %s has %d left, not %d", p.FromHold, hold.left(), amount)}
 	}
 	hold.captured += amount
 	hold.changed = true
-	if hold.captured == hold.amount {
+	if hold.left() == 0 {
 		hold.status = HoldCaptured
 	}
 	a.held -= amount

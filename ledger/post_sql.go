@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -27,30 +28,35 @@ type entryBefore struct {
 // row that had to be waited for is read again by the lock.
 const sqlAccounts = `
 with locked as (
-  select a.id, a.type, a.owner, a.currency, a.normal_side, a.status, a.floor, a.posted, a.held, a.last_seq
-  from unnest($2::text[], $3::text[], $4::text[]) k (type, owner, currency)
+  select a.id, a.type, a.owner, a.currency, a.name, a.normal_side, a.status, a.floor, a.posted, a.held, a.last_seq,
+    a.limits, a.limit_usage
+  from unnest($2::text[], $3::text[], $4::text[], $5::text[]) k (type, owner, currency, name)
   join ledger_accounts a on a.tenant_id = $1 and a.type = k.type and a.owner = k.owner and a.currency = k.currency
+    and a.name = k.name
   where a.floor is not null
   order by a.id
   for update of a
 )
-select * from locked
+select *, case when limits is not null then suanpan_date(suanpan_now())::text end from locked
 union all
-select a.id, a.type, a.owner, a.currency, a.normal_side, a.status, a.floor, a.posted, a.held, a.last_seq
-from unnest($2::text[], $3::text[], $4::text[]) k (type, owner, currency)
+select a.id, a.type, a.owner, a.currency, a.name, a.normal_side, a.status, a.floor, a.posted, a.held, a.last_seq,
+  null, null, null
+from unnest($2::text[], $3::text[], $4::text[], $5::text[]) k (type, owner, currency, name)
 join ledger_accounts a on a.tenant_id = $1 and a.type = k.type and a.owner = k.owner and a.currency = k.currency
+  and a.name = k.name
 where a.floor is null`
 
 const sqlOpenAccounts = `
-insert into ledger_accounts (tenant_id, id, type, class, book, normal_side, gl_code, owner, currency, floor)
-select $1, k.id, t.type, t.class, t.book, t.normal_side, t.gl_code, k.owner, k.currency, t.floor
-from unnest($2::text[], $3::text[], $4::text[], $5::text[]) k (id, type, owner, currency)
+insert into ledger_accounts (tenant_id, id, type, class, book, normal_side, gl_code, owner, currency, name)
+select $1, k.id, t.type, t.class, t.book, t.normal_side, t.gl_code, k.owner, k.currency, k.name
+from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) k (id, type, owner, currency, name)
 join account_types t on t.type = k.type
-order by k.type, k.owner, k.currency
+order by k.type, k.owner, k.currency, k.name
 on conflict on constraint ledger_accounts_key do nothing`
 
 const sqlHolds = `
-select id, reference, account_id, amount, captured, released, status
+select id, reference, account_id, amount, captured, released, status, expires_at,
+  case when expires_at is null then false else expires_at <= suanpan_now() end
 from holds where tenant_id = $1 and reference = any($2)`
 
 const sqlEntriesBefore = `
@@ -114,20 +120,25 @@ func openAccounts(ctx context.Context, tx pgx.Tx, tenant string, keys []AccountK
 	for i := range keys {
 		ids[i] = id.New(id.Account)
 	}
-	types, owners, currencies := columns(keys)
-	if _, err := tx.Exec(ctx, sqlOpenAccounts, tenant, ids, types, owners, currencies); err != nil {
+	types, owners, currencies, names := columns(keys)
+	if _, err := tx.Exec(ctx, sqlOpenAccounts, tenant, ids, types, owners, currencies, names); err != nil {
 		return fmt.Errorf("ledger: open accounts: %w", err)
 	}
 	return nil
 }
 
 func (known *knowledge) queueAccounts(batch *pgx.Batch, tenant string, keys []AccountKey) {
-	types, owners, currencies := columns(keys)
-	batch.Queue(sqlAccounts, tenant, types, owners, currencies).Query(func(rows pgx.Rows) error {
+	types, owners, currencies, names := columns(keys)
+	batch.Queue(sqlAccounts, tenant, types, owners, currencies, names).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			a := &account{}
-			if err := rows.Scan(&a.id, &a.key.Type, &a.key.Owner, &a.key.Currency, &a.normalSide, &a.status,
-				&a.floor, &a.posted, &a.held, &a.lastSeq); err != nil {
+			var limits, used []byte
+			var today *string
+			if err := rows.Scan(&a.id, &a.key.Type, &a.key.Owner, &a.key.Currency, &a.key.Name, &a.normalSide, &a.status,
+				&a.floor, &a.posted, &a.held, &a.lastSeq, &limits, &used, &today); err != nil {
+				return err
+			}
+			if err := a.readLimits(limits, used, today); err != nil {
 				return err
 			}
 			known.accounts.put(a)
@@ -140,7 +151,8 @@ func (known *knowledge) queueHolds(batch *pgx.Batch, tenant string, references [
 	batch.Queue(sqlHolds, tenant, references).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			h := &holdState{}
-			if err := rows.Scan(&h.id, &h.reference, &h.accountID, &h.amount, &h.captured, &h.released, &h.status); err != nil {
+			if err := rows.Scan(&h.id, &h.reference, &h.accountID, &h.amount, &h.captured, &h.released, &h.status,
+				&h.expiresAt, &h.overdue); err != nil {
 				return err
 			}
 			known.holds[h.reference] = h
@@ -167,11 +179,12 @@ func (known *knowledge) queueEntries(batch *pgx.Batch, tenant string, entries []
 	})
 }
 
-func columns(keys []AccountKey) (types, owners, currencies []string) {
+func columns(keys []AccountKey) (types, owners, currencies, names []string) {
 	for _, key := range keys {
-		types, owners, currencies = append(types, string(key.Type)), append(owners, key.Owner), append(currencies, string(key.Currency))
+		types, owners = append(types, string(key.Type)), append(owners, key.Owner)
+		currencies, names = append(currencies, string(key.Currency)), append(names, key.Name)
 	}
-	return types, owners, currencies
+	return types, owners, currencies, names
 }
 
 // One statement writes a call of Post, so that the triggers see every entry
@@ -197,13 +210,13 @@ with booked as (
     p (entry_id, leg, account_id, amount, account_seq, balance_after, hold_id)
   join booked b on b.id = p.entry_id
 ), moved as (
-  update ledger_accounts a set posted = n.posted, held = n.held, last_seq = n.last_seq
-  from unnest($19::text[], $20::int8[], $21::int8[], $22::int8[]) n (id, posted, held, last_seq), written w
+  update ledger_accounts a set posted = n.posted, held = n.held, last_seq = n.last_seq, limit_usage = n.usage::jsonb
+  from unnest($19::text[], $20::int8[], $21::int8[], $22::int8[], $23::text[]) n (id, posted, held, last_seq, usage), written w
   where a.tenant_id = $1 and a.id = n.id and w.entries > 0
 ), captured as (
   update holds h set captured = n.captured, status = n.status,
     closed_at = case when n.status = 'captured' then suanpan_now() end
-  from unnest($23::text[], $24::int8[], $25::text[]) n (id, captured, status), written w
+  from unnest($24::text[], $25::int8[], $26::text[]) n (id, captured, status), written w
   where h.tenant_id = $1 and h.id = n.id and w.entries > 0
 )
 select entries from written`
@@ -251,13 +264,14 @@ func postingColumns(postings []newPosting) []any {
 }
 
 func (b *balances) changedColumns() []any {
-	ids, posted, held, seqs := []string{}, []int64{}, []int64{}, []int64{}
+	ids, posted, held, seqs, used := []string{}, []int64{}, []int64{}, []int64{}, []*string{}
 	for _, a := range b.inOrder {
 		if a.changed {
-			ids, posted, held, seqs = append(ids, a.id), append(posted, a.posted), append(held, a.held), append(seqs, a.lastSeq)
+			ids, posted, held = append(ids, a.id), append(posted, a.posted), append(held, a.held)
+			seqs, used = append(seqs, a.lastSeq), append(used, a.usageText())
 		}
 	}
-	return []any{ids, posted, held, seqs}
+	return []any{ids, posted, held, seqs, used}
 }
 
 func capturedColumns(holds map[string]*holdState) []any {
@@ -272,17 +286,18 @@ func capturedColumns(holds map[string]*holdState) []any {
 
 const sqlPlaceHolds = `
 with placed as (
-  insert into holds (tenant_id, id, reference, account_id, amount)
-  select $1, n.id, n.reference, n.account_id, n.amount
-  from unnest($2::text[], $3::text[], $4::text[], $5::int8[]) n (id, reference, account_id, amount)
+  insert into holds (tenant_id, id, reference, account_id, amount, expires_at, limited_on)
+  select $1, n.id, n.reference, n.account_id, n.amount, n.expires_at, n.limited_on::date
+  from unnest($2::text[], $3::text[], $4::text[], $5::int8[], $6::timestamptz[], $7::text[])
+    n (id, reference, account_id, amount, expires_at, limited_on)
   order by n.reference
   on conflict on constraint holds_reference do nothing
   returning id
 ), written as (
   select lost_reference_race(count(*), cardinality($2)) as holds from placed
 ), moved as (
-  update ledger_accounts a set held = n.held
-  from unnest($6::text[], $7::int8[]) n (id, held), written w
+  update ledger_accounts a set held = n.held, limit_usage = n.usage::jsonb
+  from unnest($8::text[], $9::int8[], $10::text[]) n (id, held, usage), written w
   where a.tenant_id = $1 and a.id = n.id and w.holds > 0
 )
 select holds from written`
@@ -293,13 +308,16 @@ func writeHolds(ctx context.Context, tx pgx.Tx, tenant string, accounts *balance
 		return true, nil
 	}
 	ids, references, accountIDs, amounts := []string{}, []string{}, []string{}, []int64{}
+	expiries, limitedOn := []*time.Time{}, []*string{}
 	for _, h := range placed {
 		ids, references = append(ids, h.id), append(references, h.reference)
 		accountIDs, amounts = append(accountIDs, h.accountID), append(amounts, h.amount)
+		expiries, limitedOn = append(expiries, h.expiresAt), append(limitedOn, orNull(h.limitedOn))
 	}
-	moved := accounts.changedColumns() // id, posted, held, last_seq
+	moved := accounts.changedColumns() // id, posted, held, last_seq, usage
 	var written int64
-	err := tx.QueryRow(ctx, sqlPlaceHolds, tenant, ids, references, accountIDs, amounts, moved[0], moved[2]).Scan(&written)
+	err := tx.QueryRow(ctx, sqlPlaceHolds, tenant, ids, references, accountIDs, amounts, expiries, limitedOn,
+		moved[0], moved[2], moved[4]).Scan(&written)
 	return written > 0, err
 }
 

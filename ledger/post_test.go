@@ -90,10 +90,7 @@ func TestFrozenAccountsRefuse(t *testing.T) {
 	b.mustPost(collect("p1", "mch_a", 500))
 	_, err := b.hold(ledger.HoldRequest{Account: key(ledger.MerchantAvailable, "mch_a"), Amount: 100, Reference: "h1"})
 	require.NoError(t, err)
-	status := func(s ledger.Status) {
-		_, err := b.Pool.Exec(context.Background(), `update ledger_accounts set status = $1 where type = 'merchant_available'`, s)
-		require.NoError(t, err)
-	}
+	status := func(s ledger.Status) { require.NoError(t, b.status("mch_a", s)) }
 	refused := func(e ledger.Entry) {
 		t.Helper()
 		_, err := b.post(e)
@@ -114,6 +111,7 @@ func TestFrozenAccountsRefuse(t *testing.T) {
 	refused(spend("r3", "mch_a", 1, ""))
 	b.mustPost(spend("r3", "mch_a", 60, "h1"))
 	status(ledger.Active)
+	require.True(t, ledger.IsKind(b.status("mch_a", ledger.Closed), ledger.NotEmpty))
 	b.mustPost(spend("r4", "mch_a", 400, ""))
 	status(ledger.Closed)
 	refused(collect("p4", "mch_a", 1))

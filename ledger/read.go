@@ -33,7 +33,7 @@ type Account struct {
 func (a Account) Available() int64 { return a.Posted - a.Held }
 
 const accountColumns = `
-a.id, a.type, a.owner, a.currency, a.class, a.book, a.gl_code, a.normal_side, a.status, a.floor,
+a.id, a.type, a.owner, a.currency, a.name, a.class, a.book, a.gl_code, a.normal_side, a.status, a.floor,
 case when a.floor is not null then a.posted else coalesce((
   select sum(p.amount) from postings p where p.tenant_id = a.tenant_id and p.account_id = a.id
 ), 0)::bigint * case a.normal_side when 'debit' then 1 else -1 end end,
@@ -41,7 +41,7 @@ a.held, a.created_at`
 
 func scanAccount(row pgx.CollectableRow) (Account, error) {
 	var a Account
-	err := row.Scan(&a.ID, &a.Key.Type, &a.Key.Owner, &a.Key.Currency, &a.Class, &a.Book, &a.GLCode, &a.NormalSide,
+	err := row.Scan(&a.ID, &a.Key.Type, &a.Key.Owner, &a.Key.Currency, &a.Key.Name, &a.Class, &a.Book, &a.GLCode, &a.NormalSide,
 		&a.Status, &a.Floor, &a.Posted, &a.Held, &a.CreatedAt)
 	return a, err
 }
@@ -107,11 +107,11 @@ func GetAccount(ctx context.Context, q pg.Querier, tenant, accountID string) (Ac
 // open yet has an empty ID and zero balances. It takes no lock: for showing,
 // never for deciding.
 func Balances(ctx context.Context, q pg.Querier, tenant string, keys ...AccountKey) ([]Account, error) {
-	types, owners, currencies := columns(keys)
+	types, owners, currencies, names := columns(keys)
 	rows, err := q.Query(ctx, `select `+accountColumns+`
-		from unnest($2::text[], $3::text[], $4::text[]) k (type, owner, currency)
-		join ledger_accounts a on a.tenant_id = $1 and a.type = k.type and a.owner = k.owner and a.currency = k.currency`,
-		tenant, types, owners, currencies)
+		from unnest($2::text[], $3::text[], $4::text[], $5::text[]) k (type, owner, currency, name)
+		join ledger_accounts a on a.tenant_id = $1 and a.type = k.type and a.owner = k.owner and a.currency = k.currency
+		  and a.name = k.name`, tenant, types, owners, currencies, names)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: balances: %w", err)
 	}
@@ -269,7 +269,7 @@ func readPostings(ctx context.Context, q pg.Querier, tenant string, page []Booke
 		bySeq[page[i].Seq], seqs[i] = &page[i], page[i].Seq
 	}
 	rows, err := q.Query(ctx, `
-		select p.entry_seq, p.account_id, a.type, a.owner, a.currency, p.amount, p.balance_after, coalesce(h.reference, '')
+		select p.entry_seq, p.account_id, a.type, a.owner, a.currency, a.name, p.amount, p.balance_after, coalesce(h.reference, '')
 		from postings p
 		join ledger_accounts a on a.tenant_id = p.tenant_id and a.id = p.account_id
 		left join holds h on h.tenant_id = p.tenant_id and h.id = p.hold_id
@@ -280,7 +280,7 @@ func readPostings(ctx context.Context, q pg.Querier, tenant string, page []Booke
 	}
 	var seq int64
 	var p BookedPosting
-	_, err = pgx.ForEachRow(rows, []any{&seq, &p.AccountID, &p.Account.Type, &p.Account.Owner, &p.Account.Currency,
+	_, err = pgx.ForEachRow(rows, []any{&seq, &p.AccountID, &p.Account.Type, &p.Account.Owner, &p.Account.Currency, &p.Account.Name,
 		&p.Amount, &p.BalanceAfter, &p.HoldReference}, func() error {
 		bySeq[seq].Postings = append(bySeq[seq].Postings, p)
 		return nil
@@ -295,9 +295,9 @@ func readPostings(ctx context.Context, q pg.Querier, tenant string, page []Booke
 func GetHold(ctx context.Context, q pg.Querier, tenant, reference string) (Hold, error) {
 	var h Hold
 	err := q.QueryRow(ctx, `
-		select id, reference, account_id, amount, captured, released, status
+		select id, reference, account_id, amount, captured, released, status, expires_at
 		from holds where tenant_id = $1 and reference = $2`, tenant, reference).
-		Scan(&h.ID, &h.Reference, &h.AccountID, &h.Amount, &h.Captured, &h.Released, &h.Status)
+		Scan(&h.ID, &h.Reference, &h.AccountID, &h.Amount, &h.Captured, &h.Released, &h.Status, &h.ExpiresAt)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Hold{}, &Error{NotFound, "reference", "no hold has the reference " + reference}
 	}

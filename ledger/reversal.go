@@ -31,7 +31,7 @@ func checkReversals(ctx context.Context, tx pgx.Tx, tenant string, entries []Ent
 		for key, left := range target.byAccount {
 			if left != 0 {
 				return inEntry(i, &Error{Invalid, "postings", fmt.Sprintf(
-					"a reversal undoes its entry exactly; %s of %s would be left with %d", key.Type, key.Owner, left)})
+					"a reversal undoes its entry exactly; %s would be left with %d", key, left)})
 			}
 		}
 	}
@@ -47,7 +47,7 @@ type netEntry struct {
 func net(ctx context.Context, tx pgx.Tx, tenant, entryID string) (netEntry, error) {
 	n := netEntry{byAccount: map[AccountKey]int64{}}
 	rows, err := tx.Query(ctx, `
-		select e.kind, a.type, a.owner, a.currency, p.amount
+		select e.kind, a.type, a.owner, a.currency, a.name, p.amount
 		from entries e
 		join postings p on p.tenant_id = e.tenant_id and p.entry_seq = e.seq and p.booked_at = e.booked_at
 		join ledger_accounts a on a.tenant_id = p.tenant_id and a.id = p.account_id
@@ -57,7 +57,7 @@ func net(ctx context.Context, tx pgx.Tx, tenant, entryID string) (netEntry, erro
 	}
 	var key AccountKey
 	var amount int64
-	_, err = pgx.ForEachRow(rows, []any{&n.kind, &key.Type, &key.Owner, &key.Currency, &amount}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&n.kind, &key.Type, &key.Owner, &key.Currency, &key.Name, &amount}, func() error {
 		n.byAccount[key] += amount
 		return nil
 	})

@@ -31,6 +31,7 @@ insert into account_types (type, class, book, normal_side, gl_code, owned, floor
   ('unidentified_receipts', 'suspense_liability',    'trust', 'credit', '2241.06', true,  null),
   ('own_stake_in_custody',  'own_stake',             'trust', 'credit', '2241.90', false, null),
   ('custody_claim',         'own_asset',             'own',   'debit',  '1221.90', false, null),
+  ('own_bank',              'own_asset',             'own',   'debit',  '1002.90', false, null),
   ('merchant_receivable',   'own_asset',             'own',   'debit',  '1221.01', true,  null),
   ('fee_income',            'own_income',            'own',   'credit', '6001.01', false, null),
   ('channel_fee_expense',   'own_expense',           'own',   'debit',  '6603.01', false, null),
@@ -97,6 +98,7 @@ grant select on account_types, entry_kinds, class_matrix, custody_flows to suanp
 
 -- posted and held of accounts with a floor change only under the row's lock;
 -- those of internal accounts stay zero, their balance is the sum of their postings.
+-- Status, floor and limits change only with a reason, which account_changes keeps.
 create table ledger_accounts (
   tenant_id   text not null references tenants,
   id          text not null,
@@ -107,24 +109,98 @@ create table ledger_accounts (
   gl_code     text not null,
   owner       text not null check (length(owner) <= 128),
   currency    text not null check (currency ~ '^[A-Z]{3}$'),
+  name        text not null default '' check (length(name) <= 64), -- tells several accounts of one owner apart
   status      text not null default 'active' check (status in ('active', 'debit_frozen', 'credit_frozen', 'frozen', 'closed')),
   floor       bigint,
   posted      bigint not null default 0,
   held        bigint not null default 0 check (held >= 0),
   last_seq    bigint not null default 0 check (last_seq >= 0),
+  -- What may pass per posting, day and month, and what has passed in the day and
+  -- month of the last counted posting: in the row, so that one lock guards all.
+  limits      jsonb check (jsonb_typeof(limits) = 'object'),
+  limit_usage jsonb check (jsonb_typeof(limit_usage) = 'object'),
+  reason      text check (length(reason) between 1 and 256),
   created_at  timestamptz not null default suanpan_now(),
   primary key (tenant_id, id),
-  constraint ledger_accounts_key unique (owner, type, currency, tenant_id),
+  constraint ledger_accounts_key unique (owner, type, currency, name, tenant_id),
   foreign key (type, class, book, normal_side) references account_types (type, class, book, normal_side),
   constraint ledger_accounts_floor check (floor is null or posted - held >= floor),
   constraint ledger_accounts_internal check (floor is not null or (posted = 0 and held = 0 and last_seq = 0)),
+  constraint ledger_accounts_limits check ((limits is null) = (limit_usage is null) and (limits is null or floor is not null)),
+  constraint ledger_accounts_status check (status = 'active' or floor is not null),
   constraint ledger_accounts_closed check (status <> 'closed' or (posted = 0 and held = 0))
 ) with (fillfactor = 80);
 select guard_tenant_table('ledger_accounts');
 grant select on ledger_accounts to suanpan_app, suanpan_system;
-grant insert (tenant_id, id, type, class, book, normal_side, gl_code, owner, currency, floor)
+grant insert (tenant_id, id, type, class, book, normal_side, gl_code, owner, currency, name)
   on ledger_accounts to suanpan_app, suanpan_system;
-grant update (posted, held, last_seq) on ledger_accounts to suanpan_app, suanpan_system;
+grant update (posted, held, last_seq, limit_usage, status, limits, reason) on ledger_accounts to suanpan_app, suanpan_system;
+grant update (floor) on ledger_accounts to suanpan_system;
+
+-- The history of what was decided about an account, and why. account_seq is its
+-- last posting then, so that every floor has the postings it applied to.
+create table account_changes (
+  tenant_id     text not null,
+  id            bigint not null generated always as identity,
+  account_id    text not null,
+  account_seq   bigint not null,
+  status_before text not null,
+  status_after  text not null,
+  floor_before  bigint,
+  floor_after   bigint,
+  limits_before jsonb,
+  limits_after  jsonb,
+  reason        text not null,
+  changed_at    timestamptz not null default suanpan_now(),
+  primary key (tenant_id, id),
+  foreign key (tenant_id, account_id) references ledger_accounts (tenant_id, id)
+);
+create index account_changes_account on account_changes (account_id, id);
+select guard_tenant_table('account_changes');
+grant select, insert on account_changes to suanpan_app, suanpan_system;
+
+-- A new account has its type's floor, whoever opens it.
+create function accounts_open_at_the_floor() returns trigger language plpgsql as $$
+begin
+  select t.floor into new.floor from account_types t where t.type = new.type;
+  return new;
+end $$;
+create trigger accounts_open_at_the_floor before insert on ledger_accounts
+  for each row execute function accounts_open_at_the_floor();
+
+-- Posting names none of these columns, so it does not pay for this.
+create function accounts_change_with_a_reason() returns trigger language plpgsql as $$
+begin
+  if old.status = 'closed' then
+    raise exception 'account % is closed: it can no longer change', old.id using errcode = 'SUP01', constraint = 'account_closed';
+  end if;
+  if new.reason is null then
+    raise exception 'account %: a change of status, floor or limits has a reason', old.id
+      using errcode = 'SUP01', constraint = 'reason';
+  end if;
+  insert into account_changes (tenant_id, account_id, account_seq, status_before, status_after,
+    floor_before, floor_after, limits_before, limits_after, reason)
+  values (old.tenant_id, old.id, old.last_seq, old.status, new.status, old.floor, new.floor, old.limits, new.limits, new.reason);
+  return new;
+end $$;
+create trigger accounts_change_with_a_reason before update of status, floor, limits, reason on ledger_accounts
+  for each row execute function accounts_change_with_a_reason();
+
+-- How far below zero a tenant's own stake in custody may go: the advance in force
+-- is the last one approved per currency. What a provider takes is a fact that no
+-- rule can refuse, so verify tells when no advance covers it.
+create table stake_advances (
+  tenant_id   text not null references tenants,
+  id          bigint not null generated always as identity,
+  currency    text not null check (currency ~ '^[A-Z]{3}$'),
+  amount      bigint not null check (amount between 0 and 1000000000000000),
+  reason      text not null check (length(reason) between 1 and 256),
+  approved_at timestamptz not null default suanpan_now(),
+  primary key (tenant_id, id)
+);
+select guard_tenant_table('stake_advances');
+grant select on stake_advances to suanpan_app, suanpan_system;
+grant insert on stake_advances to suanpan_system;
 
 -- A reference is used once, for ever: the table is not partitioned. The tenant is
 -- checked by the trigger and not by a foreign key, which would lock the tenant's
@@ -193,29 +269,33 @@ create table holds (
   amount     bigint not null check (amount between 1 and 1000000000000000),
   captured   bigint not null default 0 check (captured >= 0),
   released   bigint not null default 0 check (released >= 0),
-  -- open: the holder acts next (captures or releases) · captured, released: nobody, final
-  status     text not null default 'open' check (status in ('open', 'captured', 'released')),
+  -- open: the holder acts next (captures or releases), or the sweep when its time is over
+  -- captured, released, expired: nobody, final
+  status     text not null default 'open' check (status in ('open', 'captured', 'released', 'expired')),
+  expires_at timestamptz,
+  limited_on date, -- the day on which it was counted against the account's limits
   created_at timestamptz not null default suanpan_now(),
   closed_at  timestamptz,
   primary key (tenant_id, id),
   constraint holds_reference unique (reference, tenant_id),
   foreign key (tenant_id, account_id) references ledger_accounts (tenant_id, id),
   constraint holds_outcome check (case status
-    when 'open'     then released = 0 and captured < amount and closed_at is null
-    when 'captured' then released = 0 and captured = amount and closed_at is not null
-    when 'released' then released > 0 and captured + released = amount and closed_at is not null
+    when 'open'     then captured + released < amount and closed_at is null
+    when 'captured' then captured + released = amount and captured > 0 and closed_at is not null
+    else                 captured + released = amount and released > 0 and closed_at is not null
   end)
 ) with (fillfactor = 80);
 create index holds_account on holds (account_id) where status = 'open';
+create index holds_expiring on holds (expires_at) where status = 'open' and expires_at is not null;
 select guard_tenant_table('holds');
 grant select on holds to suanpan_app, suanpan_system;
-grant insert (tenant_id, id, reference, account_id, amount) on holds to suanpan_app, suanpan_system;
+grant insert (tenant_id, id, reference, account_id, amount, expires_at, limited_on) on holds to suanpan_app, suanpan_system;
 grant update (captured, released, status, closed_at) on holds to suanpan_app, suanpan_system;
 
 -- A closed hold stays as it is; an open one only moves towards its end.
 create function holds_move_forward() returns trigger language plpgsql as $$
 begin
-  if old.status <> 'open' or new.captured < old.captured then
+  if old.status <> 'open' or new.captured < old.captured or new.released < old.released then
     raise exception 'hold % is %: it can no longer change', old.reference, old.status
       using errcode = 'SUP01', constraint = 'hold_closed';
   end if;
@@ -258,6 +338,7 @@ begin
       when 'one_currency' then 'an account of another currency than the entry''s'
       when 'balance' then 'debits and credits differ within a book'
       when 'class_matrix' then 'this kind may not touch one of these account classes'
+      when 'account_status' then 'an account is frozen or closed'
       when 'cached_balance' then 'the account''s balance and sequence do not move with the posting'
       when 'reversal' then 'a reversal cannot be reversed'
       else rule end
@@ -281,6 +362,11 @@ begin
         when coalesce(sum(n.amount) filter (where a.book = 'trust'), 0) <> 0
           or coalesce(sum(n.amount) filter (where a.book = 'own'), 0) <> 0 then 'balance'
         when bool_or(f.kind is null) then 'class_matrix'
+        when bool_or(a.status <> 'active' and case a.status
+            when 'debit_frozen'  then n.hold_id is null and (n.amount < 0) = (a.normal_side = 'debit')
+            when 'credit_frozen' then (n.amount > 0) = (a.normal_side = 'debit')
+            when 'frozen'        then n.hold_id is null
+            else true end) then 'account_status'
         when bool_or((a.floor is null) <> (n.account_seq is null))
           or bool_or(n.account_seq > a.last_seq)
           or bool_or(n.account_seq = a.last_seq and n.balance_after <> a.posted) then 'cached_balance'
@@ -291,7 +377,7 @@ begin
       where tenant_id = n.tenant_id and seq = n.entry_seq and booked_at = n.booked_at limit 1
     ) e on true
     left join lateral (
-      select id, class, book, currency, floor, last_seq, posted from ledger_accounts
+      select id, class, book, currency, normal_side, status, floor, last_seq, posted from ledger_accounts
       where tenant_id = n.tenant_id and id = n.account_id limit 1
     ) a on true
     left join lateral (

@@ -14,12 +14,14 @@ import (
 	"github.com/suanpan/suanpan/core/payment"
 	"github.com/suanpan/suanpan/core/refund"
 	"github.com/suanpan/suanpan/internal/pg"
+	"github.com/suanpan/suanpan/ledger"
 	"github.com/suanpan/suanpan/workflows"
 )
 
 // Sweeper drives on what a dead process left behind: accepted objects without a
-// workflow, stored notifications that woke nobody, payments whose time is over.
-// Every instance runs one; rows that another instance holds are skipped.
+// workflow, stored notifications that woke nobody, payments and holds whose time
+// is over. Every instance runs one; rows that another instance works on are
+// skipped or waited for.
 type Sweeper struct {
 	DB      *pg.DB
 	Starter workflows.Starter
@@ -50,6 +52,7 @@ func (s *Sweeper) Run(ctx context.Context) {
 		{"start missing workflows", startEvery, s.StartMissing},
 		{"relay notifications", notifyEvery, s.RelayNotifications},
 		{"wake overdue payments", overdueEvery, s.WakeOverdue},
+		{"expire holds", overdueEvery, s.ExpireHolds},
 	}
 	for _, job := range jobs {
 		go func() {
@@ -197,6 +200,15 @@ func (s *Sweeper) WakeOverdue(ctx context.Context) (int, error) {
 			}
 		}
 		return nil
+	})
+	return n, err
+}
+
+// ExpireHolds frees what is left of holds whose time is over. It returns how many.
+func (s *Sweeper) ExpireHolds(ctx context.Context) (n int, err error) {
+	err = s.DB.AsSystem(ctx, func(tx pgx.Tx) error {
+		n, err = ledger.ExpireHolds(ctx, tx, sweepBatch)
+		return err
 	})
 	return n, err
 }
