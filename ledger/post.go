@@ -41,8 +41,6 @@ const maxRaces = 3
 //	CustodyMode                      when the tenant's custody mode refuses the flow
 //	Reversed                         for a second reversal, or one of a reversal
 //
-// A reversal costs one round trip more, to read what it undoes.
-//
 // After any error the caller must roll back: nothing of the call may be kept.
 // Deadlocks and serialization failures come back as the driver's errors, which
 // pg.DB.InTenant answers by running the transaction again.
@@ -68,9 +66,6 @@ func post(ctx context.Context, tx pgx.Tx, tenant string, entries []Entry) (*book
 				return nil, inEntry(i, &Error{Invalid, "number", "the reference " + e.Reference.String() + " occurs twice in one call"})
 			}
 		}
-	}
-	if err := checkReversals(ctx, tx, tenant, entries); err != nil {
-		return nil, err
 	}
 	for range maxRaces {
 		known, err := look(ctx, tx, tenant, accountsOf(entries), holdsOf(entries), entries)
@@ -145,12 +140,19 @@ func decide(known *knowledge, entries []Entry) (*booking, error) {
 			b.answers[i] = Posted{EntryID: before.id, Replayed: true}
 			continue
 		}
+		if err := known.checkReversal(e); err != nil {
+			return nil, inEntry(i, err)
+		}
 		entry := newEntry{Entry: e, id: id.New(id.Entry), hash: hash}
 		if err := b.apply(entry); err != nil {
 			return nil, inEntry(i, err)
 		}
 		b.entries = append(b.entries, entry)
 		b.answers[i] = Posted{EntryID: entry.id}
+		if target, ok := known.reversibles[e.Reverses]; ok && e.Kind == Reversal {
+			target.by = entry.id // for a second one in the same call
+			known.reversibles[e.Reverses] = target
+		}
 	}
 	return b, nil
 }

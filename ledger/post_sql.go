@@ -16,6 +16,8 @@ type knowledge struct {
 	accounts *balances
 	holds    map[string]*holdState
 	entries  map[Reference]entryBefore
+	// reversibles are the entries that the call wants to reverse, by id.
+	reversibles map[string]reversible
 }
 
 type entryBefore struct {
@@ -98,6 +100,8 @@ func read(ctx context.Context, tx pgx.Tx, tenant string, keys []AccountKey, hold
 		accounts: &balances{byKey: map[AccountKey]*account{}},
 		holds:    map[string]*holdState{},
 		entries:  map[Reference]entryBefore{},
+
+		reversibles: map[string]reversible{},
 	}
 	batch := &pgx.Batch{}
 	known.queueAccounts(batch, tenant, keys)
@@ -106,6 +110,9 @@ func read(ctx context.Context, tx pgx.Tx, tenant string, keys []AccountKey, hold
 	}
 	if len(entries) > 0 {
 		known.queueEntries(batch, tenant, entries)
+	}
+	if ids := reversedBy(entries); len(ids) > 0 {
+		known.queueReversibles(batch, tenant, ids)
 	}
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, fmt.Errorf("ledger: lock and read: %w", err)
