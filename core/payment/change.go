@@ -7,38 +7,23 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/suanpan/suanpan/core/status"
 	"github.com/suanpan/suanpan/money"
 )
 
-// become changes the status of p, which the caller has locked, and fails if the
-// table does not allow it or another transaction was first.
+// The tables of the two nouns.
+const (
+	payments status.Table = "payments"
+	attempts status.Table = "attempts"
+)
+
+// become changes the status of p, which the caller has locked.
 func become(ctx context.Context, tx pgx.Tx, tenantID string, p Payment, to Status, set string, args ...any) error {
-	if !p.Status.CanBecome(to) {
-		return fmt.Errorf("payment %s is %s and cannot become %s", p.ID, p.Status, to)
-	}
-	args = append([]any{tenantID, p.ID, p.Status, to}, args...)
-	tag, err := tx.Exec(ctx, `update payments set status = $4`+set+`
-		where tenant_id = $1 and id = $2 and status = $3`, args...)
-	if err != nil {
-		return fmt.Errorf("payment %s to %s: %w", p.ID, to, err)
-	}
-	if tag.RowsAffected() != 1 {
-		return fmt.Errorf("payment %s was changed meanwhile", p.ID)
-	}
-	return nil
+	return status.Change(ctx, tx, payments, tenantID, p.ID, p.Status, to, set, args...)
 }
 
 func setAttempt(ctx context.Context, tx pgx.Tx, tenantID string, p Payment, to AttemptStatus, set string, args ...any) error {
-	args = append([]any{tenantID, p.Attempt.ID, p.Attempt.Status, to}, args...)
-	tag, err := tx.Exec(ctx, `update attempts set status = $4`+set+`
-		where tenant_id = $1 and id = $2 and status = $3`, args...)
-	if err != nil {
-		return fmt.Errorf("attempt %s to %s: %w", p.Attempt.ID, to, err)
-	}
-	if tag.RowsAffected() != 1 {
-		return fmt.Errorf("attempt %s was changed meanwhile", p.Attempt.ID)
-	}
-	return nil
+	return status.Change(ctx, tx, attempts, tenantID, p.Attempt.ID, p.Attempt.Status, to, set, args...)
 }
 
 // Prepared records the QR code: the payer may scan now.

@@ -53,3 +53,14 @@ const (
 	// Refused: nobody; the provider refused to prepare it.
 	Refused AttemptStatus = "failed"
 )
+
+// CanBecome reports whether to may follow s: the whole table of transitions.
+func (s AttemptStatus) CanBecome(to AttemptStatus) bool {
+	switch s {
+	case Preparing:
+		return slices.Contains([]AttemptStatus{Open, Paid, AttemptClosed, Refused}, to)
+	case Open:
+		return slices.Contains([]AttemptStatus{Paid, AttemptClosed}, to)
+	}
+	return false
+}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/suanpan/suanpan/core/fault"
 	"github.com/suanpan/suanpan/core/payment"
+	"github.com/suanpan/suanpan/core/status"
 	"github.com/suanpan/suanpan/internal/pg"
 )
 
@@ -103,51 +104,27 @@ type Receipt struct {
 
 // SucceededNow records that the payee has the money. The caller books it in tx.
 func SucceededNow(ctx context.Context, tx pgx.Tx, tenantID string, w Withdrawal, r Receipt) error {
-	return become(ctx, tx, tenantID, w, Succeeded, `, paid_at = $5, channel_transfer_no = $6`,
+	return status.Change(ctx, tx, table, tenantID, w.ID, w.Status, Succeeded, `, waiting_for = null, paid_at = $5, channel_transfer_no = $6`,
 		r.PaidAt, r.ChannelTransferNo)
 }
 
 // FailedNow records that the provider refused. The caller gives the merchant
 // the money back in tx.
 func FailedNow(ctx context.Context, tx pgx.Tx, tenantID string, w Withdrawal, f payment.Failure) error {
-	return become(ctx, tx, tenantID, w, Failed,
-		`, failure_code = $5, failure_channel_code = $6, failure_message = $7`, f.Code, f.ChannelCode, f.Message)
+	return status.Change(ctx, tx, table, tenantID, w.ID, w.Status, Failed,
+		`, waiting_for = null, failure_code = $5, failure_channel_code = $6, failure_message = $7`, f.Code, f.ChannelCode, f.Message)
 }
 
-func become(ctx context.Context, tx pgx.Tx, tenantID string, w Withdrawal, to Status, set string, args ...any) error {
-	if !w.Status.CanBecome(to) {
-		return fmt.Errorf("withdrawal %s is %s and cannot become %s", w.ID, w.Status, to)
-	}
-	args = append([]any{tenantID, w.ID, w.Status, to}, args...)
-	tag, err := tx.Exec(ctx, `update withdrawals set status = $4, waiting_for = null`+set+`
-		where tenant_id = $1 and id = $2 and status = $3`, args...)
-	if err != nil {
-		return fmt.Errorf("withdrawal %s to %s: %w", w.ID, to, err)
-	}
-	if tag.RowsAffected() != 1 {
-		return fmt.Errorf("withdrawal %s was changed meanwhile", w.ID)
-	}
-	return nil
-}
+// table holds the withdrawals.
+const table status.Table = "withdrawals"
 
 // Waiting notes in words what a processing withdrawal waits for. Idempotent.
 func Waiting(ctx context.Context, tx pgx.Tx, tenantID, withdrawalID, why string) error {
-	_, err := tx.Exec(ctx, `update withdrawals set waiting_for = $3
-		where tenant_id = $1 and id = $2 and status = 'processing' and waiting_for is distinct from $3`,
-		tenantID, withdrawalID, why)
-	if err != nil {
-		return fmt.Errorf("withdrawal %s waiting: %w", withdrawalID, err)
-	}
-	return nil
+	return status.Waiting(ctx, tx, table, tenantID, withdrawalID, why)
 }
 
-// Sending commits that the order is about to be sent. It is idempotent and says
+// Sending commits that the order is about to be sent. Idempotent; it says
 // nothing about the provider.
 func Sending(ctx context.Context, tx pgx.Tx, tenantID, withdrawalID string) error {
-	_, err := tx.Exec(ctx, `update withdrawals set sent_at = clock_timestamp()
-		where tenant_id = $1 and id = $2 and sent_at is null`, tenantID, withdrawalID)
-	if err != nil {
-		return fmt.Errorf("withdrawal %s sending: %w", withdrawalID, err)
-	}
-	return nil
+	return status.Sending(ctx, tx, table, tenantID, withdrawalID)
 }

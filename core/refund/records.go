@@ -10,6 +10,7 @@ import (
 
 	"github.com/suanpan/suanpan/core/fault"
 	"github.com/suanpan/suanpan/core/payment"
+	"github.com/suanpan/suanpan/core/status"
 	"github.com/suanpan/suanpan/internal/pg"
 	"github.com/suanpan/suanpan/money"
 )
@@ -116,51 +117,27 @@ type Receipt struct {
 
 // SucceededNow records that the money went back. The caller books it in tx.
 func SucceededNow(ctx context.Context, tx pgx.Tx, tenantID string, r Refund, receipt Receipt) error {
-	return become(ctx, tx, tenantID, r, Succeeded,
-		`, refunded_at = $5, channel_refund_no = $6, fee_returned = $7`,
+	return status.Change(ctx, tx, table, tenantID, r.ID, r.Status, Succeeded,
+		`, waiting_for = null, refunded_at = $5, channel_refund_no = $6, fee_returned = $7`,
 		receipt.RefundedAt, receipt.ChannelRefundNo, receipt.FeeReturned.Minor)
 }
 
 // FailedNow records that the provider refused. The caller releases the holds in tx.
 func FailedNow(ctx context.Context, tx pgx.Tx, tenantID string, r Refund, f payment.Failure) error {
-	return become(ctx, tx, tenantID, r, Failed,
-		`, failure_code = $5, failure_channel_code = $6, failure_message = $7`, f.Code, f.ChannelCode, f.Message)
+	return status.Change(ctx, tx, table, tenantID, r.ID, r.Status, Failed,
+		`, waiting_for = null, failure_code = $5, failure_channel_code = $6, failure_message = $7`, f.Code, f.ChannelCode, f.Message)
 }
 
-func become(ctx context.Context, tx pgx.Tx, tenantID string, r Refund, to Status, set string, args ...any) error {
-	if !r.Status.CanBecome(to) {
-		return fmt.Errorf("refund %s is %s and cannot become %s", r.ID, r.Status, to)
-	}
-	args = append([]any{tenantID, r.ID, r.Status, to}, args...)
-	tag, err := tx.Exec(ctx, `update refunds set status = $4, waiting_for = null`+set+`
-		where tenant_id = $1 and id = $2 and status = $3`, args...)
-	if err != nil {
-		return fmt.Errorf("refund %s to %s: %w", r.ID, to, err)
-	}
-	if tag.RowsAffected() != 1 {
-		return fmt.Errorf("refund %s was changed meanwhile", r.ID)
-	}
-	return nil
-}
+// table holds the refunds.
+const table status.Table = "refunds"
 
 // Waiting notes in words what a processing refund waits for. Idempotent.
 func Waiting(ctx context.Context, tx pgx.Tx, tenantID, refundID, why string) error {
-	_, err := tx.Exec(ctx, `update refunds set waiting_for = $3
-		where tenant_id = $1 and id = $2 and status = 'processing' and waiting_for is distinct from $3`,
-		tenantID, refundID, why)
-	if err != nil {
-		return fmt.Errorf("refund %s waiting: %w", refundID, err)
-	}
-	return nil
+	return status.Waiting(ctx, tx, table, tenantID, refundID, why)
 }
 
-// Sending commits that the order is about to be sent. It is idempotent and says
+// Sending commits that the order is about to be sent. Idempotent; it says
 // nothing about the provider.
 func Sending(ctx context.Context, tx pgx.Tx, tenantID, refundID string) error {
-	_, err := tx.Exec(ctx, `update refunds set sent_at = clock_timestamp()
-		where tenant_id = $1 and id = $2 and sent_at is null`, tenantID, refundID)
-	if err != nil {
-		return fmt.Errorf("refund %s sending: %w", refundID, err)
-	}
-	return nil
+	return status.Sending(ctx, tx, table, tenantID, refundID)
 }
