@@ -1,246 +1,292 @@
 package ledger_test
 
 import (
-	"fmt"
-	"math/rand/v2"
-	"sync"
-	"sync/atomic"
-	"testing"
-
-	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
+	"maps"
 
 	"github.com/suanpan/suanpan/ledger"
 )
 
-// model is the ledger as a child would write it: maps, one thing at a time.
-// Merchants have money; everything else is where it came from or went to.
+// model is the ledger as somebody would write it who has never seen ours: maps,
+// one operation at a time, nothing shared with package ledger but the names of
+// its refusals. Accounts are numbered; all of them are owed to somebody, may not
+// fall below zero and live within one business day.
 type model struct {
-	money map[string]int64
-	held  map[string]int64
-	holds map[string]*modelHold
-	done  map[string]string // reference → content
+	accounts map[int]mAccount
+	holds    map[string]mHold
+	entries  map[string]mEntry // by reference
+	reversed map[string]bool   // by reference of the entry that was reversed
+	history  map[int][]mMove
 }
 
-type modelHold struct {
-	merchant string
-	left     int64
-	closed   bool
-	released bool
+type mAccount struct {
+	status       ledger.Status
+	posted, held int64
+	limits       *ledger.Limits
+	// out and in are what was counted against the limits of the two sides.
+	out, in mUsed
 }
+
+type mUsed struct{ amount, count int64 }
+
+type mHold struct {
+	account          int
+	amount, left     int64
+	captured         int64
+	state            string // open, captured, released, expired
+	expires, counted bool
+}
+
+// mEntry is what a booking asked for, and what it was answered with.
+type mEntry struct {
+	kind    string
+	content string
+	moves   []mMove
+}
+
+// mMove is one leg on one of the model's accounts: + money in, − money out.
+type mMove struct {
+	account int
+	amount  int64
+	hold    string
+	after   int64 // in a history: the balance it left
+}
+
+const (
+	yes      = "ok"
+	replayed = "replayed"
+)
 
 func newModel() *model {
-	return &model{map[string]int64{}, map[string]int64{}, map[string]*modelHold{}, map[string]string{}}
+	return &model{map[int]mAccount{}, map[string]mHold{}, map[string]mEntry{}, map[string]bool{}, map[int][]mMove{}}
 }
 
-// once answers for a reference used before, or "" when it is new.
-func (m *model) once(reference, content string) string {
-	before, ok := m.done[reference]
-	switch {
-	case !ok:
-		return ""
-	case before == content:
-		return "ok"
+func (m *model) account(i int) mAccount {
+	if a, ok := m.accounts[i]; ok {
+		return a
 	}
-	return string(ledger.Mismatch)
+	return mAccount{status: ledger.Active}
 }
 
-func (m *model) collect(number, merchant string, amount int64) string {
-	content := fmt.Sprint("collect", merchant, amount)
-	if verdict := m.once(number, content); verdict != "" {
-		return verdict
-	}
-	m.done[number] = content
-	m.money[merchant] += amount
-	return "ok"
+// mBooking is an entry that somebody wants booked.
+type mBooking struct {
+	reference string
+	mEntry
+	reverses string // the reference of another booking; "?" is none that exists
 }
 
-func (m *model) spend(number, merchant string, amount int64) string {
-	content := fmt.Sprint("spend", merchant, amount)
-	if verdict := m.once(number, content); verdict != "" {
-		return verdict
-	}
-	if m.money[merchant]-m.held[merchant] < amount {
-		return string(ledger.Insufficient)
-	}
-	m.done[number] = content
-	m.money[merchant] -= amount
-	return "ok"
-}
-
-func (m *model) hold(reference, merchant string, amount int64) string {
-	content := fmt.Sprint(merchant, amount)
-	if verdict := m.once("hold "+reference, content); verdict != "" {
-		return verdict
-	}
-	if m.money[merchant]-m.held[merchant] < amount {
-		return string(ledger.Insufficient)
-	}
-	m.done["hold "+reference] = content
-	m.held[merchant] += amount
-	m.holds[reference] = &modelHold{merchant: merchant, left: amount}
-	return "ok"
-}
-
-func (m *model) capture(number, reference, merchant string, amount int64) string {
-	content := fmt.Sprint("capture", reference, merchant, amount)
-	if verdict := m.once(number, content); verdict != "" {
-		return verdict
-	}
-	h := m.holds[reference]
-	switch {
-	case h == nil:
-		return string(ledger.NotFound)
-	case h.merchant != merchant:
-		return string(ledger.HoldExceeded)
-	case h.closed:
-		return string(ledger.HoldClosed)
-	case h.left < amount:
-		return string(ledger.HoldExceeded)
-	}
-	m.done[number] = content
-	h.left -= amount
-	h.closed = h.left == 0
-	m.held[merchant] -= amount
-	m.money[merchant] -= amount
-	return "ok"
-}
-
-func (m *model) release(reference string) string {
-	h := m.holds[reference]
-	switch {
-	case h == nil:
-		return string(ledger.NotFound)
-	case h.released:
-		return "ok"
-	case h.closed:
-		return string(ledger.HoldClosed)
-	}
-	m.held[h.merchant] -= h.left
-	h.left, h.closed, h.released = 0, true, true
-	return "ok"
-}
-
-// verdict is what the ledger said, in the model's words.
-func verdict(t require.TestingT, err error) string {
-	if err == nil {
-		return "ok"
-	}
-	var refusal *ledger.Error
-	require.ErrorAs(t, err, &refusal)
-	return string(refusal.Kind)
-}
-
-func TestLedgerAgreesWithTheModel(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	rapid.Check(t, func(rt *rapid.T) {
-		b.tenant = b.newTenant("licensed_reserve")
-		m := newModel()
-		// Few names and small amounts, so that things meet.
-		merchant := rapid.SampledFrom([]string{"mch_a", "mch_b", "mch_c"})
-		number := rapid.Map(rapid.IntRange(1, 25), func(n int) string { return fmt.Sprintf("n%d", n) })
-		amount := rapid.Int64Range(1, 50)
-		rt.Repeat(map[string]func(*rapid.T){
-			"collect": func(rt *rapid.T) {
-				n, who, much := number.Draw(rt, "number"), merchant.Draw(rt, "merchant"), amount.Draw(rt, "amount")
-				_, err := b.post(collect(n, who, much))
-				require.Equal(rt, m.collect("collect "+n, who, much), verdict(rt, err))
-			},
-			"spend": func(rt *rapid.T) {
-				n, who, much := number.Draw(rt, "number"), merchant.Draw(rt, "merchant"), amount.Draw(rt, "amount")
-				_, err := b.post(spend(n, who, much, ""))
-				require.Equal(rt, m.spend("refund "+n, who, much), verdict(rt, err))
-			},
-			"hold": func(rt *rapid.T) {
-				n, who, much := number.Draw(rt, "reference"), merchant.Draw(rt, "merchant"), amount.Draw(rt, "amount")
-				_, err := b.hold(ledger.HoldRequest{Account: key(ledger.MerchantAvailable, who), Amount: much, Reference: n})
-				require.Equal(rt, m.hold(n, who, much), verdict(rt, err))
-			},
-			"capture": func(rt *rapid.T) {
-				n, h, who, much := number.Draw(rt, "number"), number.Draw(rt, "reference"), merchant.Draw(rt, "merchant"), amount.Draw(rt, "amount")
-				_, err := b.post(spend(n, who, much, h))
-				require.Equal(rt, m.capture("refund "+n, h, who, much), verdict(rt, err))
-			},
-			"release": func(rt *rapid.T) {
-				h := number.Draw(rt, "reference")
-				require.Equal(rt, m.release(h), verdict(rt, b.release(h)))
-			},
-		})
-		for _, who := range []string{"mch_a", "mch_b", "mch_c"} {
-			account := b.balance(key(ledger.MerchantAvailable, who))
-			require.Equal(rt, m.money[who], account.Posted, who)
-			require.Equal(rt, m.held[who], account.Held, who)
+// book books all or nothing. overdue says whether a hold's time was over.
+func (m *model) book(all []mBooking, overdue func(hold string) bool) string {
+	accounts, holds, answer := map[int]mAccount{}, map[string]mHold{}, replayed
+	at := func(i int) mAccount {
+		if a, ok := accounts[i]; ok {
+			return a
 		}
-	})
-	b.requireSound()
-}
-
-// Random operations from many goroutines. What was accepted is added up without
-// the ledger's help and must be what the accounts say; Verify then looks at
-// every moment in between.
-func TestManyGoroutinesLeaveSoundBooks(t *testing.T) {
-	t.Parallel()
-	const workers, steps, merchants = 12, 60, 4
-	b := setup(t).wide()
-	var money, held [merchants]atomic.Int64
-	var failures sync.Map
-	var done sync.WaitGroup
-	for w := range workers {
-		done.Go(func() {
-			r := rand.New(rand.NewPCG(20261123, uint64(w)))
-			for step := range steps {
-				i, much := r.IntN(merchants), r.Int64N(40)+1
-				who, name := fmt.Sprintf("mch_%d", i), fmt.Sprintf("w%d-%d", w, step)
-				var err error
-				switch r.IntN(4) {
-				case 0:
-					if _, err = b.post(collect(name, who, 2*much)); err == nil {
-						money[i].Add(2 * much)
-					}
-				case 1:
-					if _, err = b.post(spend(name, who, much, "")); err == nil {
-						money[i].Add(-much)
-					}
-				case 2:
-					j := (i + 1) % merchants
-					_, err = b.post(entry(ledger.Transfer, name, leg(ledger.MerchantAvailable, who, much),
-						leg(ledger.MerchantAvailable, fmt.Sprintf("mch_%d", j), -much)))
-					if err == nil {
-						money[i].Add(-much)
-						money[j].Add(much)
-					}
-				case 3:
-					if _, err = b.hold(ledger.HoldRequest{Account: key(ledger.MerchantAvailable, who), Amount: much, Reference: name}); err != nil {
-						break
-					}
-					held[i].Add(much)
-					part := r.Int64N(much) + 1
-					if _, err = b.post(spend(name, who, part, name)); err == nil {
-						money[i].Add(-part)
-						held[i].Add(-part)
-					}
-					if part < much && r.IntN(2) == 0 && err == nil {
-						if err = b.release(name); err == nil {
-							held[i].Add(part - much)
-						}
-					}
+		return m.account(i)
+	}
+	for _, b := range all {
+		if before, ok := m.entries[b.reference]; ok {
+			if before.content != b.content {
+				return string(ledger.Mismatch)
+			}
+			continue
+		}
+		answer = yes
+		if b.kind == "reversal" {
+			switch {
+			case b.reverses == "?":
+				return string(ledger.NotFound)
+			case m.entries[b.reverses].kind == "reversal", m.reversed[b.reverses]:
+				return string(ledger.Reversed)
+			}
+		}
+		start := map[int]int64{}
+		for _, move := range b.moves {
+			a := at(move.account)
+			if _, ok := start[move.account]; !ok {
+				start[move.account] = a.posted - a.held
+			}
+			if !a.lets(move) {
+				return string(ledger.AccountStatus)
+			}
+			if move.hold != "" {
+				h, ok := holds[move.hold]
+				if !ok {
+					h, ok = m.holds[move.hold]
 				}
-				if err != nil && !ledger.IsKind(err, ledger.Insufficient) {
-					failures.Store(name, err)
+				switch {
+				case !ok:
+					return string(ledger.NotFound)
+				case h.account != move.account:
+					return string(ledger.HoldExceeded)
+				case h.state != "open", h.expires && overdue(move.hold):
+					return string(ledger.HoldClosed)
+				case h.left < -move.amount:
+					return string(ledger.HoldExceeded)
+				}
+				h.left += move.amount
+				h.captured -= move.amount
+				if h.left == 0 {
+					h.state = "captured"
+				}
+				a.held += move.amount
+				holds[move.hold] = h
+			} else if b.kind != "reversal" {
+				if limit := a.use(move.amount); limit != "" {
+					return limit
 				}
 			}
-		})
+			a.posted += move.amount
+			accounts[move.account] = a
+		}
+		for _, move := range b.moves {
+			a := at(move.account)
+			if left := a.posted - a.held; left < 0 && left < start[move.account] {
+				return string(ledger.Insufficient)
+			}
+		}
 	}
-	done.Wait()
-	failures.Range(func(name, err any) bool {
-		require.NoError(t, err.(error), "%s", name)
-		return true
-	})
-	for i := range merchants {
-		account := b.balance(key(ledger.MerchantAvailable, fmt.Sprintf("mch_%d", i)))
-		require.Equal(t, money[i].Load(), account.Posted)
-		require.Equal(t, held[i].Load(), account.Held)
+	for _, b := range all {
+		if _, ok := m.entries[b.reference]; ok {
+			continue
+		}
+		m.entries[b.reference] = b.mEntry
+		m.reversed[b.reverses] = true
+		for _, move := range b.moves {
+			before := m.account(move.account).posted
+			if h := m.history[move.account]; len(h) > 0 {
+				before = h[len(h)-1].after
+			}
+			move.after = before + move.amount
+			m.history[move.account] = append(m.history[move.account], move)
+		}
 	}
-	b.requireSound()
+	maps.Copy(m.accounts, accounts)
+	maps.Copy(m.holds, holds)
+	return answer
+}
+
+func (a mAccount) lets(move mMove) bool {
+	switch a.status {
+	case ledger.Closed:
+		return false
+	case ledger.Frozen:
+		return move.hold != ""
+	case ledger.DebitFrozen:
+		return move.amount > 0 || move.hold != ""
+	case ledger.CreditFrozen:
+		return move.amount < 0
+	}
+	return true
+}
+
+// use counts amount (+ in, − out) against the limits and returns the refusal.
+func (a *mAccount) use(amount int64) string {
+	if a.limits == nil {
+		return ""
+	}
+	side, limits, used := "debit", a.limits.Debit, &a.out
+	if amount > 0 {
+		side, limits, used = "credit", a.limits.Credit, &a.in
+	} else {
+		amount = -amount
+	}
+	over := func(limit, sum int64) bool { return limit > 0 && sum > limit }
+	switch {
+	case over(limits.PostingAmount, amount):
+		return "limit_exceeded " + side + ".posting_amount"
+	case over(limits.DayAmount, used.amount+amount):
+		return "limit_exceeded " + side + ".day_amount"
+	case over(limits.DayCount, used.count+1):
+		return "limit_exceeded " + side + ".day_count"
+	case over(limits.MonthAmount, used.amount+amount):
+		return "limit_exceeded " + side + ".month_amount"
+	case over(limits.MonthCount, used.count+1):
+		return "limit_exceeded " + side + ".month_count"
+	}
+	used.amount += amount
+	used.count++
+	return ""
+}
+
+func (m *model) hold(reference string, account int, amount int64, expires bool) string {
+	if h, ok := m.holds[reference]; ok {
+		if h.account != account || h.amount != amount {
+			return string(ledger.Mismatch)
+		}
+		return replayed
+	}
+	a := m.account(account)
+	switch {
+	case !a.lets(mMove{amount: -amount}):
+		return string(ledger.AccountStatus)
+	case a.posted-a.held < amount:
+		return string(ledger.Insufficient)
+	}
+	if limit := a.use(-amount); limit != "" {
+		return limit
+	}
+	a.held += amount
+	m.accounts[account] = a
+	m.holds[reference] = mHold{account: account, amount: amount, left: amount, state: "open", expires: expires, counted: a.limits != nil}
+	return yes
+}
+
+func (m *model) reduce(reference string, left int64) string {
+	h, ok := m.holds[reference]
+	switch {
+	case !ok:
+		return string(ledger.NotFound)
+	case h.state == "captured":
+		return string(ledger.HoldClosed)
+	case h.state == "open" && h.left > left:
+		m.free(reference, left, "released")
+	}
+	return yes
+}
+
+func (m *model) free(reference string, left int64, end string) {
+	h := m.holds[reference]
+	a := m.account(h.account)
+	gone := h.left - left
+	h.left = left
+	a.held -= gone
+	if h.left == 0 {
+		h.state = end
+	}
+	if a.limits != nil && h.counted {
+		a.out.amount = max(a.out.amount-gone, 0)
+		if h.left == 0 && h.captured == 0 {
+			a.out.count = max(a.out.count-1, 0)
+		}
+	}
+	m.holds[reference], m.accounts[h.account] = h, a
+}
+
+func (m *model) status(account int, to ledger.Status) string {
+	a := m.account(account)
+	switch {
+	case a.status == to:
+		return yes
+	case a.status == ledger.Closed:
+		return string(ledger.AccountStatus)
+	case to == ledger.Closed && (a.posted != 0 || a.held != 0):
+		return string(ledger.NotEmpty)
+	}
+	a.status = to
+	m.accounts[account] = a
+	return yes
+}
+
+func (m *model) limit(account int, limits ledger.Limits) string {
+	a := m.account(account)
+	if a.status == ledger.Closed {
+		return string(ledger.AccountStatus)
+	}
+	if limits == (ledger.Limits{}) {
+		a.limits, a.out, a.in = nil, mUsed{}, mUsed{}
+	} else {
+		a.limits = &limits
+	}
+	m.accounts[account] = a
+	return yes
 }
