@@ -13,7 +13,8 @@ import (
 // `starter verify` runs them all through Check.
 //
 // Both queries take the tenant id as $1, or "" for all tenants, and must read
-// only.
+// only. An invariant of the ledger without queries is judged while all entries
+// are walked once in the order of booking.
 type Invariant struct {
 	// ID is the number in the catalogue, such as C1, and Name a short title.
 	ID   string
@@ -26,6 +27,8 @@ type Invariant struct {
 	// break: whose it is, the id of the broken thing, and what is wrong.
 	Breaks string
 }
+
+func (i Invariant) walked() bool { return i.Breaks == "" }
 
 // Break is one violation of an invariant.
 type Break struct {
@@ -41,9 +44,10 @@ type Result struct {
 	Rule    string `json:"rule"`
 	Checked int64  `json:"checked"`
 	// Breaks are the first of Broken violations.
-	Breaks []Break       `json:"breaks"`
-	Broken int64         `json:"broken"`
-	Took   time.Duration `json:"took_ns"`
+	Breaks []Break `json:"breaks"`
+	Broken int64   `json:"broken"`
+	// Took is the time of the query; those judged on the walk share its time.
+	Took time.Duration `json:"took_ns"`
 }
 
 // Report is what a run of invariants found on one snapshot.
@@ -51,7 +55,15 @@ type Report struct {
 	// Snapshot is the business time of the snapshot, Tenant the scope or "".
 	Snapshot time.Time `json:"snapshot"`
 	Tenant   string    `json:"tenant_id,omitempty"`
-	Results  []Result  `json:"results"`
+	// Incremental says that sealed entries verified before were not read again.
+	Incremental bool     `json:"incremental"`
+	Results     []Result `json:"results"`
+	// Entries is how many were walked.
+	Entries int64 `json:"entries"`
+	// Seals are the last seals found good: where an incremental run may begin.
+	Seals []SealPoint `json:"seals"`
+	// Notices break no rule of the books but want a person to know.
+	Notices []Break `json:"notices"`
 	// Sound says that no invariant is broken.
 	Sound bool `json:"sound"`
 }
@@ -64,6 +76,23 @@ type VerifyOptions struct {
 	MaxBreaks int
 	// Progress, when set, is called after each invariant.
 	Progress func(Result)
+	// Walked, when set, is called every few thousand entries with how many were
+	// read so far.
+	Walked func(tenant string, entries int64)
+	// Since are seals that an earlier run found good: only what came after them
+	// is walked, and invariants outside the ledger are left out.
+	Since []SealPoint
+	// Pins are what the anchors say, nil without anchors.
+	Pins *Pins
+}
+
+func (o VerifyOptions) since(tenant string) SealPoint {
+	for _, point := range o.Since {
+		if point.TenantID == tenant {
+			return point
+		}
+	}
+	return SealPoint{}
 }
 
 // Verify checks the ledger's own invariants. tx should be one read-only
@@ -72,33 +101,70 @@ func Verify(ctx context.Context, tx pgx.Tx, opts VerifyOptions) (Report, error) 
 	return Check(ctx, tx, Invariants(), opts)
 }
 
+// A run may take longer than a statement of the API, and each page of the walk
+// is planned for itself: a plan made for a small page is wrong for a large one.
+const sqlTakeTime = `
+select set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true),
+  set_config('plan_cache_mode', 'force_custom_plan', true), set_config('work_mem', '64MB', true)`
+
 // Check runs invariants on the snapshot of tx. A broken invariant is in the
 // report; an error means that the check itself could not run.
 func Check(ctx context.Context, tx pgx.Tx, invariants []Invariant, opts VerifyOptions) (Report, error) {
 	if opts.MaxBreaks <= 0 {
 		opts.MaxBreaks = 100
 	}
-	report := Report{Tenant: opts.Tenant, Sound: true}
+	report := Report{Tenant: opts.Tenant, Incremental: len(opts.Since) > 0, Sound: true, Seals: []SealPoint{}, Notices: []Break{}}
 	if err := tx.QueryRow(ctx, `select suanpan_now()`).Scan(&report.Snapshot); err != nil {
 		return report, fmt.Errorf("verify: %w", err)
 	}
+	if _, err := tx.Exec(ctx, sqlTakeTime); err != nil {
+		return report, fmt.Errorf("verify: %w", err)
+	}
+	walk := &auditor{tx: tx, opts: opts, results: map[string]*Result{}}
 	for _, invariant := range invariants {
-		result, err := check(ctx, tx, invariant, opts)
-		if err != nil {
-			return report, fmt.Errorf("verify %s (%s): %w", invariant.ID, invariant.Name, err)
+		if invariant.walked() {
+			walk.results[invariant.ID] = newResult(invariant)
 		}
-		report.Results = append(report.Results, result)
+	}
+	if len(walk.results) > 0 {
+		began := time.Now()
+		if err := walk.run(ctx); err != nil {
+			return report, fmt.Errorf("verify: walk the books: %w", err)
+		}
+		for _, result := range walk.results {
+			result.Took = time.Since(began)
+		}
+		report.Entries = walk.walked
+		report.Seals = append(report.Seals, walk.heads...)
+		report.Notices = append(report.Notices, walk.notices...)
+	}
+	for _, invariant := range invariants {
+		result := walk.results[invariant.ID]
+		if !invariant.walked() {
+			if report.Incremental && !invariant.ledgers() {
+				continue
+			}
+			var err error
+			if result, err = check(ctx, tx, invariant, opts); err != nil {
+				return report, fmt.Errorf("verify %s (%s): %w", invariant.ID, invariant.Name, err)
+			}
+		}
+		report.Results = append(report.Results, *result)
 		report.Sound = report.Sound && result.Broken == 0
 		if opts.Progress != nil {
-			opts.Progress(result)
+			opts.Progress(*result)
 		}
 	}
 	return report, nil
 }
 
-func check(ctx context.Context, tx pgx.Tx, invariant Invariant, opts VerifyOptions) (Result, error) {
+func newResult(invariant Invariant) *Result {
+	return &Result{ID: invariant.ID, Name: invariant.Name, Rule: invariant.Rule, Breaks: []Break{}}
+}
+
+func check(ctx context.Context, tx pgx.Tx, invariant Invariant, opts VerifyOptions) (*Result, error) {
 	began := time.Now()
-	result := Result{ID: invariant.ID, Name: invariant.Name, Rule: invariant.Rule, Breaks: []Break{}}
+	result := newResult(invariant)
 	if err := tx.QueryRow(ctx, invariant.Count, opts.Tenant).Scan(&result.Checked); err != nil {
 		return result, fmt.Errorf("count: %w", err)
 	}

@@ -1,0 +1,493 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"math/bits"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// auditor checks, in one pass over all entries in the order of booking, every
+// invariant that can be judged there. It keeps one small record per account,
+// and no entry longer than a block of a seal.
+type auditor struct {
+	tx      pgx.Tx
+	opts    VerifyOptions
+	results map[string]*Result
+	now     time.Time
+	classes map[string]map[Class]bool
+	heads   []SealPoint
+	notices []Break
+	walked  int64
+
+	// What is known of the tenant under way.
+	tenant  string
+	created *time.Time
+	since   SealPoint
+	walker  *walker
+	totals  map[totalKey]*sum128
+	entry   entryCheck
+	chain   chainCheck
+}
+
+type totalKey struct {
+	book     Book
+	currency string
+	// stake marks the two types that mirror each other.
+	stake Type
+}
+
+// entryCheck is what the postings of the entry under way add up to.
+type entryCheck struct {
+	books   [2]sum128
+	legs    int64
+	touched []*walkedAccount
+}
+
+// accountHistory is how far an account has been walked.
+type accountHistory struct {
+	started bool
+	balance int64 // on the normal side
+	seq     int64
+	// floors are the account's earlier floors, oldest first.
+	floors []formerFloor
+}
+
+// formerFloor was in force up to and with the account's posting number upTo.
+type formerFloor struct {
+	upTo  int64
+	floor *int64
+}
+
+func (a *walkedAccount) floorAt(seq int64) *int64 {
+	for _, former := range a.walked.floors {
+		if seq <= former.upTo {
+			return former.floor
+		}
+	}
+	if !a.floored {
+		return nil
+	}
+	return &a.floor
+}
+
+func (a *auditor) fail(id, subject, format string, args ...any) {
+	r := a.results[id]
+	if r == nil {
+		return
+	}
+	if r.Broken++; len(r.Breaks) < a.opts.MaxBreaks {
+		r.Breaks = append(r.Breaks, Break{TenantID: a.tenant, Subject: subject, Detail: fmt.Sprintf(format, args...)})
+	}
+}
+
+func (a *auditor) count(id string, n int64) {
+	if r := a.results[id]; r != nil {
+		r.Checked += n
+	}
+}
+
+// run walks every tenant, or the one asked for.
+func (a *auditor) run(ctx context.Context) error {
+	if err := a.tx.QueryRow(ctx, `select suanpan_now()`).Scan(&a.now); err != nil {
+		return err
+	}
+	if err := a.readClasses(ctx); err != nil {
+		return err
+	}
+	tenants, err := a.tenants(ctx)
+	if err != nil {
+		return err
+	}
+	for _, tenant := range tenants {
+		if err := a.audit(ctx, tenant); err != nil {
+			return fmt.Errorf("%s: %w", tenant, err)
+		}
+	}
+	return nil
+}
+
+func (a *auditor) readClasses(ctx context.Context) error {
+	a.classes = map[string]map[Class]bool{}
+	rows, err := a.tx.Query(ctx, `select kind, class from class_matrix`)
+	if err != nil {
+		return err
+	}
+	var kind string
+	var class Class
+	_, err = pgx.ForEachRow(rows, []any{&kind, &class}, func() error {
+		if a.classes[kind] == nil {
+			a.classes[kind] = map[Class]bool{}
+		}
+		a.classes[kind][class] = true
+		return nil
+	})
+	return err
+}
+
+// Tenants are those that exist, and those that anything of the books names. The
+// recursive part hops from tenant to tenant along the index.
+const sqlTenantsOfBooks = `
+with recursive
+e as (select (select min(tenant_id) from entries) as id union all
+  select (select min(tenant_id) from entries where tenant_id > e.id) from e where e.id is not null),
+p as (select (select min(tenant_id) from postings) as id union all
+  select (select min(tenant_id) from postings where tenant_id > p.id) from p where p.id is not null),
+c as (select (select min(tenant_id) from ledger_accounts) as id union all
+  select (select min(tenant_id) from ledger_accounts where tenant_id > c.id) from c where c.id is not null),
+s as (select (select min(tenant_id) from seals) as id union all
+  select (select min(tenant_id) from seals where tenant_id > s.id) from s where s.id is not null)
+select id from tenants where $1 in ('', id)
+union select id from e where $1 in ('', id) union select id from p where $1 in ('', id)
+union select id from c where $1 in ('', id) union select id from s where $1 in ('', id)
+order by 1`
+
+func (a *auditor) tenants(ctx context.Context) ([]string, error) {
+	rows, err := a.tx.Query(ctx, sqlTenantsOfBooks, a.opts.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowTo[*string])
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, tenant := range found {
+		if tenant != nil {
+			out = append(out, *tenant)
+		}
+	}
+	for _, tenant := range a.opts.Pins.Tenants() {
+		if (a.opts.Tenant == "" || a.opts.Tenant == tenant) && !slices.Contains(out, tenant) {
+			out = append(out, tenant)
+		}
+	}
+	return out, nil
+}
+
+// audit walks one tenant.
+func (a *auditor) audit(ctx context.Context, tenant string) error {
+	a.tenant, a.created, a.since = tenant, nil, a.opts.since(tenant)
+	a.totals = map[totalKey]*sum128{}
+	a.walker = newWalker(a.tx, tenant)
+	a.walker.posting, a.walker.entry = a.seePosting, a.seeEntry
+	rows, err := a.tx.Query(ctx, `select created_at from tenants where id = $1`, tenant)
+	if err != nil {
+		return err
+	}
+	created, err := pgx.CollectRows(rows, pgx.RowTo[time.Time])
+	if err != nil {
+		return err
+	}
+	if len(created) > 0 {
+		a.created = &created[0]
+	}
+	if err := a.openAccounts(ctx); err != nil {
+		return err
+	}
+	if err := a.walkSeals(ctx); err != nil {
+		return err
+	}
+	return a.closeTenant(ctx)
+}
+
+// openAccounts learns the accounts: all of them at once for a walk from the
+// beginning, otherwise those met, with their history before.
+func (a *auditor) openAccounts(ctx context.Context) error {
+	if a.since.Number > 0 {
+		a.walker.accounts = func(ctx context.Context, from, to int64) error {
+			added, err := a.walker.loadAccountsBetween(ctx, from, to)
+			if err != nil || len(added) == 0 {
+				return err
+			}
+			return a.carryForward(ctx, added)
+		}
+		return nil
+	}
+	if err := a.walker.loadAccounts(ctx); err != nil {
+		return err
+	}
+	if len(a.walker.known) > 0 && a.created == nil {
+		a.fail("C23", a.tenant, "%d accounts belong to no tenant", len(a.walker.known))
+	}
+	return a.readFloors(ctx)
+}
+
+func (a *auditor) readFloors(ctx context.Context) error {
+	rows, err := a.tx.Query(ctx, `
+		select account_id, account_seq, floor_before from account_changes
+		where tenant_id = $1 and floor_before is distinct from floor_after order by id`, a.tenant)
+	if err != nil {
+		return err
+	}
+	var account string
+	var former formerFloor
+	_, err = pgx.ForEachRow(rows, []any{&account, &former.upTo, &former.floor}, func() error {
+		if known := a.walker.known[account]; known != nil {
+			known.walked.floors = append(known.walked.floors, former)
+		}
+		return nil
+	})
+	return err
+}
+
+// Where an account stood at a sealed seq: its last posting then, and for
+// internal accounts what the seals keep.
+const sqlCarryForward = `
+select k.id, coalesce(p.account_seq, 0), coalesce(p.balance_after, s.posted, 0)
+from unnest($2::text[]) k (id)
+left join lateral (
+  select account_seq, balance_after from postings
+  where tenant_id = $1 and account_id = k.id and entry_seq <= $3 order by entry_seq desc, leg desc limit 1
+) p on true
+left join lateral (
+  select posted from seal_balances
+  where tenant_id = $1 and account_id = k.id and seal <= $4 order by seal desc limit 1
+) s on true`
+
+func (a *auditor) carryForward(ctx context.Context, accounts []*walkedAccount) error {
+	ids := make([]string, len(accounts))
+	for i, account := range accounts {
+		ids[i] = account.id
+	}
+	rows, err := a.tx.Query(ctx, sqlCarryForward, a.tenant, ids, a.since.ToSeq, a.since.Number)
+	if err != nil {
+		return err
+	}
+	var id string
+	var seq, balance int64
+	_, err = pgx.ForEachRow(rows, []any{&id, &seq, &balance}, func() error {
+		known := a.walker.known[id]
+		known.walked.seq, known.walked.balance = seq, balance
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return a.readFloors(ctx)
+}
+
+// seePosting judges one posting by itself and adds it up.
+func (a *auditor) seePosting(e *walkedEntry, p *walkedPosting) {
+	if p.amount > maxAmount || p.amount < -maxAmount {
+		a.fail("C26", fmt.Sprintf("%d/%d", p.seq, p.leg), "amount %d", p.amount)
+	}
+	a.count("C23", 1)
+	if e == nil || e.bookedAt != p.bookedAt {
+		a.fail("C23", fmt.Sprintf("%d/%d", p.seq, p.leg), "names no entry of its tenant and time")
+	}
+	account := p.account
+	if account == nil {
+		a.fail("C23", fmt.Sprintf("%d/%d", p.seq, p.leg), "names no account of its tenant: %s", p.raw)
+		if e != nil {
+			a.entry.legs++
+		}
+		return
+	}
+	a.total128(totalKey{book: account.book, currency: account.currency}).add(p.amount)
+	if account.typ == OwnStakeInCustody || account.typ == CustodyClaim {
+		a.total128(totalKey{currency: account.currency, stake: account.typ}).add(p.amount)
+	}
+	a.seeBalance(account, p)
+	if e == nil {
+		return
+	}
+	a.entry.legs++
+	a.entry.touched = append(a.entry.touched, account)
+	book := 0
+	if account.book == Own {
+		book = 1
+	}
+	a.entry.books[book].add(p.amount)
+	if p.amount == 0 || account.currency != e.currency || !a.classes[e.kind][account.class] {
+		a.fail("C5", e.id, "leg %d: amount %d on %s account in %s, entry of kind %s in %s",
+			p.leg, p.amount, account.class, account.currency, e.kind, e.currency)
+	}
+	if account.class == OwnStake {
+		a.count("C19", 1)
+		if !slices.Contains(Kind(e.kind).Classes(), OwnStake) {
+			a.fail("C19", e.id, "an entry of kind %s moves the tenant's own stake in custody", e.kind)
+		}
+	}
+}
+
+func (a *auditor) total128(key totalKey) *sum128 {
+	if a.totals[key] == nil {
+		a.totals[key] = &sum128{}
+	}
+	return a.totals[key]
+}
+
+// seeBalance follows an account's history by one posting.
+func (a *auditor) seeBalance(account *walkedAccount, p *walkedPosting) {
+	h := &account.walked
+	h.started = true
+	h.balance += p.amount * account.side.sign()
+	if !account.floored {
+		return
+	}
+	a.count("C4", 1)
+	a.count("C6", 1)
+	h.seq++
+	if !p.counted || p.accountSeq != h.seq || p.balanceAfter != h.balance {
+		a.fail("C6", account.id, "entry %d: posting %d with balance %d, where %d with %d follows from those before",
+			p.seq, p.accountSeq, p.balanceAfter, h.seq, h.balance)
+	}
+}
+
+// seeEntry judges an entry when all its postings were seen.
+func (a *auditor) seeEntry(e *walkedEntry) error {
+	c := &a.entry
+	for i, book := range []Book{Trust, Own} {
+		if !c.books[i].zero() {
+			a.fail("C1", e.id, "%s book is off by %s", book, c.books[i])
+		}
+	}
+	if c.legs != e.legs || c.legs < 2 {
+		a.fail("C5", e.id, "%d of %d legs present", c.legs, e.legs)
+	}
+	for _, account := range c.touched {
+		if floor := account.floorAt(account.walked.seq); floor != nil && account.walked.balance < *floor {
+			a.fail("C4", account.id, "%d after entry %d is below the floor %d", account.walked.balance, e.seq, *floor)
+		}
+	}
+	for _, id := range []string{"C1", "C5", "C26"} {
+		a.count(id, 1)
+	}
+	booked := microTime(e.bookedAt)
+	switch {
+	case a.created == nil:
+		a.fail("C23", e.id, "belongs to no tenant")
+	case booked.Before(a.created.Add(-clockTolerance)) || booked.After(a.now.Add(clockTolerance)):
+		a.fail("C26", e.id, "booked at %s, tenant of %s", booked.Format(time.RFC3339), a.created.UTC().Format(time.RFC3339))
+	}
+	if a.walked++; a.opts.Walked != nil && a.walked%walkPage == 0 {
+		a.opts.Walked(a.tenant, a.walked)
+	}
+	err := a.chain.see(a, e)
+	*c = entryCheck{touched: c.touched[:0]}
+	return err
+}
+
+const (
+	maxAmount      = 1_000_000_000_000_000
+	clockTolerance = 5 * time.Minute
+)
+
+// closeTenant judges what the whole walk adds up to.
+func (a *auditor) closeTenant(ctx context.Context) error {
+	for key, sum := range a.totals {
+		switch {
+		case key.stake == "":
+			a.count("C2", 1)
+			if !sum.zero() {
+				a.fail("C2", fmt.Sprintf("%s %s", key.book, key.currency), "off by %s", sum)
+			}
+		case key.stake == CustodyClaim || key.stake == OwnStakeInCustody && a.totals[totalKey{currency: key.currency, stake: CustodyClaim}] == nil:
+			a.judgeStake(key.currency)
+		}
+	}
+	if err := a.judgeBalances(ctx); err != nil {
+		return err
+	}
+	return a.judgeAdvances(ctx)
+}
+
+func (a *auditor) judgeStake(currency string) {
+	a.count("CUSTODY", 1)
+	claim := a.total128(totalKey{currency: currency, stake: CustodyClaim})
+	stake := a.total128(totalKey{currency: currency, stake: OwnStakeInCustody})
+	if sum := claim.plus(*stake); !sum.zero() {
+		a.fail("CUSTODY", currency, "claim %s, stake %s (debits less credits)", claim, stake)
+	}
+}
+
+// judgeBalances compares the cached balances with what was walked.
+func (a *auditor) judgeBalances(ctx context.Context) error {
+	rows, err := a.tx.Query(ctx, `
+		select account_id, sum(amount - captured - released)::bigint from holds
+		where tenant_id = $1 and status = 'open' group by account_id`, a.tenant)
+	if err != nil {
+		return err
+	}
+	open := map[string]int64{}
+	var account string
+	var held int64
+	if _, err = pgx.ForEachRow(rows, []any{&account, &held}, func() error { open[account] = held; return nil }); err != nil {
+		return err
+	}
+	for _, account := range a.walker.known {
+		if !account.floored {
+			continue
+		}
+		a.count("C3", 1)
+		if account.posted != account.walked.balance || account.held != open[account.id] {
+			a.fail("C3", account.id, "posted %d, postings %d; held %d, open holds %d",
+				account.posted, account.walked.balance, account.held, open[account.id])
+		}
+		if account.posted-account.held < account.floor {
+			a.fail("C4", account.id, "available %d is below the floor %d", account.posted-account.held, account.floor)
+		}
+		if account.lastSeq != account.walked.seq {
+			a.fail("C6", account.id, "last posting is numbered %d, the account says %d", account.walked.seq, account.lastSeq)
+		}
+	}
+	return nil
+}
+
+// judgeAdvances notices where the tenant owes its own clients' custody more
+// than was approved. It breaks no rule of the books: what a provider takes is a
+// fact.
+func (a *auditor) judgeAdvances(ctx context.Context) error {
+	if a.since.Number > 0 {
+		return nil
+	}
+	rows, err := a.tx.Query(ctx, `
+		select distinct on (currency) currency, amount from stake_advances where tenant_id = $1 order by currency, id desc`, a.tenant)
+	if err != nil {
+		return err
+	}
+	approved := map[string]int64{}
+	var currency string
+	var amount int64
+	if _, err = pgx.ForEachRow(rows, []any{&currency, &amount}, func() error { approved[currency] = amount; return nil }); err != nil {
+		return err
+	}
+	for key, sum := range a.totals {
+		// The stake is a credit balance: debits above credits are money advanced.
+		if key.stake == OwnStakeInCustody && sum.above(approved[key.currency]) {
+			a.notices = append(a.notices, Break{TenantID: a.tenant, Subject: "own_stake_in_custody " + key.currency,
+				Detail: fmt.Sprintf("%s advanced, %d approved", sum, approved[key.currency])})
+		}
+	}
+	return nil
+}
+
+// sum128 is a sum that cannot overflow.
+type sum128 struct {
+	hi int64
+	lo uint64
+}
+
+func (s *sum128) add(n int64) { *s = s.plus(sum128{n >> 63, uint64(n)}) }
+
+func (s sum128) plus(t sum128) sum128 {
+	lo, carry := bits.Add64(s.lo, t.lo, 0)
+	return sum128{s.hi + t.hi + int64(carry), lo}
+}
+
+func (s sum128) zero() bool { return s.hi == 0 && s.lo == 0 }
+
+func (s sum128) above(n int64) bool {
+	return s.hi > 0 || s.hi == 0 && s.lo > uint64(n)
+}
+
+func (s sum128) String() string {
+	if s.hi == int64(s.lo)>>63 {
+		return fmt.Sprint(int64(s.lo))
+	}
+	return fmt.Sprintf("%d·2^64+%d", s.hi, s.lo)
+}

@@ -1,0 +1,280 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/suanpan/suanpan/internal/pg"
+)
+
+// Seal is one block of a tenant's chain: the entries with FromSeq < seq <= ToSeq.
+type Seal struct {
+	Number   int64
+	FromSeq  int64
+	ToSeq    int64
+	Entries  int64
+	PrevHash []byte
+	Hash     []byte
+	// SealedAt is business time, never before that of the seal before.
+	SealedAt time.Time
+}
+
+// sealEntries bounds the entries of one seal, and so the digests of its row.
+const sealEntries = 10000
+
+// sealPoll is how often writers under way are looked for again.
+const sealPoll = 10 * time.Millisecond
+
+// sealTarget is a tenant with entries that are not sealed, and the last of them.
+type sealTarget struct {
+	tenant string
+	to     int64
+}
+
+// SealNow seals what every tenant has booked until now and returns how many
+// seals it made. It runs beside posting without locking it out, and on several
+// instances at once. It waits for the transactions that are booking while it
+// looks; when ctx ends first, nothing is sealed and the next call tries again.
+//
+// A seal must cover all entries up to its last one for ever, but seq is taken
+// before the commit, so a lower one may become visible after a higher one. Any
+// transaction that has taken a seq holds, from before it took it until its end,
+// the lock of a writer on entries. So: note the highest visible seq of each
+// tenant, then note who holds that lock, and wait until all those are gone. What
+// is at or below the noted seq is then complete; who came later took a higher one.
+func SealNow(ctx context.Context, db *pg.DB) (int, error) {
+	targets, err := sealTargets(ctx, db)
+	if err != nil || len(targets) == 0 {
+		return 0, err
+	}
+	if err := waitForWriters(ctx, db); err != nil {
+		return 0, err
+	}
+	made := 0
+	for _, target := range targets {
+		for {
+			sealed, err := sealBlock(ctx, db, target)
+			if err != nil {
+				return made, fmt.Errorf("ledger: seal %s: %w", target.tenant, err)
+			}
+			if !sealed {
+				break
+			}
+			made++
+		}
+	}
+	return made, nil
+}
+
+const sqlSealTargets = `
+select t.id, e.seq
+from tenants t
+cross join lateral (select seq from entries where tenant_id = t.id order by seq desc limit 1) e
+left join lateral (select to_seq from seals where tenant_id = t.id order by number desc limit 1) s on true
+where e.seq > coalesce(s.to_seq, 0) order by t.id`
+
+func sealTargets(ctx context.Context, db *pg.DB) (targets []sealTarget, err error) {
+	err = db.AsSystem(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, sqlSealTargets)
+		if err != nil {
+			return err
+		}
+		targets, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (sealTarget, error) {
+			var t sealTarget
+			err := row.Scan(&t.tenant, &t.to)
+			return t, err
+		})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ledger: what to seal: %w", err)
+	}
+	return targets, nil
+}
+
+// Only locks that are held count: who still waits for one has taken no seq.
+const sqlWriters = `
+select coalesce(array_agg(virtualtransaction), '{}') from pg_locks
+where locktype = 'relation' and relation = 'entries'::regclass and granted and mode = 'RowExclusiveLock'
+  and database = (select oid from pg_database where datname = current_database())`
+
+// waitForWriters returns when every transaction that was writing entries has ended.
+func waitForWriters(ctx context.Context, db *pg.DB) error {
+	var waiting []string
+	ticker := time.NewTicker(sealPoll)
+	defer ticker.Stop()
+	for first := true; ; first = false {
+		var now []string
+		err := db.AsSystem(ctx, func(tx pgx.Tx) error { return tx.QueryRow(ctx, sqlWriters).Scan(&now) })
+		if err != nil {
+			return fmt.Errorf("ledger: who is booking: %w", err)
+		}
+		if first {
+			waiting = now
+		} else {
+			waiting = slices.DeleteFunc(waiting, func(w string) bool { return !slices.Contains(now, w) })
+		}
+		if len(waiting) == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("ledger: %d transactions that book take too long to seal behind them: %w", len(waiting), ctx.Err())
+		case <-ticker.C:
+		}
+	}
+}
+
+// sealBlock makes the tenant's next seal, of entries up to the target. It
+// returns false when nothing is left, or another instance seals this tenant.
+func sealBlock(ctx context.Context, db *pg.DB, target sealTarget) (sealed bool, err error) {
+	err = db.AsSystem(ctx, func(tx pgx.Tx) error {
+		var mine bool
+		err := tx.QueryRow(ctx, `select pg_try_advisory_xact_lock(hashtextextended('suanpan seal ' || $1, 0))`, target.tenant).Scan(&mine)
+		if err != nil || !mine {
+			return err
+		}
+		last, err := lastSeal(ctx, tx, target.tenant)
+		if err != nil || last.ToSeq >= target.to {
+			return err
+		}
+		b := newSealing(tx, target.tenant)
+		if err := b.read(ctx, last, target.to); err != nil || b.entries == 0 {
+			return err
+		}
+		sealed = true
+		return b.write(ctx, tx, last)
+	})
+	return sealed && err == nil, err
+}
+
+const sealColumns = `number, from_seq, to_seq, entries::bigint, prev_hash, hash, sealed_at`
+
+func scanSeal(row pgx.CollectableRow) (Seal, error) {
+	var s Seal
+	err := row.Scan(&s.Number, &s.FromSeq, &s.ToSeq, &s.Entries, &s.PrevHash, &s.Hash, &s.SealedAt)
+	return s, err
+}
+
+// lastSeal returns the tenant's last seal; before the first it is number 0 with
+// a hash of zeros.
+func lastSeal(ctx context.Context, q pg.Querier, tenant string) (Seal, error) {
+	rows, err := q.Query(ctx, `select `+sealColumns+` from seals where tenant_id = $1 order by number desc limit 1`, tenant)
+	if err != nil {
+		return Seal{}, err
+	}
+	s, err := pgx.CollectExactlyOneRow(rows, scanSeal)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Seal{Hash: make([]byte, sha256.Size)}, nil
+	}
+	return s, err
+}
+
+// sealing is a block under way.
+type sealing struct {
+	tenant   string
+	walker   *walker
+	entries  int64
+	to       int64
+	digests  []byte
+	earliest int64
+	latest   int64
+	changes  map[*walkedAccount]int64
+}
+
+func newSealing(q pg.Querier, tenant string) *sealing {
+	b := &sealing{tenant: tenant, walker: newWalker(q, tenant), earliest: math.MaxInt64, latest: math.MinInt64,
+		changes: map[*walkedAccount]int64{}}
+	b.walker.accounts = func(ctx context.Context, from, to int64) error {
+		_, err := b.walker.loadAccountsBetween(ctx, from, to)
+		return err
+	}
+	b.walker.posting = func(_ *walkedEntry, p *walkedPosting) {
+		if p.account != nil && !p.account.floored {
+			b.changes[p.account] += p.amount * p.account.side.sign()
+		}
+	}
+	b.walker.entry = func(e *walkedEntry) error {
+		b.digests = e.digest.append(b.digests)
+		b.entries++
+		b.to = e.seq
+		b.earliest, b.latest = min(b.earliest, e.bookedAt), max(b.latest, e.bookedAt)
+		return nil
+	}
+	return b
+}
+
+// read takes in at most sealEntries entries after the last seal.
+func (b *sealing) read(ctx context.Context, last Seal, to int64) error {
+	end, err := blockEnd(ctx, b.walker.q, b.tenant, last.ToSeq, to)
+	if err != nil {
+		return err
+	}
+	return b.walker.walk(ctx, last.ToSeq, end)
+}
+
+// blockEnd is the seq of the last entry that fits into a block.
+func blockEnd(ctx context.Context, q pg.Querier, tenant string, from, to int64) (int64, error) {
+	var end int64
+	err := q.QueryRow(ctx, `
+		select coalesce((
+		  select seq from entries where tenant_id = $1 and seq > $2 and seq <= $3 order by seq offset $4 limit 1
+		), $3)`, tenant, from, to, sealEntries-1).Scan(&end)
+	return end, err
+}
+
+const sqlWriteSeal = `
+insert into seals (tenant_id, number, from_seq, to_seq, entries, prev_hash, hash, digests, booked_from, booked_to, sealed_at)
+select $1, $2::bigint, $3, $4, $5, $6, $7, $8, $9,
+  greatest($10::timestamptz, (select booked_to from seals where tenant_id = $1 and number = $2::bigint - 1)),
+  greatest(suanpan_now(), (select sealed_at from seals where tenant_id = $1 and number = $2::bigint - 1))`
+
+const sqlWriteSealBalances = `
+insert into seal_balances (tenant_id, account_id, seal, posted)
+select $1, c.account_id, $2::bigint, c.change + coalesce((
+  select posted from seal_balances b where b.tenant_id = $1 and b.account_id = c.account_id and b.seal < $2::bigint order by b.seal desc limit 1
+), 0)
+from unnest($3::text[], $4::int8[]) c (account_id, change)`
+
+func (b *sealing) write(ctx context.Context, tx pgx.Tx, last Seal) error {
+	number := last.Number + 1
+	hash := sealHash(b.tenant, number, last.ToSeq, b.to, b.entries, last.Hash, b.digests)
+	_, err := tx.Exec(ctx, sqlWriteSeal, b.tenant, number, last.ToSeq, b.to, b.entries, last.Hash, hash, b.digests,
+		microTime(b.earliest), microTime(b.latest))
+	if err != nil {
+		return err
+	}
+	accounts, changes := []string{}, []int64{}
+	for account, change := range b.changes {
+		accounts, changes = append(accounts, account.id), append(changes, change)
+	}
+	_, err = tx.Exec(ctx, sqlWriteSealBalances, b.tenant, number, accounts, changes)
+	return err
+}
+
+// Seals lists the seals after a number, oldest first, at most 1,000.
+func Seals(ctx context.Context, q pg.Querier, tenant string, after int64) ([]Seal, error) {
+	rows, err := q.Query(ctx, `select `+sealColumns+` from seals where tenant_id = $1 and number > $2 order by number limit 1000`,
+		tenant, after)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: seals: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, scanSeal)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: seals: %w", err)
+	}
+	return list, nil
+}
+
+// continues reports whether s begins where before ends.
+func (s Seal) continues(before Seal) bool {
+	return s.Number == before.Number+1 && s.FromSeq == before.ToSeq && bytes.Equal(s.PrevHash, before.Hash)
+}
