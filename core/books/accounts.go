@@ -6,10 +6,20 @@ import (
 )
 
 // Pocket says where a merchant's money lies: still to be settled to it
-// (pending), or free to withdraw (available).
+// (pending), free to withdraw (available), or kept as its security deposit 保证金.
 type Pocket struct {
 	Merchant  string
 	Available bool
+	// Deposit goes before Available.
+	Deposit bool
+}
+
+// Account is the account of the pocket.
+func (p Pocket) Account(currency money.Currency) ledger.AccountKey {
+	if p.Deposit {
+		return ledger.AccountKey{Type: ledger.MerchantDeposit, Owner: p.Merchant, Currency: currency}
+	}
+	return MerchantAccount(p.Merchant, currency, p.Available)
 }
 
 // MerchantAccount is the account of a merchant's pending or available money.
@@ -38,6 +48,27 @@ func UnidentifiedAccount(channelAccountID string, currency money.Currency) ledge
 // TransitAccount is a merchant's money that a provider has accepted to pay out.
 func TransitAccount(merchantID string, currency money.Currency) ledger.AccountKey {
 	return ledger.AccountKey{Type: ledger.PayoutInTransit, Owner: merchantID, Currency: currency}
+}
+
+// UserAccount is a user's money; name tells several accounts of a user apart, ""
+// is the usual one.
+func UserAccount(userID string, currency money.Currency, name string) ledger.AccountKey {
+	return ledger.AccountKey{Type: ledger.UserCash, Owner: userID, Currency: currency, Name: name}
+}
+
+// CustodyBankAccount is client money at a custodian bank (存管).
+func CustodyBankAccount(bankAccountID string, currency money.Currency) ledger.AccountKey {
+	return ledger.AccountKey{Type: ledger.CustodyBank, Owner: bankAccountID, Currency: currency}
+}
+
+// bonusAccount is what was granted to a user and not spent.
+func bonusAccount(userID string, currency money.Currency) ledger.AccountKey {
+	return ledger.AccountKey{Type: ledger.UserBonus, Owner: userID, Currency: currency}
+}
+
+// receivableAccount is what a merchant owes the tenant.
+func receivableAccount(merchantID string, currency money.Currency) ledger.AccountKey {
+	return ledger.AccountKey{Type: ledger.MerchantReceivable, Owner: merchantID, Currency: currency}
 }
 
 // own is one of the tenant's own accounts, which have no owner.

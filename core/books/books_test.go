@@ -46,7 +46,7 @@ func TestEveryFlowIsBookedOrRefusedByItsMode(t *testing.T) {
 				require.NoError(t, err, f.title)
 			}
 			require.NoError(t, db.DB.Snapshot(ctx, func(tx pgx.Tx) error {
-				report, err := ledger.Verify(ctx, tx, ledger.VerifyOptions{})
+				report, err := ledger.Check(ctx, tx, append(ledger.Invariants(), ledger.StakeInvariant()), ledger.VerifyOptions{})
 				require.True(t, report.Sound, "%+v", report)
 				return err
 			}))
@@ -114,6 +114,10 @@ func TestNothingMovesNothing(t *testing.T) {
 	require.Empty(t, books.ChannelFeeRefund(books.ChannelCharge{Number: "a", ChannelAccount: "chn", Amount: none}))
 	require.Empty(t, books.PlatformFee(books.PlatformCharge{Payment: "p", From: pocket, Amount: none}))
 	require.Empty(t, books.Split(books.Division{Payment: "p", From: pocket, Parts: []books.Part{{To: pocket, Amount: money.Fen(5)}, {To: books.Pocket{Merchant: "mch_b"}, Amount: none}}}))
+	require.Empty(t, books.Advance(books.Credit{Number: "r", Merchant: "mch_a", Amount: none}))
+	require.Empty(t, books.AdvanceRecovery(books.Credit{Number: "r", Merchant: "mch_a", Amount: none}))
+	require.Empty(t, books.WriteOff(books.Credit{Number: "r", Merchant: "mch_a", Amount: none}))
+	require.Empty(t, books.LossCover(books.Credit{Number: "r", Merchant: "mch_a", Amount: none}))
 	require.Empty(t, books.CustodyTransfer(books.CustodyMove{Number: "d", ChannelAccount: "chn", Amount: none}))
 	require.Empty(t, books.Adjustment(books.Correction{Discrepancy: "d", ChannelAccount: "chn", Cause: books.FeeDiffers, Amount: none}))
 }
@@ -136,5 +140,54 @@ func TestNonsenseIsRefusedByTheLedger(t *testing.T) {
 		require.Len(t, entries, 1, name)
 		var refusal *ledger.Error
 		require.ErrorAs(t, entries[0].Check(), &refusal, name)
+	}
+}
+
+// The waterfall takes all it needs, in order, and no more than there is.
+func TestWaterfall(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		amount  int64
+		funds   books.Funds
+		parts   [3]int64 // pending, available, deposit
+		missing int64
+	}{
+		{0, books.Funds{Pending: 5}, [3]int64{}, 0},
+		{10, books.Funds{Pending: 10, Available: 10}, [3]int64{10, 0, 0}, 0},
+		{10, books.Funds{Pending: 4, Available: 10}, [3]int64{4, 6, 0}, 0},
+		{10, books.Funds{Available: 10, Deposit: 9}, [3]int64{0, 10, 0}, 0},
+		{10, books.Funds{Pending: 4, Available: 3, Deposit: 9}, [3]int64{4, 3, 3}, 0},
+		{10, books.Funds{Pending: 4, Available: 3, Deposit: 2}, [3]int64{4, 3, 2}, 1},
+		{10, books.Funds{Pending: -4, Available: -3}, [3]int64{}, 10},
+		{-10, books.Funds{Pending: 5}, [3]int64{}, 0},
+	} {
+		legs, missing := books.Waterfall("mch_a", money.Fen(c.amount), c.funds)
+		var got [3]int64
+		for _, leg := range legs {
+			require.Positive(t, leg.Amount.Minor)
+			switch leg.From {
+			case books.Pocket{Merchant: "mch_a"}:
+				got[0] = leg.Amount.Minor
+			case books.Pocket{Merchant: "mch_a", Available: true}:
+				got[1] = leg.Amount.Minor
+			case books.Pocket{Merchant: "mch_a", Deposit: true}:
+				got[2] = leg.Amount.Minor
+			}
+		}
+		require.Equal(t, c.parts, got, "%+v", c)
+		require.Equal(t, money.Fen(c.missing), missing, "%+v", c)
+	}
+}
+
+// Entries are kept for ever: what flows note beside the amounts are these keys
+// and no others, none of which names a person.
+func TestMetadataHasNoRoomForPersons(t *testing.T) {
+	t.Parallel()
+	for _, f := range flows() {
+		for _, e := range f.entries(ledger.BookedEntry{ID: "ent_1"}) {
+			for key := range e.Metadata {
+				require.Contains(t, []string{"cause", "reason"}, key, f.title)
+			}
+		}
 	}
 }

@@ -22,7 +22,7 @@ type Collection struct {
 func Collect(c Collection) []ledger.Entry {
 	return begin(ledger.Collect, c.Attempt, phasePaid, c.Amount.Currency).channelDate(c.ChannelDate).
 		debit(ChannelUnsettledAccount(c.ChannelAccount, c.Amount.Currency), c.Amount).
-		credit(MerchantAccount(c.To.Merchant, c.Amount.Currency, c.To.Available), c.Amount).
+		credit(c.To.Account(c.Amount.Currency), c.Amount).
 		entries()
 }
 
@@ -113,8 +113,8 @@ func Split(d Division) []ledger.Entry {
 		if e == nil {
 			e = begin(ledger.Split, d.Payment, phaseBooked, currency)
 		}
-		e.debit(MerchantAccount(d.From.Merchant, currency, d.From.Available), part.Amount).
-			credit(MerchantAccount(part.To.Merchant, currency, part.To.Available), part.Amount)
+		e.debit(d.From.Account(currency), part.Amount).
+			credit(part.To.Account(currency), part.Amount)
 	}
 	if e == nil {
 		return nil
@@ -140,7 +140,7 @@ func PlatformFee(c PlatformCharge) []ledger.Entry {
 	}
 	phase := phasePlatform + "/" + strconv.Itoa(c.Leg)
 	return begin(ledger.Fee, c.Payment, phase, c.Amount.Currency).
-		debit(MerchantAccount(c.From.Merchant, c.Amount.Currency, c.From.Available), c.Amount).
+		debit(c.From.Account(c.Amount.Currency), c.Amount).
 		gainStake(c.Amount).
 		credit(own(ledger.FeeIncome, c.Amount.Currency), c.Amount).
 		entries()

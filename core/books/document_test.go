@@ -35,8 +35,8 @@ func document() string {
 	b.WriteString(opening)
 	chart(&b)
 	matrix(&b)
-	b.WriteString("\n## The flows\n\nOne story in order: a payment of 200.00 yuan for a shop, of which its agent receives 10.00 and the\n" +
-		"platform 4.00, while the provider keeps 1.20 as its fee; then everything else that can happen. `(held)` marks a\n" +
+	b.WriteString("\n## The flows\n\nOne story in order: the tenant brings 30.00 yuan of its own; a payment of 200.00 for a shop, of which its\n" +
+		"agent receives 10.00 and the platform 4.00, while the provider keeps 1.20 as its fee; then everything else. `(held)` marks a\n" +
 		"posting that captures a hold.\n")
 	var last ledger.BookedEntry
 	for _, f := range flows() {
@@ -141,12 +141,7 @@ type tAccount struct {
 	debits, credits []string
 }
 
-func (t tAccount) name() string {
-	if t.account.Owner == "" {
-		return string(t.account.Type)
-	}
-	return string(t.account.Type) + " of " + t.account.Owner
-}
+func (t tAccount) name() string { return t.account.String() }
 
 func collectTs(e ledger.Entry, book ledger.Book) (ts []*tAccount) {
 	byKey := map[ledger.AccountKey]*tAccount{}

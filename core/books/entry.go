@@ -18,6 +18,13 @@ const (
 	phaseSucceeded = "succeeded"
 	phaseFailed    = "failed"
 	phaseReturned  = "returned"
+	phaseRecharged = "recharged"
+	phaseGranted   = "granted"
+	phaseSpent     = "spent"
+	phaseRestored  = "restored"
+	phaseExpired   = "expired"
+	phaseDeposit   = "deposit"
+	phaseWriteOff  = "written_off"
 )
 
 // draft is an entry while a flow writes it.

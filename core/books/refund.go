@@ -35,7 +35,7 @@ func Refund(m MoneyBack) []ledger.Entry {
 		if leg.Amount.IsZero() {
 			continue
 		}
-		e.debit(MerchantAccount(leg.From.Merchant, leg.Amount.Currency, leg.From.Available), leg.Amount).fromHold(leg.Hold)
+		e.debit(leg.From.Account(leg.Amount.Currency), leg.Amount).fromHold(leg.Hold)
 	}
 	if !m.Platform.IsZero() {
 		e.loseStake(m.Platform).debit(own(ledger.FeeIncome, m.Platform.Currency), m.Platform)
