@@ -23,26 +23,53 @@ type Account struct {
 	NormalSide Side
 	Status     Status
 	// Floor is nil for internal accounts, whose balance is derived from postings.
-	Floor     *int64
-	Posted    int64
-	Held      int64
+	Floor  *int64
+	Posted int64
+	Held   int64
+	// Unsettled is what was recharged on the current business date: the provider
+	// has not settled it yet. Only user_cash has any.
+	Unsettled int64
 	CreatedAt time.Time
 }
 
 // Available is what may be debited or held, down to the floor.
 func (a Account) Available() int64 { return a.Posted - a.Held }
 
+// Withdrawable is what may leave to the outside (可提现金额): of what is available,
+// without a bonus or a deposit, and without a recharge that is not settled yet.
+func (a Account) Withdrawable() int64 {
+	switch {
+	case a.Key.Type != MerchantAvailable && a.Key.Type != UserCash:
+		return 0
+	case a.Status != Active && a.Status != CreditFrozen:
+		return 0
+	}
+	return max(0, min(a.Available(), a.Available()-a.Unsettled))
+}
+
+// The balance of an internal account is what its last seal keeps and the
+// postings that are not sealed yet, so it costs the same at any age.
 const accountColumns = `
 a.id, a.type, a.owner, a.currency, a.name, a.class, a.book, a.gl_code, a.normal_side, a.status, a.floor,
 case when a.floor is not null then a.posted else coalesce((
+  select b.posted from seal_balances b where b.tenant_id = a.tenant_id and b.account_id = a.id order by b.seal desc limit 1
+), 0) + coalesce((
   select sum(p.amount) from postings p where p.tenant_id = a.tenant_id and p.account_id = a.id
+    and p.entry_seq > coalesce((select s.to_seq from seals s where s.tenant_id = a.tenant_id order by s.number desc limit 1), 0)
 ), 0)::bigint * case a.normal_side when 'debit' then 1 else -1 end end,
-a.held, a.created_at`
+a.held,
+case when a.type = 'user_cash' then coalesce((
+  select -sum(p.amount) from postings p
+  join entries e on e.tenant_id = p.tenant_id and e.seq = p.entry_seq and e.booked_at = p.booked_at
+  where p.tenant_id = a.tenant_id and p.account_id = a.id and e.kind = 'collect'
+    and p.booked_at >= (select suanpan_date(suanpan_now())::timestamp at time zone 'Asia/Shanghai')
+), 0)::bigint else 0 end,
+a.created_at`
 
 func scanAccount(row pgx.CollectableRow) (Account, error) {
 	var a Account
 	err := row.Scan(&a.ID, &a.Key.Type, &a.Key.Owner, &a.Key.Currency, &a.Key.Name, &a.Class, &a.Book, &a.GLCode, &a.NormalSide,
-		&a.Status, &a.Floor, &a.Posted, &a.Held, &a.CreatedAt)
+		&a.Status, &a.Floor, &a.Posted, &a.Held, &a.Unsettled, &a.CreatedAt)
 	return a, err
 }
 
@@ -154,21 +181,22 @@ type TrialLine struct {
 	Held int64
 }
 
-// TrialBalance sums every account of a tenant by type and currency, in the order
+// TrialBalance sums every account of a tenant, or of all with "" in the system
+// role, by type and currency, in the order
 // of currency, book (trust first) and gl_code. An empty result says that the
 // tenant has no accounts.
 func TrialBalance(ctx context.Context, q pg.Querier, tenant string) ([]TrialLine, error) {
 	rows, err := q.Query(ctx, `
 		with turnover as (
 		  select account_id, sum(amount) filter (where amount > 0) as debit, -sum(amount) filter (where amount < 0) as credit
-		  from postings where tenant_id = $1 group by account_id
+		  from postings where ($1 = '' or tenant_id = $1) group by account_id
 		)
 		select a.type, a.class, a.book, t.gl_code, a.normal_side, a.currency, count(*),
 		  coalesce(sum(o.debit), 0)::bigint, coalesce(sum(o.credit), 0)::bigint, sum(a.held)::bigint
 		from ledger_accounts a
 		join account_types t on t.type = a.type
 		left join turnover o on o.account_id = a.id
-		where a.tenant_id = $1
+		where ($1 = '' or a.tenant_id = $1)
 		group by a.type, a.class, a.book, t.gl_code, a.normal_side, a.currency
 		order by a.currency, a.book desc, t.gl_code`, tenant)
 	if err != nil {
@@ -220,29 +248,57 @@ func (b BookedEntry) Entry() Entry {
 
 // EntryFilter narrows a list of entries; empty fields do not.
 type EntryFilter struct {
+	// ID finds one entry.
+	ID     string
 	Kind   Kind
 	Number string
 	Phase  string
 	// AccountID lists the entries that touch an account.
 	AccountID string
-	// After is the cursor of the page before: the seq of its last entry.
-	After int64
+	// NewestFirst turns the order round.
+	NewestFirst bool
+	// After is the cursor of the page before: the seq of its last entry. AfterID
+	// says the same by the entry's id.
+	After   int64
+	AfterID string
 	// Limit bounds the page; 0 means 50, at most 200.
 	Limit int
+}
+
+// sqlEntries lists entries beginning with those that come after the cursor.
+// With an account its postings lead, so that the page costs the same however
+// long its history or that of others is.
+func (f EntryFilter) sql() string {
+	compare, order := ">", "asc"
+	if f.NewestFirst {
+		compare, order = "<", "desc"
+	}
+	cursor := `coalesce((select seq from entries where tenant_id = $1 and id = $8 limit 1), $7)`
+	from := `entries e where e.tenant_id = $1 and e.seq ` + compare + " " + cursor
+	if f.AccountID != "" {
+		from = `(
+		  select distinct entry_seq from postings
+		  where tenant_id = $1 and account_id = $6 and entry_seq ` + compare + " " + cursor + ` order by entry_seq ` + order + `
+		) p
+		cross join lateral (select * from entries where tenant_id = $1 and seq = p.entry_seq limit 1) e where true`
+	}
+	return `
+		select e.id, e.seq, e.kind, e.number, e.phase, e.currency, e.booked_at, e.business_date::text,
+		  coalesce(e.channel_date::text, ''), coalesce(e.reverses, ''), e.metadata
+		from ` + from + `
+		  and ($2 = '' or e.id = $2) and ($3 = '' or e.kind = $3) and ($4 = '' or e.number = $4) and ($5 = '' or e.phase = $5)
+		  and $6::text is not null
+		order by e.seq ` + order + ` limit $9`
 }
 
 // Entries lists entries with their postings in the order of booking. next is
 // the cursor of the following page, 0 on the last.
 func Entries(ctx context.Context, q pg.Querier, tenant string, f EntryFilter) (page []BookedEntry, next int64, err error) {
 	limit := pageSize(f.Limit)
-	rows, err := q.Query(ctx, `
-		select e.id, e.seq, e.kind, e.number, e.phase, e.currency, e.booked_at, e.business_date::text,
-		  coalesce(e.channel_date::text, ''), coalesce(e.reverses, ''), e.metadata
-		from entries e
-		where e.tenant_id = $1 and ($2 = '' or e.kind = $2) and ($3 = '' or e.number = $3) and ($4 = '' or e.phase = $4)
-		  and ($5 = '' or e.seq in (select p.entry_seq from postings p where p.tenant_id = $1 and p.account_id = $5))
-		  and e.seq > $6
-		order by e.seq limit $7`, tenant, f.Kind, f.Number, f.Phase, f.AccountID, f.After, limit+1)
+	if f.NewestFirst && f.After == 0 {
+		f.After = maxSeq
+	}
+	rows, err := q.Query(ctx, f.sql(), tenant, f.ID, f.Kind, f.Number, f.Phase, f.AccountID, f.After, f.AfterID, limit+1)
 	if err != nil {
 		return nil, 0, fmt.Errorf("ledger: list entries: %w", err)
 	}
@@ -260,6 +316,18 @@ func Entries(ctx context.Context, q pg.Querier, tenant string, f EntryFilter) (p
 		next = page[limit-1].Seq
 	}
 	return page, next, readPostings(ctx, q, tenant, page)
+}
+
+// GetEntry returns one entry, or an *Error of kind NotFound.
+func GetEntry(ctx context.Context, q pg.Querier, tenant, entryID string) (BookedEntry, error) {
+	page, _, err := Entries(ctx, q, tenant, EntryFilter{ID: entryID})
+	switch {
+	case err != nil:
+		return BookedEntry{}, err
+	case len(page) == 0:
+		return BookedEntry{}, &Error{NotFound, "entry_id", "no such entry"}
+	}
+	return page[0], nil
 }
 
 // readPostings fills in the postings of a page.
@@ -291,15 +359,56 @@ func readPostings(ctx context.Context, q pg.Querier, tenant string, page []Booke
 	return nil
 }
 
+// HoldFilter narrows a list of holds; empty fields do not.
+type HoldFilter struct {
+	AccountID string
+	Status    HoldStatus
+	Reference string
+	// Before is the cursor of the page before: the id of its last hold.
+	Before string
+	// Limit bounds the page; 0 means 50, at most 200.
+	Limit int
+}
+
+const holdColumns = `id, reference, account_id, amount, captured, released, status, expires_at`
+
+func scanHold(row pgx.CollectableRow) (Hold, error) {
+	var h Hold
+	err := row.Scan(&h.ID, &h.Reference, &h.AccountID, &h.Amount, &h.Captured, &h.Released, &h.Status, &h.ExpiresAt)
+	return h, err
+}
+
+// Holds lists holds, newest first. next is the cursor of the following page, ""
+// on the last.
+func Holds(ctx context.Context, q pg.Querier, tenant string, f HoldFilter) (page []Hold, next string, err error) {
+	limit := pageSize(f.Limit)
+	rows, err := q.Query(ctx, `
+		select `+holdColumns+` from holds
+		where tenant_id = $1 and ($2 = '' or account_id = $2) and ($3 = '' or status = $3) and ($4 = '' or reference = $4)
+		  and ($5 = '' or id < $5)
+		order by id desc limit $6`, tenant, f.AccountID, f.Status, f.Reference, f.Before, limit+1)
+	if err != nil {
+		return nil, "", fmt.Errorf("ledger: list holds: %w", err)
+	}
+	page, err = pgx.CollectRows(rows, scanHold)
+	if err != nil {
+		return nil, "", fmt.Errorf("ledger: list holds: %w", err)
+	}
+	if len(page) > limit {
+		page = page[:limit]
+		next = page[limit-1].ID
+	}
+	return page, next, nil
+}
+
 // GetHold returns the hold with a reference, or an *Error of kind NotFound.
 func GetHold(ctx context.Context, q pg.Querier, tenant, reference string) (Hold, error) {
-	var h Hold
-	err := q.QueryRow(ctx, `
-		select id, reference, account_id, amount, captured, released, status, expires_at
-		from holds where tenant_id = $1 and reference = $2`, tenant, reference).
-		Scan(&h.ID, &h.Reference, &h.AccountID, &h.Amount, &h.Captured, &h.Released, &h.Status, &h.ExpiresAt)
-	if errors.Is(err, pgx.ErrNoRows) {
+	page, _, err := Holds(ctx, q, tenant, HoldFilter{Reference: reference})
+	switch {
+	case err != nil:
+		return Hold{}, err
+	case len(page) == 0:
 		return Hold{}, &Error{NotFound, "reference", "no hold has the reference " + reference}
 	}
-	return h, err
+	return page[0], nil
 }

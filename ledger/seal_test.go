@@ -361,10 +361,10 @@ func TestEditsOfSealsAndAccountsAreFound(t *testing.T) {
 		{"all entries", `delete from postings; delete from entries`, "was sealed in seal 1 and is missing"},
 		{"everything of a tenant", `delete from postings; delete from entries; delete from seals; delete from tenants`, "seal 1: is missing"},
 		{"an entry before all", `insert into entries (tenant_id, id, seq, kind, number, phase, currency, legs, content_hash, booked_at)
-			overriding system value select tenant_id, overlay(id placing '0' from 30), seq - 1000, kind, 'more', phase, currency, legs, content_hash, booked_at
+			overriding system value select tenant_id, 'ent_forged', seq - 1000, kind, 'more', phase, currency, legs, content_hash, booked_at
 			from entries where seq = (select max(seq) from entries)`, "lies before everything"},
 		{"an entry more", `insert into entries (tenant_id, id, seq, kind, number, phase, currency, legs, content_hash, booked_at)
-			overriding system value select tenant_id, overlay(id placing '0' from 30), seq, kind, 'more', phase, currency, legs, content_hash,
+			overriding system value select tenant_id, 'ent_forged', seq, kind, 'more', phase, currency, legs, content_hash,
 			booked_at + interval '1 second' from entries where seq = (select min(seq) from entries)`, "was not there when seal 1 was made"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

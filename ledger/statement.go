@@ -235,4 +235,4 @@ func readLines(ctx context.Context, q pg.Querier, tenant string, a Account, p pe
 	return lines, nil
 }
 
-const maxLeg = 1 << 15
+const maxLeg = 1<<15 - 1
