@@ -20,7 +20,6 @@ type auditor struct {
 	now     time.Time
 	classes map[string]map[Class]bool
 	heads   []SealPoint
-	notices []Break
 	walked  int64
 
 	// What is known of the tenant under way.
@@ -390,10 +389,7 @@ func (a *auditor) closeTenant(ctx context.Context) error {
 			a.judgeStake(key.currency)
 		}
 	}
-	if err := a.judgeBalances(ctx); err != nil {
-		return err
-	}
-	return a.judgeAdvances(ctx)
+	return a.judgeBalances(ctx)
 }
 
 func (a *auditor) judgeStake(currency string) {
@@ -438,34 +434,6 @@ func (a *auditor) judgeBalances(ctx context.Context) error {
 	return nil
 }
 
-// judgeAdvances notices where the tenant owes its own clients' custody more
-// than was approved. It breaks no rule of the books: what a provider takes is a
-// fact.
-func (a *auditor) judgeAdvances(ctx context.Context) error {
-	if a.since.Number > 0 {
-		return nil
-	}
-	rows, err := a.tx.Query(ctx, `
-		select distinct on (currency) currency, amount from stake_advances where tenant_id = $1 order by currency, id desc`, a.tenant)
-	if err != nil {
-		return err
-	}
-	approved := map[string]int64{}
-	var currency string
-	var amount int64
-	if _, err = pgx.ForEachRow(rows, []any{&currency, &amount}, func() error { approved[currency] = amount; return nil }); err != nil {
-		return err
-	}
-	for key, sum := range a.totals {
-		// The stake is a credit balance: debits above credits are money advanced.
-		if key.stake == OwnStakeInCustody && sum.above(approved[key.currency]) {
-			a.notices = append(a.notices, Break{TenantID: a.tenant, Subject: "own_stake_in_custody " + key.currency,
-				Detail: fmt.Sprintf("%s advanced, %d approved", sum, approved[key.currency])})
-		}
-	}
-	return nil
-}
-
 // sum128 is a sum that cannot overflow.
 type sum128 struct {
 	hi int64
@@ -480,10 +448,6 @@ func (s sum128) plus(t sum128) sum128 {
 }
 
 func (s sum128) zero() bool { return s.hi == 0 && s.lo == 0 }
-
-func (s sum128) above(n int64) bool {
-	return s.hi > 0 || s.hi == 0 && s.lo > uint64(n)
-}
 
 func (s sum128) String() string {
 	if s.hi == int64(s.lo)>>63 {

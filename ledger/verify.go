@@ -62,8 +62,6 @@ type Report struct {
 	Entries int64 `json:"entries"`
 	// Seals are the last seals found good: where an incremental run may begin.
 	Seals []SealPoint `json:"seals"`
-	// Notices break no rule of the books but want a person to know.
-	Notices []Break `json:"notices"`
 	// Sound says that no invariant is broken.
 	Sound bool `json:"sound"`
 }
@@ -113,7 +111,7 @@ func Check(ctx context.Context, tx pgx.Tx, invariants []Invariant, opts VerifyOp
 	if opts.MaxBreaks <= 0 {
 		opts.MaxBreaks = 100
 	}
-	report := Report{Tenant: opts.Tenant, Incremental: len(opts.Since) > 0, Sound: true, Seals: []SealPoint{}, Notices: []Break{}}
+	report := Report{Tenant: opts.Tenant, Incremental: len(opts.Since) > 0, Sound: true, Seals: []SealPoint{}}
 	if err := tx.QueryRow(ctx, `select suanpan_now()`).Scan(&report.Snapshot); err != nil {
 		return report, fmt.Errorf("verify: %w", err)
 	}
@@ -136,7 +134,6 @@ func Check(ctx context.Context, tx pgx.Tx, invariants []Invariant, opts VerifyOp
 		}
 		report.Entries = walk.walked
 		report.Seals = append(report.Seals, walk.heads...)
-		report.Notices = append(report.Notices, walk.notices...)
 	}
 	for _, invariant := range invariants {
 		result := walk.results[invariant.ID]
