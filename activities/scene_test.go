@@ -138,6 +138,10 @@ func newScene(t *testing.T) *scene {
 			return err
 		}
 		s.tenant = created.ID
+		// These payments bring the tenant nothing and cost it the provider's fee.
+		if err := ledger.ApproveStakeAdvance(t.Context(), tx, s.tenant, money.CNY, 100000, "test"); err != nil {
+			return err
+		}
 		s.account, err = tenant.AddChannelAccount(t.Context(), tx, s.tenant, tenant.ChannelAccount{
 			Channel: "alipay", Name: "Alipay", FeeBasisPoints: 60, FeeReturned: true})
 		return err

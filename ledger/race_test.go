@@ -2,7 +2,9 @@ package ledger_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
@@ -13,11 +15,11 @@ import (
 	"github.com/suanpan/suanpan/ledger"
 )
 
-// Smoke sizes; the full run of the ledger's reliability report raises them.
-const (
-	raceRounds = 3
-	racers     = 200
-)
+// The full run, 1,000 rounds of 200 for holds and as many for captures:
+// go test ./ledger -run 'TestRacing(Holds|Captures)Win' -timeout 2h -v -args -rounds 1000
+var raceRounds = flag.Int("rounds", 3, "rounds of the races")
+
+const racers = 200
 
 // wide gives the bench a pool in which many transactions are open at once.
 func (b *bench) wide() *bench {
@@ -30,8 +32,8 @@ func (b *bench) wide() *bench {
 }
 
 // race runs attempt racers times at once and counts the winners; every loser
-// must have been refused for lack of money.
-func race(t *testing.T, attempt func(i int) error) (winners int) {
+// must have been refused for one of these reasons.
+func race(t *testing.T, attempt func(i int) error, reasons ...ledger.ErrorKind) (winners int) {
 	t.Helper()
 	errs := make([]error, racers)
 	start := make(chan struct{})
@@ -49,7 +51,7 @@ func race(t *testing.T, attempt func(i int) error) (winners int) {
 			winners++
 			continue
 		}
-		require.True(t, ledger.IsKind(err, ledger.Insufficient), "%v", err)
+		require.True(t, slices.ContainsFunc(reasons, func(kind ledger.ErrorKind) bool { return ledger.IsKind(err, kind) }), "%v", err)
 	}
 	return winners
 }
@@ -57,7 +59,7 @@ func race(t *testing.T, attempt func(i int) error) (winners int) {
 func TestRacingDebitsWinExactlyTheBalance(t *testing.T) {
 	t.Parallel()
 	b := setup(t).wide()
-	for round := range raceRounds {
+	for round := range *raceRounds {
 		merchant := fmt.Sprintf("mch_%d", round)
 		b.mustPost(collect("p-"+merchant, merchant, 100))
 		// All of the balance: one wins. A thirtieth more than a tenth: nine win.
@@ -68,7 +70,7 @@ func TestRacingDebitsWinExactlyTheBalance(t *testing.T) {
 		winners := race(t, func(i int) error {
 			_, err := b.post(spend(fmt.Sprintf("r-%s-%d", merchant, i), merchant, each, ""))
 			return err
-		})
+		}, ledger.Insufficient)
 		require.Equal(t, expect, winners)
 		require.EqualValues(t, 100-int64(expect)*each, b.balance(key(ledger.MerchantAvailable, merchant)).Posted)
 	}
@@ -78,7 +80,7 @@ func TestRacingDebitsWinExactlyTheBalance(t *testing.T) {
 func TestRacingHoldsAndDebitsWinExactlyTheBalance(t *testing.T) {
 	t.Parallel()
 	b := setup(t).wide()
-	for round := range raceRounds {
+	for round := range *raceRounds {
 		merchant := fmt.Sprintf("mch_%d", round)
 		account := key(ledger.MerchantAvailable, merchant)
 		b.mustPost(collect("p-"+merchant, merchant, 100))
@@ -91,11 +93,59 @@ func TestRacingHoldsAndDebitsWinExactlyTheBalance(t *testing.T) {
 				_, err = b.post(spend(reference, merchant, 7, ""))
 			}
 			return err
-		})
+		}, ledger.Insufficient)
 		require.Equal(t, 14, winners)
 		require.EqualValues(t, 2, b.balance(account).Available())
 	}
 	b.requireSound()
+}
+
+func TestRacingHoldsWinExactlyTheBalance(t *testing.T) {
+	t.Parallel()
+	b := setup(t).wide()
+	tries, won := 0, 0
+	for round := range *raceRounds {
+		merchant := fmt.Sprintf("mch_%d", round)
+		account := key(ledger.MerchantAvailable, merchant)
+		each := int64(round%20 + 1)
+		expect := min(int(100/each), racers)
+		b.mustPost(collect("p-"+merchant, merchant, 100))
+		winners := race(t, func(i int) error {
+			_, err := b.hold(ledger.HoldRequest{Account: account, Amount: each, Reference: fmt.Sprintf("%s-%d", merchant, i)})
+			return err
+		}, ledger.Insufficient)
+		require.Equal(t, expect, winners)
+		require.Equal(t, int64(winners)*each, b.balance(account).Held)
+		tries, won = tries+racers, won+winners
+	}
+	b.requireSound()
+	t.Logf("%d rounds, %d tries to hold, %d won, as many as the balances allow", *raceRounds, tries, won)
+}
+
+func TestRacingCapturesWinExactlyTheHold(t *testing.T) {
+	t.Parallel()
+	b := setup(t).wide()
+	tries, won := 0, 0
+	for round := range *raceRounds {
+		merchant := fmt.Sprintf("mch_%d", round)
+		account := key(ledger.MerchantAvailable, merchant)
+		each := int64(round%20 + 1)
+		expect := min(int(90/each), racers)
+		b.mustPost(collect("p-"+merchant, merchant, 100))
+		_, err := b.hold(ledger.HoldRequest{Account: account, Amount: 90, Reference: merchant})
+		require.NoError(t, err)
+		winners := race(t, func(i int) error {
+			_, err := b.post(spend(fmt.Sprintf("%s-%d", merchant, i), merchant, each, merchant))
+			return err
+		}, ledger.HoldExceeded, ledger.HoldClosed)
+		require.Equal(t, expect, winners)
+		after := b.balance(account)
+		require.Equal(t, 100-int64(winners)*each, after.Posted)
+		require.Equal(t, 90-int64(winners)*each, after.Held)
+		tries, won = tries+racers, won+winners
+	}
+	b.requireSound()
+	t.Logf("%d rounds, %d tries to capture, %d won, as many as the holds allow", *raceRounds, tries, won)
 }
 
 func TestRacingCapturesAndReleaseOfOneHold(t *testing.T) {

@@ -20,7 +20,7 @@ import (
 // Invariants are all the statements that must hold, the ledger's and those of
 // every business object.
 func Invariants() []ledger.Invariant {
-	return slices.Concat(ledger.Invariants(), payment.Invariants(), split.Invariants(),
+	return slices.Concat(ledger.Invariants(), []ledger.Invariant{ledger.StakeInvariant()}, payment.Invariants(), split.Invariants(),
 		refund.Invariants(), payout.Invariants(), event.Invariants(), recon.Invariants())
 }
 

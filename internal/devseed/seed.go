@@ -13,7 +13,13 @@ import (
 	"github.com/suanpan/suanpan/core/fault"
 	"github.com/suanpan/suanpan/core/tenant"
 	"github.com/suanpan/suanpan/internal/pg"
+	"github.com/suanpan/suanpan/ledger"
+	"github.com/suanpan/suanpan/money"
 )
+
+// stakeAdvance is how much of providers' fees, in fen, the tenant may owe custody:
+// payments without a platform fee cost it money and bring it none.
+const stakeAdvance = 1_000_000_00
 
 // Request says what to seed and where.
 type Request struct {
@@ -120,6 +126,9 @@ func (s *seeder) newTenant(ctx context.Context) (Outcome, error) {
 			return err
 		}
 		out.TenantID = t.ID
+		if err := ledger.ApproveStakeAdvance(ctx, tx, t.ID, money.CNY, stakeAdvance, "development"); err != nil {
+			return err
+		}
 		_, out.APIKey, err = tenant.CreateKey(ctx, tx, t.ID, tenant.TestKey, "development", []string{tenant.AllScopes})
 		return err
 	})
