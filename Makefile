@@ -10,6 +10,8 @@ STARTER := bin/starter
 DEV_FLAGS ?=
 # Flags for the kills, such as KILL_FLAGS="-seed 7 -rounds 3".
 KILL_FLAGS ?=
+# Flags for the ledger's kills, such as LEDGER_KILL_FLAGS="-seed 7 -kills 50".
+LEDGER_KILL_FLAGS ?= -kills 4
 # What `make test` tests and how, such as TEST="-race ./ledger/...".
 TEST ?= -timeout 15m ./...
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -50,6 +52,10 @@ demo: up ## Run the main job on it and check every fen; the platform stays up to
 .PHONY: demo-kills
 demo-kills: $(STARTER) ## Kill -9 every part of a stack of its own, each in the middle of a demo
 	$(GO) run ./internal/killtest -starter $(STARTER) $(KILL_FLAGS)
+
+.PHONY: ledger-kills
+ledger-kills: ## Kill -9 what posts, and PostgreSQL under it, and look for every acknowledged posting
+	$(GO) run ./internal/ledgertest $(LEDGER_KILL_FLAGS)
 
 .PHONY: test
 test: ## Run all tests on a real PostgreSQL and a real Temporal server
