@@ -7,6 +7,7 @@ import (
 
 	"github.com/suanpan/suanpan/api/gen"
 	"github.com/suanpan/suanpan/core/clock"
+	"github.com/suanpan/suanpan/core/fault"
 	"github.com/suanpan/suanpan/internal/id"
 	"github.com/suanpan/suanpan/ledger"
 	"github.com/suanpan/suanpan/money"
@@ -15,12 +16,37 @@ import (
 // GetAccount implements GET /v1/accounts/{account_id}.
 func (h *handlers) GetAccount(ctx context.Context, r gen.GetAccountRequestObject) (gen.GetAccountResponseObject, error) {
 	c := callOf(ctx)
-	var found ledger.Account
-	err := h.read(c, func(tx pgx.Tx) (err error) {
-		found, err = ledger.GetAccount(c.ctx, tx, c.tenant, r.AccountID)
+	if r.Params.At != nil && r.Params.Seal != nil {
+		return nil, fault.Invalid("seal", "parameters_exclusive", "Give at or seal, not both.")
+	}
+	var out gen.Account
+	err := h.read(c, func(tx pgx.Tx) error {
+		found, err := ledger.GetAccount(c.ctx, tx, c.tenant, r.AccountID)
+		if err != nil {
+			return err
+		}
+		out = showAccount(found)
+		if r.Params.At != nil || r.Params.Seal != nil {
+			out.Past, err = pastBalance(c, tx, found, r.Params)
+		}
 		return err
 	})
-	return gen.GetAccount200JSONResponse(showAccount(found)), err
+	return gen.GetAccount200JSONResponse(out), err
+}
+
+func pastBalance(c call, tx pgx.Tx, a ledger.Account, params gen.GetAccountParams) (*gen.PastBalance, error) {
+	var moment ledger.Moment
+	if params.Seal != nil {
+		moment.Seal = *params.Seal
+	} else {
+		moment.At = *params.At
+	}
+	seal, err := ledger.SealAt(c.ctx, tx, c.tenant, moment)
+	if err != nil {
+		return nil, err
+	}
+	posted, err := ledger.PostedAt(c.ctx, tx, c.tenant, a.ID, seal)
+	return &gen.PastBalance{Posted: showAmount(money.Of(posted, a.Key.Currency)), Seal: seal.Number, SealedAt: showTime(seal.SealedAt)}, err
 }
 
 // ListAccounts implements GET /v1/accounts.
@@ -45,8 +71,9 @@ func showAccount(a ledger.Account) gen.Account {
 	amount := func(minor int64) gen.Amount { return showAmount(money.Of(minor, a.Key.Currency)) }
 	return gen.Account{
 		ID: a.ID, Type: gen.AccountType(a.Key.Type), GlCode: a.GLCode, Book: gen.Book(a.Book),
-		NormalSide: gen.Side(a.NormalSide), Owner: orNull(a.Key.Owner), Status: gen.AccountStatus(a.Status),
-		Posted: amount(a.Posted), Held: amount(a.Held), Available: amount(a.Available()), CreatedAt: showTime(a.CreatedAt),
+		NormalSide: gen.Side(a.NormalSide), Owner: orNull(a.Key.Owner), Name: a.Key.Name, Status: gen.AccountStatus(a.Status),
+		Posted: amount(a.Posted), Held: amount(a.Held), Available: amount(a.Available()),
+		Withdrawable: amount(a.Withdrawable()), CreatedAt: showTime(a.CreatedAt),
 	}
 }
 

@@ -135,6 +135,8 @@ func booksFault(e *ledger.Error) *fault.Error {
 		return fault.Refused("", "account_not_empty", "The account cannot be closed: "+e.Rule+".")
 	case ledger.CustodyMode:
 		return fault.Refused("", "custody_mode_forbids", "The tenant's custody mode does not allow this: "+e.Rule+".")
+	case ledger.NoData:
+		return fault.Refused(e.Field, "no_data", e.Rule+".")
 	case ledger.Invalid, ledger.Unbalanced, ledger.Forbidden, ledger.Mismatch, ledger.HoldClosed, ledger.HoldExceeded,
 		ledger.Reversed, ledger.Broken:
 		return nil

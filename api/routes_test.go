@@ -22,7 +22,7 @@ func everyOperation(t *testing.T, visit func(op *operation, target string)) {
 	require.Greater(t, len(contract.operations), 30)
 	prefixes := map[string]id.Prefix{
 		"payment_id": id.Payment, "refund_id": id.Refund, "withdrawal_id": id.Withdrawal, "merchant_id": id.Merchant,
-		"split_rule_id": id.SplitRule, "account_id": id.Account, "daily_operation_id": id.Daily,
+		"split_rule_id": id.SplitRule, "account_id": id.Account, "entry_id": id.Entry, "daily_operation_id": id.Daily,
 		"reconciliation_id": id.Reconciliation, "event_id": id.Event, "webhook_endpoint_id": id.Endpoint,
 	}
 	for _, op := range contract.operations {

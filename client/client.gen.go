@@ -287,6 +287,72 @@ func (e DiscrepancyStatus) Valid() bool {
 	}
 }
 
+// Defines values for EntryKind.
+const (
+	EntryKindAdjustment       EntryKind = "adjustment"
+	EntryKindAdvance          EntryKind = "advance"
+	EntryKindAdvanceRecovery  EntryKind = "advance_recovery"
+	EntryKindCollect          EntryKind = "collect"
+	EntryKindCustodyTransfer  EntryKind = "custody_transfer"
+	EntryKindFee              EntryKind = "fee"
+	EntryKindFeeRefund        EntryKind = "fee_refund"
+	EntryKindLossCover        EntryKind = "loss_cover"
+	EntryKindMarketingFunding EntryKind = "marketing_funding"
+	EntryKindOwnSweep         EntryKind = "own_sweep"
+	EntryKindOwnTopup         EntryKind = "own_topup"
+	EntryKindPayout           EntryKind = "payout"
+	EntryKindPayoutReturn     EntryKind = "payout_return"
+	EntryKindRefund           EntryKind = "refund"
+	EntryKindReversal         EntryKind = "reversal"
+	EntryKindSettle           EntryKind = "settle"
+	EntryKindSplit            EntryKind = "split"
+	EntryKindTransfer         EntryKind = "transfer"
+)
+
+// Valid indicates whether the value is a known member of the EntryKind enum.
+func (e EntryKind) Valid() bool {
+	switch e {
+	case EntryKindAdjustment:
+		return true
+	case EntryKindAdvance:
+		return true
+	case EntryKindAdvanceRecovery:
+		return true
+	case EntryKindCollect:
+		return true
+	case EntryKindCustodyTransfer:
+		return true
+	case EntryKindFee:
+		return true
+	case EntryKindFeeRefund:
+		return true
+	case EntryKindLossCover:
+		return true
+	case EntryKindMarketingFunding:
+		return true
+	case EntryKindOwnSweep:
+		return true
+	case EntryKindOwnTopup:
+		return true
+	case EntryKindPayout:
+		return true
+	case EntryKindPayoutReturn:
+		return true
+	case EntryKindRefund:
+		return true
+	case EntryKindReversal:
+		return true
+	case EntryKindSettle:
+		return true
+	case EntryKindSplit:
+		return true
+	case EntryKindTransfer:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for EventType.
 const (
 	EventTypePaymentAwaitingPayer     EventType = "payment.awaiting_payer"
@@ -326,6 +392,30 @@ func (e EventType) Valid() bool {
 	case EventTypeWithdrawalFailed:
 		return true
 	case EventTypeWithdrawalSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for HoldStatus.
+const (
+	HoldStatusCaptured HoldStatus = "captured"
+	HoldStatusExpired  HoldStatus = "expired"
+	HoldStatusOpen     HoldStatus = "open"
+	HoldStatusReleased HoldStatus = "released"
+)
+
+// Valid indicates whether the value is a known member of the HoldStatus enum.
+func (e HoldStatus) Valid() bool {
+	switch e {
+	case HoldStatusCaptured:
+		return true
+	case HoldStatusExpired:
+		return true
+	case HoldStatusOpen:
+		return true
+	case HoldStatusReleased:
 		return true
 	default:
 		return false
@@ -581,6 +671,69 @@ func (e WithdrawalStatus) Valid() bool {
 	}
 }
 
+// Defines values for Format.
+const (
+	FormatCsv  Format = "csv"
+	FormatJSON Format = "json"
+	FormatXlsx Format = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the Format enum.
+func (e Format) Valid() bool {
+	switch e {
+	case FormatCsv:
+		return true
+	case FormatJSON:
+		return true
+	case FormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetAccountStatementParamsFormat.
+const (
+	GetAccountStatementParamsFormatCsv  GetAccountStatementParamsFormat = "csv"
+	GetAccountStatementParamsFormatJSON GetAccountStatementParamsFormat = "json"
+	GetAccountStatementParamsFormatXlsx GetAccountStatementParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the GetAccountStatementParamsFormat enum.
+func (e GetAccountStatementParamsFormat) Valid() bool {
+	switch e {
+	case GetAccountStatementParamsFormatCsv:
+		return true
+	case GetAccountStatementParamsFormatJSON:
+		return true
+	case GetAccountStatementParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListVouchersParamsFormat.
+const (
+	ListVouchersParamsFormatCsv  ListVouchersParamsFormat = "csv"
+	ListVouchersParamsFormatJSON ListVouchersParamsFormat = "json"
+	ListVouchersParamsFormatXlsx ListVouchersParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ListVouchersParamsFormat enum.
+func (e ListVouchersParamsFormat) Valid() bool {
+	switch e {
+	case ListVouchersParamsFormatCsv:
+		return true
+	case ListVouchersParamsFormatJSON:
+		return true
+	case ListVouchersParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
 // Account A ledger account. Balances are positive on the account's normal side.
 type Account struct {
 	// Available A signed count of minor units of one currency.
@@ -601,11 +754,17 @@ type Account struct {
 	// ID A ledger account.
 	//
 	// Example: acc_01JD8Y3K5T7W9ABCDEFGHJKMNP
-	ID         AccountID `json:"id"`
-	NormalSide Side      `json:"normal_side"`
+	ID AccountID `json:"id"`
+
+	// Name Tells several accounts of one owner apart; empty for the usual one.
+	Name       string `json:"name"`
+	NormalSide Side   `json:"normal_side"`
 
 	// Owner The id of the merchant or channel account; null for the tenant's own accounts.
 	Owner *string `json:"owner"`
+
+	// Past The posted balance when a seal was made; null unless asked for.
+	Past *PastBalance `json:"past"`
 
 	// Posted A signed count of minor units of one currency.
 	Posted Amount        `json:"posted"`
@@ -613,6 +772,9 @@ type Account struct {
 
 	// Type What an account is for; the chart of accounts is in docs/books.md.
 	Type AccountType `json:"type"`
+
+	// Withdrawable A signed count of minor units of one currency.
+	Withdrawable Amount `json:"withdrawable"`
 }
 
 // AccountStatus defines model for Account.Status.
@@ -637,6 +799,15 @@ type Amount struct {
 	// Amount Minor units.
 	//
 	// Example: 19900
+	Amount int64 `json:"amount"`
+
+	// Currency ISO 4217. CNY is counted in fen, 1/100 yuan.
+	Currency Currency `json:"currency"`
+}
+
+// BalanceOrNull A balance on the account's normal side; null when there is no data.
+type BalanceOrNull struct {
+	// Amount Minor units.
 	Amount int64 `json:"amount"`
 
 	// Currency ISO 4217. CNY is counted in fen, 1/100 yuan.
@@ -989,10 +1160,71 @@ type DiscrepancyPage struct {
 // - `explained`: nobody; the reason is known and no money is missing.
 type DiscrepancyStatus string
 
+// Entry An immutable journal entry; debits equal credits in each book.
+type Entry struct {
+	BookedAt time.Time `json:"booked_at"`
+
+	// BusinessDate An Asia/Shanghai calendar day.
+	//
+	// Example: 2026-11-23
+	BusinessDate Date `json:"business_date"`
+
+	// ChannelDate The provider's own day.
+	ChannelDate *string `json:"channel_date"`
+
+	// ID A journal entry.
+	//
+	// Example: ent_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ID EntryID `json:"id"`
+
+	// Kind What an entry records; docs/books.md shows each.
+	Kind     EntryKind         `json:"kind"`
+	Metadata map[string]string `json:"metadata"`
+
+	// Number The business number; with kind and phase unique for ever.
+	Number   string         `json:"number"`
+	Phase    string         `json:"phase"`
+	Postings []EntryPosting `json:"postings"`
+
+	// Reverses The id of the entry that this one corrects.
+	Reverses *string `json:"reverses"`
+}
+
 // EntryID A journal entry.
 //
 // Example: ent_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type EntryID = string
+
+// EntryKind What an entry records; docs/books.md shows each.
+type EntryKind string
+
+// EntryPage One page. `next_cursor` is null on the last.
+type EntryPage struct {
+	Data       []Entry `json:"data"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// EntryPosting One leg of an entry.
+type EntryPosting struct {
+	// AccountID A ledger account.
+	//
+	// Example: acc_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	AccountID AccountID `json:"account_id"`
+
+	// AccountType What an account is for; the chart of accounts is in docs/books.md.
+	AccountType AccountType `json:"account_type"`
+
+	// Amount A signed count of minor units of one currency.
+	Amount Amount `json:"amount"`
+
+	// BalanceAfter A balance on the account's normal side; null when there is no data.
+	BalanceAfter *BalanceOrNull `json:"balance_after"`
+
+	// HoldReference The hold it captured from.
+	HoldReference *string `json:"hold_reference"`
+	Owner         *string `json:"owner"`
+	Side          Side    `json:"side"`
+}
 
 // Event What happened to an object. Thin on purpose: read the object for its state. A webhook posts this object; expect it more than once and out of order, and use `id` and `sequence` to notice.
 type Event struct {
@@ -1054,6 +1286,53 @@ type Failure struct {
 	// Message For people.
 	Message string `json:"message"`
 }
+
+// Hold Money of an account set aside. What is neither captured nor released is still held.
+type Hold struct {
+	// AccountID A ledger account.
+	//
+	// Example: acc_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	AccountID AccountID `json:"account_id"`
+
+	// Amount A signed count of minor units of one currency.
+	Amount Amount `json:"amount"`
+
+	// Captured A signed count of minor units of one currency.
+	Captured  Amount     `json:"captured"`
+	ClosedAt  *time.Time `json:"closed_at"`
+	CreatedAt time.Time  `json:"created_at"`
+	ExpiresAt *time.Time `json:"expires_at"`
+
+	// ID A hold.
+	//
+	// Example: hld_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ID        HoldID `json:"id"`
+	Reference string `json:"reference"`
+
+	// Released A signed count of minor units of one currency.
+	Released Amount `json:"released"`
+
+	// Status Who acts next:
+	// - `open`: its holder, who captures or releases it, or the sweep when its time is over.
+	// - `captured`, `released`, `expired`: nobody.
+	Status HoldStatus `json:"status"`
+}
+
+// HoldID A hold.
+//
+// Example: hld_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type HoldID = string
+
+// HoldPage One page. `next_cursor` is null on the last.
+type HoldPage struct {
+	Data       []Hold  `json:"data"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// HoldStatus Who acts next:
+// - `open`: its holder, who captures or releases it, or the sweep when its time is over.
+// - `captured`, `released`, `expired`: nobody.
+type HoldStatus string
 
 // LatePayment Money that arrived after the payment was closed; null normally. It is given back by itself.
 type LatePayment struct {
@@ -1121,6 +1400,16 @@ type NextAction struct {
 
 // NextActionType defines model for NextAction.Type.
 type NextActionType string
+
+// PastBalance The posted balance when a seal was made; null unless asked for.
+type PastBalance struct {
+	// Posted A signed count of minor units of one currency.
+	Posted Amount `json:"posted"`
+
+	// Seal The number of the seal.
+	Seal     int64     `json:"seal"`
+	SealedAt time.Time `json:"sealed_at"`
+}
 
 // Payment Money asked of a payer for a merchant.
 type Payment struct {
@@ -1509,6 +1798,68 @@ type SplitRulePage struct {
 	NextCursor *string     `json:"next_cursor"`
 }
 
+// Statement One page of a statement. `opening` and `closing` are those of all the days, not of the page;
+// both are null, and `no_data` says why, when there is nothing to show.
+type Statement struct {
+	// AccountID A ledger account.
+	//
+	// Example: acc_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	AccountID AccountID `json:"account_id"`
+
+	// Closing A balance on the account's normal side; null when there is no data.
+	Closing *BalanceOrNull  `json:"closing"`
+	Data    []StatementLine `json:"data"`
+
+	// From An Asia/Shanghai calendar day.
+	//
+	// Example: 2026-11-23
+	From       Date    `json:"from"`
+	NextCursor *string `json:"next_cursor"`
+	NoData     *string `json:"no_data"`
+
+	// Opening A balance on the account's normal side; null when there is no data.
+	Opening *BalanceOrNull `json:"opening"`
+
+	// To An Asia/Shanghai calendar day.
+	//
+	// Example: 2026-11-23
+	To Date `json:"to"`
+}
+
+// StatementLine One posting of the account.
+type StatementLine struct {
+	// Amount A signed count of minor units of one currency.
+	Amount Amount `json:"amount"`
+
+	// Balance A signed count of minor units of one currency.
+	Balance  Amount    `json:"balance"`
+	BookedAt time.Time `json:"booked_at"`
+
+	// BusinessDate An Asia/Shanghai calendar day.
+	//
+	// Example: 2026-11-23
+	BusinessDate Date `json:"business_date"`
+
+	// ChannelDate The provider's own day.
+	ChannelDate *string `json:"channel_date"`
+
+	// EntryID A journal entry.
+	//
+	// Example: ent_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	EntryID EntryID `json:"entry_id"`
+
+	// Kind What an entry records; docs/books.md shows each.
+	Kind EntryKind `json:"kind"`
+
+	// Leg Which posting of the entry.
+	Leg int64 `json:"leg"`
+
+	// Number The business number, such as the id of a payment.
+	Number string `json:"number"`
+	Phase  string `json:"phase"`
+	Side   Side   `json:"side"`
+}
+
 // TestClock defines model for TestClock.
 type TestClock struct {
 	// Now The business clock.
@@ -1558,6 +1909,48 @@ type TrialBalanceTotal struct {
 	// Currency ISO 4217. CNY is counted in fen, 1/100 yuan.
 	Currency Currency `json:"currency"`
 	Debit    int64    `json:"debit"`
+}
+
+// VoucherDay defines model for VoucherDay.
+type VoucherDay struct {
+	// Date An Asia/Shanghai calendar day.
+	//
+	// Example: 2026-11-23
+	Date  Date          `json:"date"`
+	Lines []VoucherLine `json:"lines"`
+
+	// NoData Why there is nothing to show.
+	NoData *string `json:"no_data"`
+}
+
+// VoucherLine What the entries of one kind did to one gl_code of one book.
+type VoucherLine struct {
+	// AccountType What an account is for; the chart of accounts is in docs/books.md.
+	AccountType AccountType `json:"account_type"`
+
+	// Book `trust`: money held for others. `own`: the tenant's own.
+	Book Book `json:"book"`
+
+	// Credit Minor units.
+	Credit int64 `json:"credit"`
+
+	// Currency ISO 4217. CNY is counted in fen, 1/100 yuan.
+	Currency Currency `json:"currency"`
+
+	// Debit Minor units.
+	Debit int64 `json:"debit"`
+
+	// GlCode The general-ledger code (科目).
+	GlCode string `json:"gl_code"`
+
+	// Kind What an entry records; docs/books.md shows each.
+	Kind EntryKind `json:"kind"`
+
+	// Postings How many postings the line sums up.
+	Postings int64 `json:"postings"`
+
+	// Voucher Numbers the vouchers of the day.
+	Voucher int64 `json:"voucher"`
 }
 
 // WaitingFor While processing, what is being waited for, in words; otherwise null.
@@ -1740,10 +2133,18 @@ type Cursor = string
 // Example: dop_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type DailyOperationIDInPath = DailyOperationID
 
+// EntryIDInPath A journal entry.
+//
+// Example: ent_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type EntryIDInPath = EntryID
+
 // EventIDInPath An event.
 //
 // Example: evt_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type EventIDInPath = EventID
+
+// Format defines model for Format.
+type Format string
 
 // IdempotencyKey Example: 5d2f9c1e-0c8b-4b7e-9a51-6a6f7f1f8c11
 type IdempotencyKey = string
@@ -1801,6 +2202,36 @@ type ListAccountsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// GetAccountParams defines parameters for GetAccount.
+type GetAccountParams struct {
+	// At The balance at this moment.
+	At *time.Time `form:"at,omitempty" json:"at,omitempty"`
+
+	// Seal The balance at the seal of this number; not together with at.
+	Seal *int64 `form:"seal,omitempty" json:"seal,omitempty"`
+}
+
+// GetAccountStatementParams defines parameters for GetAccountStatement.
+type GetAccountStatementParams struct {
+	// From The first business date; the first of the month of `to` unless given.
+	From *Date `form:"from,omitempty" json:"from,omitempty"`
+
+	// To The last business date, included; today unless given.
+	To *Date `form:"to,omitempty" json:"to,omitempty"`
+
+	// Format How to answer; `json` unless given or asked for by the header `Accept`.
+	Format *GetAccountStatementParamsFormat `form:"format,omitempty" json:"format,omitempty"`
+
+	// Limit How many objects to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// GetAccountStatementParamsFormat defines parameters for GetAccountStatement.
+type GetAccountStatementParamsFormat string
+
 // ListDailyOperationsParams defines parameters for ListDailyOperations.
 type ListDailyOperationsParams struct {
 	// BusinessDate Only runs of this day.
@@ -1837,6 +2268,24 @@ type ListDiscrepanciesParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListEntriesParams defines parameters for ListEntries.
+type ListEntriesParams struct {
+	// AccountID Only entries that touch this account.
+	AccountID *AccountID `form:"account_id,omitempty" json:"account_id,omitempty"`
+
+	// Kind Only entries of this kind.
+	Kind *EntryKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Number Only entries of this business number, such as the id of a payment.
+	Number *string `form:"number,omitempty" json:"number,omitempty"`
+
+	// Limit How many objects to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
 	// Type Only events of this type.
@@ -1850,6 +2299,24 @@ type ListEventsParams struct {
 
 	// CreatedTo Only objects created before this moment.
 	CreatedTo *CreatedTo `form:"created_to,omitempty" json:"created_to,omitempty"`
+
+	// Limit How many objects to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListHoldsParams defines parameters for ListHolds.
+type ListHoldsParams struct {
+	// AccountID Only holds on this account.
+	AccountID *AccountID `form:"account_id,omitempty" json:"account_id,omitempty"`
+
+	// Status Only holds in this status.
+	Status *HoldStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// Reference Only the hold with this reference.
+	Reference *string `form:"reference,omitempty" json:"reference,omitempty"`
 
 	// Limit How many objects to return at most.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
@@ -2010,6 +2477,18 @@ type MoveTestClockParams struct {
 	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
+
+// ListVouchersParams defines parameters for ListVouchers.
+type ListVouchersParams struct {
+	// Date The business date.
+	Date Date `form:"date" json:"date"`
+
+	// Format How to answer; `json` unless given or asked for by the header `Accept`.
+	Format *ListVouchersParamsFormat `form:"format,omitempty" json:"format,omitempty"`
+}
+
+// ListVouchersParamsFormat defines parameters for ListVouchers.
+type ListVouchersParamsFormat string
 
 // ListWebhookEndpointsParams defines parameters for ListWebhookEndpoints.
 type ListWebhookEndpointsParams struct {
@@ -2185,8 +2664,21 @@ type ClientInterface interface {
 
 	// GetAccount Read a ledger account
 	//
+	// With `at` or `seal` the answer also has the posted balance at that point of the past in
+	// `past`. A point in time is a seal: a moment means the last seal at or before it. 422
+	// `no_data` when nothing was sealed by then, or the account was opened later.
+	//
 	// Corresponds with GET /v1/accounts/{account_id} (the `GetAccount` operationId).
-	GetAccount(ctx context.Context, accountID AccountIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetAccount(ctx context.Context, accountID AccountIDInPath, params *GetAccountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetAccountStatement What an account did in some days, with opening, running and closing balance
+	//
+	// JSON comes in pages. `format=csv` and `format=xlsx`, or the same by the header `Accept`,
+	// stream all lines of one snapshot into one file. `no_data` says why there is nothing to
+	// show; balances of zero are real ones.
+	//
+	// Corresponds with GET /v1/accounts/{account_id}/statement (the `GetAccountStatement` operationId).
+	GetAccountStatement(ctx context.Context, accountID AccountIDInPath, params *GetAccountStatementParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListChannelAccounts List the tenant's accounts at providers, all on one page
 	//
@@ -2228,6 +2720,16 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/discrepancies (the `ListDiscrepancies` operationId).
 	ListDiscrepancies(ctx context.Context, params *ListDiscrepanciesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListEntries List journal entries, newest first
+	//
+	// Corresponds with GET /v1/entries (the `ListEntries` operationId).
+	ListEntries(ctx context.Context, params *ListEntriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetEntry Read a journal entry
+	//
+	// Corresponds with GET /v1/entries/{entry_id} (the `GetEntry` operationId).
+	GetEntry(ctx context.Context, entryID EntryIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListEvents List events, newest first
 	//
 	// Corresponds with GET /v1/events (the `ListEvents` operationId).
@@ -2237,6 +2739,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/events/{event_id} (the `GetEvent` operationId).
 	GetEvent(ctx context.Context, eventID EventIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListHolds List holds, newest first
+	//
+	// Corresponds with GET /v1/holds (the `ListHolds` operationId).
+	ListHolds(ctx context.Context, params *ListHoldsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListMerchants List merchants, newest first
 	//
@@ -2448,6 +2955,14 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/trial_balance (the `GetTrialBalance` operationId).
 	GetTrialBalance(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListVouchers A day's vouchers for the general ledger
+	//
+	// What was booked on a business date, summed up by kind of entry and gl_code (凭证导出).
+	// Each voucher balances. Also as a file, as with statements.
+	//
+	// Corresponds with GET /v1/vouchers (the `ListVouchers` operationId).
+	ListVouchers(ctx context.Context, params *ListVouchersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListWebhookEndpoints List webhook endpoints, newest first
 	//
 	// Corresponds with GET /v1/webhook_endpoints (the `ListWebhookEndpoints` operationId).
@@ -2548,9 +3063,32 @@ func (c *Client) ListAccounts(ctx context.Context, params *ListAccountsParams, r
 
 // GetAccount Read a ledger account
 //
+// With `at` or `seal` the answer also has the posted balance at that point of the past in
+// `past`. A point in time is a seal: a moment means the last seal at or before it. 422
+// `no_data` when nothing was sealed by then, or the account was opened later.
+//
 // Corresponds with GET /v1/accounts/{account_id} (the `GetAccount` operationId).
-func (c *Client) GetAccount(ctx context.Context, accountID AccountIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetAccountRequest(c.Server, accountID)
+func (c *Client) GetAccount(ctx context.Context, accountID AccountIDInPath, params *GetAccountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetAccountRequest(c.Server, accountID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetAccountStatement What an account did in some days, with opening, running and closing balance
+//
+// JSON comes in pages. `format=csv` and `format=xlsx`, or the same by the header `Accept`,
+// stream all lines of one snapshot into one file. `no_data` says why there is nothing to
+// show; balances of zero are real ones.
+//
+// Corresponds with GET /v1/accounts/{account_id}/statement (the `GetAccountStatement` operationId).
+func (c *Client) GetAccountStatement(ctx context.Context, accountID AccountIDInPath, params *GetAccountStatementParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetAccountStatementRequest(c.Server, accountID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2661,6 +3199,36 @@ func (c *Client) ListDiscrepancies(ctx context.Context, params *ListDiscrepancie
 	return c.Client.Do(req)
 }
 
+// ListEntries List journal entries, newest first
+//
+// Corresponds with GET /v1/entries (the `ListEntries` operationId).
+func (c *Client) ListEntries(ctx context.Context, params *ListEntriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListEntriesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetEntry Read a journal entry
+//
+// Corresponds with GET /v1/entries/{entry_id} (the `GetEntry` operationId).
+func (c *Client) GetEntry(ctx context.Context, entryID EntryIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetEntryRequest(c.Server, entryID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListEvents List events, newest first
 //
 // Corresponds with GET /v1/events (the `ListEvents` operationId).
@@ -2681,6 +3249,21 @@ func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEd
 // Corresponds with GET /v1/events/{event_id} (the `GetEvent` operationId).
 func (c *Client) GetEvent(ctx context.Context, eventID EventIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetEventRequest(c.Server, eventID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListHolds List holds, newest first
+//
+// Corresponds with GET /v1/holds (the `ListHolds` operationId).
+func (c *Client) ListHolds(ctx context.Context, params *ListHoldsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListHoldsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3171,6 +3754,24 @@ func (c *Client) GetTrialBalance(ctx context.Context, reqEditors ...RequestEdito
 	return c.Client.Do(req)
 }
 
+// ListVouchers A day's vouchers for the general ledger
+//
+// What was booked on a business date, summed up by kind of entry and gl_code (凭证导出).
+// Each voucher balances. Also as a file, as with statements.
+//
+// Corresponds with GET /v1/vouchers (the `ListVouchers` operationId).
+func (c *Client) ListVouchers(ctx context.Context, params *ListVouchersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListVouchersRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListWebhookEndpoints List webhook endpoints, newest first
 //
 // Corresponds with GET /v1/webhook_endpoints (the `ListWebhookEndpoints` operationId).
@@ -3454,7 +4055,7 @@ func NewListAccountsRequest(server string, params *ListAccountsParams) (*http.Re
 }
 
 // NewGetAccountRequest constructs an http.Request for the GetAccount method
-func NewGetAccountRequest(server string, accountID AccountIDInPath) (*http.Request, error) {
+func NewGetAccountRequest(server string, accountID AccountIDInPath, params *GetAccountParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -3477,6 +4078,154 @@ func NewGetAccountRequest(server string, accountID AccountIDInPath) (*http.Reque
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.At != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "at", *params.At, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Seal != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "seal", *params.Seal, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetAccountStatementRequest constructs an http.Request for the GetAccountStatement method
+func NewGetAccountStatementRequest(server string, accountID AccountIDInPath, params *GetAccountStatementParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account_id", accountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/statement", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Format != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "format", *params.Format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -3781,6 +4530,142 @@ func NewListDiscrepanciesRequest(server string, params *ListDiscrepanciesParams)
 	return req, nil
 }
 
+// NewListEntriesRequest constructs an http.Request for the ListEntries method
+func NewListEntriesRequest(server string, params *ListEntriesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/entries")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.AccountID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account_id", *params.AccountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Kind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", *params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Number != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "number", *params.Number, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetEntryRequest constructs an http.Request for the GetEntry method
+func NewGetEntryRequest(server string, entryID EntryIDInPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "entry_id", entryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/entries/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListEventsRequest constructs an http.Request for the ListEvents method
 func NewListEventsRequest(server string, params *ListEventsParams) (*http.Request, error) {
 	var err error
@@ -3919,6 +4804,108 @@ func NewGetEventRequest(server string, eventID EventIDInPath) (*http.Request, er
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListHoldsRequest constructs an http.Request for the ListHolds method
+func NewListHoldsRequest(server string, params *ListHoldsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/holds")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.AccountID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account_id", *params.AccountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Reference != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reference", *params.Reference, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -5162,6 +6149,68 @@ func NewGetTrialBalanceRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewListVouchersRequest constructs an http.Request for the ListVouchers method
+func NewListVouchersRequest(server string, params *ListVouchersParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/vouchers")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "date", params.Date, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.Format != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "format", *params.Format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListWebhookEndpointsRequest constructs an http.Request for the ListWebhookEndpoints method
 func NewListWebhookEndpointsRequest(server string, params *ListWebhookEndpointsParams) (*http.Request, error) {
 	var err error
@@ -5747,10 +6796,25 @@ type ClientWithResponsesInterface interface {
 
 	// GetAccountWithResponse Read a ledger account
 	//
+	// With `at` or `seal` the answer also has the posted balance at that point of the past in
+	// `past`. A point in time is a seal: a moment means the last seal at or before it. 422
+	// `no_data` when nothing was sealed by then, or the account was opened later.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/accounts/{account_id} (the `GetAccount` operationId).
-	GetAccountWithResponse(ctx context.Context, accountID AccountIDInPath, reqEditors ...RequestEditorFn) (*GetAccountResponse, error)
+	GetAccountWithResponse(ctx context.Context, accountID AccountIDInPath, params *GetAccountParams, reqEditors ...RequestEditorFn) (*GetAccountResponse, error)
+
+	// GetAccountStatementWithResponse What an account did in some days, with opening, running and closing balance
+	//
+	// JSON comes in pages. `format=csv` and `format=xlsx`, or the same by the header `Accept`,
+	// stream all lines of one snapshot into one file. `no_data` says why there is nothing to
+	// show; balances of zero are real ones.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account_id}/statement (the `GetAccountStatement` operationId).
+	GetAccountStatementWithResponse(ctx context.Context, accountID AccountIDInPath, params *GetAccountStatementParams, reqEditors ...RequestEditorFn) (*GetAccountStatementResponse, error)
 
 	// ListChannelAccountsWithResponse List the tenant's accounts at providers, all on one page
 	//
@@ -5800,6 +6864,20 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/discrepancies (the `ListDiscrepancies` operationId).
 	ListDiscrepanciesWithResponse(ctx context.Context, params *ListDiscrepanciesParams, reqEditors ...RequestEditorFn) (*ListDiscrepanciesResponse, error)
 
+	// ListEntriesWithResponse List journal entries, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/entries (the `ListEntries` operationId).
+	ListEntriesWithResponse(ctx context.Context, params *ListEntriesParams, reqEditors ...RequestEditorFn) (*ListEntriesResponse, error)
+
+	// GetEntryWithResponse Read a journal entry
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/entries/{entry_id} (the `GetEntry` operationId).
+	GetEntryWithResponse(ctx context.Context, entryID EntryIDInPath, reqEditors ...RequestEditorFn) (*GetEntryResponse, error)
+
 	// ListEventsWithResponse List events, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -5813,6 +6891,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/events/{event_id} (the `GetEvent` operationId).
 	GetEventWithResponse(ctx context.Context, eventID EventIDInPath, reqEditors ...RequestEditorFn) (*GetEventResponse, error)
+
+	// ListHoldsWithResponse List holds, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/holds (the `ListHolds` operationId).
+	ListHoldsWithResponse(ctx context.Context, params *ListHoldsParams, reqEditors ...RequestEditorFn) (*ListHoldsResponse, error)
 
 	// ListMerchantsWithResponse List merchants, newest first
 	//
@@ -6050,6 +7135,16 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/trial_balance (the `GetTrialBalance` operationId).
 	GetTrialBalanceWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetTrialBalanceResponse, error)
 
+	// ListVouchersWithResponse A day's vouchers for the general ledger
+	//
+	// What was booked on a business date, summed up by kind of entry and gl_code (凭证导出).
+	// Each voucher balances. Also as a file, as with statements.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/vouchers (the `ListVouchers` operationId).
+	ListVouchersWithResponse(ctx context.Context, params *ListVouchersParams, reqEditors ...RequestEditorFn) (*ListVouchersResponse, error)
+
 	// ListWebhookEndpointsWithResponse List webhook endpoints, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -6223,6 +7318,47 @@ func (r GetAccountResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetAccountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetAccountStatementResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Statement
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetAccountStatementResponse) GetJSON200() *Statement {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetAccountStatementResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetAccountStatementResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetAccountStatementResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetAccountStatementResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -6441,6 +7577,88 @@ func (r ListDiscrepanciesResponse) ContentType() string {
 	return ""
 }
 
+type ListEntriesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EntryPage
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListEntriesResponse) GetJSON200() *EntryPage {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListEntriesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListEntriesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListEntriesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListEntriesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetEntryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Entry
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetEntryResponse) GetJSON200() *Entry {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetEntryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetEntryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetEntryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetEntryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListEventsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -6517,6 +7735,47 @@ func (r GetEventResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetEventResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListHoldsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *HoldPage
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListHoldsResponse) GetJSON200() *HoldPage {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListHoldsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListHoldsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListHoldsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListHoldsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -7392,6 +8651,47 @@ func (r GetTrialBalanceResponse) ContentType() string {
 	return ""
 }
 
+type ListVouchersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *VoucherDay
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListVouchersResponse) GetJSON200() *VoucherDay {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListVouchersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListVouchersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListVouchersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListVouchersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListWebhookEndpointsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -7790,15 +9090,36 @@ func (c *ClientWithResponses) ListAccountsWithResponse(ctx context.Context, para
 
 // GetAccountWithResponse Read a ledger account
 //
+// With `at` or `seal` the answer also has the posted balance at that point of the past in
+// `past`. A point in time is a seal: a moment means the last seal at or before it. 422
+// `no_data` when nothing was sealed by then, or the account was opened later.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/accounts/{account_id} (the `GetAccount` operationId).
-func (c *ClientWithResponses) GetAccountWithResponse(ctx context.Context, accountID AccountIDInPath, reqEditors ...RequestEditorFn) (*GetAccountResponse, error) {
-	rsp, err := c.GetAccount(ctx, accountID, reqEditors...)
+func (c *ClientWithResponses) GetAccountWithResponse(ctx context.Context, accountID AccountIDInPath, params *GetAccountParams, reqEditors ...RequestEditorFn) (*GetAccountResponse, error) {
+	rsp, err := c.GetAccount(ctx, accountID, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
 	return ParseGetAccountResponse(rsp)
+}
+
+// GetAccountStatementWithResponse What an account did in some days, with opening, running and closing balance
+//
+// JSON comes in pages. `format=csv` and `format=xlsx`, or the same by the header `Accept`,
+// stream all lines of one snapshot into one file. `no_data` says why there is nothing to
+// show; balances of zero are real ones.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account_id}/statement (the `GetAccountStatement` operationId).
+func (c *ClientWithResponses) GetAccountStatementWithResponse(ctx context.Context, accountID AccountIDInPath, params *GetAccountStatementParams, reqEditors ...RequestEditorFn) (*GetAccountStatementResponse, error) {
+	rsp, err := c.GetAccountStatement(ctx, accountID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetAccountStatementResponse(rsp)
 }
 
 // ListChannelAccountsWithResponse List the tenant's accounts at providers, all on one page
@@ -7885,6 +9206,32 @@ func (c *ClientWithResponses) ListDiscrepanciesWithResponse(ctx context.Context,
 	return ParseListDiscrepanciesResponse(rsp)
 }
 
+// ListEntriesWithResponse List journal entries, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/entries (the `ListEntries` operationId).
+func (c *ClientWithResponses) ListEntriesWithResponse(ctx context.Context, params *ListEntriesParams, reqEditors ...RequestEditorFn) (*ListEntriesResponse, error) {
+	rsp, err := c.ListEntries(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListEntriesResponse(rsp)
+}
+
+// GetEntryWithResponse Read a journal entry
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/entries/{entry_id} (the `GetEntry` operationId).
+func (c *ClientWithResponses) GetEntryWithResponse(ctx context.Context, entryID EntryIDInPath, reqEditors ...RequestEditorFn) (*GetEntryResponse, error) {
+	rsp, err := c.GetEntry(ctx, entryID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetEntryResponse(rsp)
+}
+
 // ListEventsWithResponse List events, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -7909,6 +9256,19 @@ func (c *ClientWithResponses) GetEventWithResponse(ctx context.Context, eventID 
 		return nil, err
 	}
 	return ParseGetEventResponse(rsp)
+}
+
+// ListHoldsWithResponse List holds, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/holds (the `ListHolds` operationId).
+func (c *ClientWithResponses) ListHoldsWithResponse(ctx context.Context, params *ListHoldsParams, reqEditors ...RequestEditorFn) (*ListHoldsResponse, error) {
+	rsp, err := c.ListHolds(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListHoldsResponse(rsp)
 }
 
 // ListMerchantsWithResponse List merchants, newest first
@@ -8309,6 +9669,22 @@ func (c *ClientWithResponses) GetTrialBalanceWithResponse(ctx context.Context, r
 	return ParseGetTrialBalanceResponse(rsp)
 }
 
+// ListVouchersWithResponse A day's vouchers for the general ledger
+//
+// What was booked on a business date, summed up by kind of entry and gl_code (凭证导出).
+// Each voucher balances. Also as a file, as with statements.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/vouchers (the `ListVouchers` operationId).
+func (c *ClientWithResponses) ListVouchersWithResponse(ctx context.Context, params *ListVouchersParams, reqEditors ...RequestEditorFn) (*ListVouchersResponse, error) {
+	rsp, err := c.ListVouchers(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListVouchersResponse(rsp)
+}
+
 // ListWebhookEndpointsWithResponse List webhook endpoints, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -8523,6 +9899,35 @@ func ParseGetAccountResponse(rsp *http.Response) (*GetAccountResponse, error) {
 	return response, nil
 }
 
+// ParseGetAccountStatementResponse parses an HTTP response from a GetAccountStatementWithResponse call
+func ParseGetAccountStatementResponse(rsp *http.Response) (*GetAccountStatementResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetAccountStatementResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Statement
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 200:
+		// Content-type (text/csv) unsupported
+
+	}
+
+	return response, nil
+}
+
 // ParseListChannelAccountsResponse parses an HTTP response from a ListChannelAccountsWithResponse call
 func ParseListChannelAccountsResponse(rsp *http.Response) (*ListChannelAccountsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -8666,6 +10071,58 @@ func ParseListDiscrepanciesResponse(rsp *http.Response) (*ListDiscrepanciesRespo
 	return response, nil
 }
 
+// ParseListEntriesResponse parses an HTTP response from a ListEntriesWithResponse call
+func ParseListEntriesResponse(rsp *http.Response) (*ListEntriesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListEntriesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EntryPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetEntryResponse parses an HTTP response from a GetEntryWithResponse call
+func ParseGetEntryResponse(rsp *http.Response) (*GetEntryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetEntryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Entry
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListEventsResponse parses an HTTP response from a ListEventsWithResponse call
 func ParseListEventsResponse(rsp *http.Response) (*ListEventsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -8708,6 +10165,32 @@ func ParseGetEventResponse(rsp *http.Response) (*GetEventResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Event
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListHoldsResponse parses an HTTP response from a ListHoldsWithResponse call
+func ParseListHoldsResponse(rsp *http.Response) (*ListHoldsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListHoldsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest HoldPage
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -9323,6 +10806,35 @@ func ParseGetTrialBalanceResponse(rsp *http.Response) (*GetTrialBalanceResponse,
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListVouchersResponse parses an HTTP response from a ListVouchersWithResponse call
+func ParseListVouchersResponse(rsp *http.Response) (*ListVouchersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListVouchersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest VoucherDay
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 200:
+		// Content-type (text/csv) unsupported
 
 	}
 

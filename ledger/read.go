@@ -370,27 +370,35 @@ type HoldFilter struct {
 	Limit int
 }
 
-const holdColumns = `id, reference, account_id, amount, captured, released, status, expires_at`
-
-func scanHold(row pgx.CollectableRow) (Hold, error) {
-	var h Hold
-	err := row.Scan(&h.ID, &h.Reference, &h.AccountID, &h.Amount, &h.Captured, &h.Released, &h.Status, &h.ExpiresAt)
-	return h, err
+// ListedHold is a hold with what its reader wants to know beside it.
+type ListedHold struct {
+	Hold
+	Currency  money.Currency
+	CreatedAt time.Time
+	// ClosedAt is nil while the hold is open.
+	ClosedAt *time.Time
 }
 
 // Holds lists holds, newest first. next is the cursor of the following page, ""
 // on the last.
-func Holds(ctx context.Context, q pg.Querier, tenant string, f HoldFilter) (page []Hold, next string, err error) {
+func Holds(ctx context.Context, q pg.Querier, tenant string, f HoldFilter) (page []ListedHold, next string, err error) {
 	limit := pageSize(f.Limit)
 	rows, err := q.Query(ctx, `
-		select `+holdColumns+` from holds
-		where tenant_id = $1 and ($2 = '' or account_id = $2) and ($3 = '' or status = $3) and ($4 = '' or reference = $4)
-		  and ($5 = '' or id < $5)
-		order by id desc limit $6`, tenant, f.AccountID, f.Status, f.Reference, f.Before, limit+1)
+		select h.id, h.reference, h.account_id, h.amount, h.captured, h.released, h.status, h.expires_at, a.currency,
+		  h.created_at, h.closed_at
+		from holds h join ledger_accounts a on a.tenant_id = h.tenant_id and a.id = h.account_id
+		where h.tenant_id = $1 and ($2 = '' or h.account_id = $2) and ($3 = '' or h.status = $3)
+		  and ($4 = '' or h.reference = $4) and ($5 = '' or h.id < $5)
+		order by h.id desc limit $6`, tenant, f.AccountID, f.Status, f.Reference, f.Before, limit+1)
 	if err != nil {
 		return nil, "", fmt.Errorf("ledger: list holds: %w", err)
 	}
-	page, err = pgx.CollectRows(rows, scanHold)
+	page, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (ListedHold, error) {
+		var h ListedHold
+		err := row.Scan(&h.ID, &h.Reference, &h.AccountID, &h.Amount, &h.Captured, &h.Released, &h.Status, &h.ExpiresAt,
+			&h.Currency, &h.CreatedAt, &h.ClosedAt)
+		return h, err
+	})
 	if err != nil {
 		return nil, "", fmt.Errorf("ledger: list holds: %w", err)
 	}
@@ -410,5 +418,5 @@ func GetHold(ctx context.Context, q pg.Querier, tenant, reference string) (Hold,
 	case len(page) == 0:
 		return Hold{}, &Error{NotFound, "reference", "no hold has the reference " + reference}
 	}
-	return page[0], nil
+	return page[0].Hold, nil
 }

@@ -13,7 +13,8 @@ import (
 // StatementQuery asks for an account's postings of some days.
 type StatementQuery struct {
 	AccountID string
-	// From and To are business dates, YYYY-MM-DD, both included.
+	// From and To are business dates, YYYY-MM-DD, both included. Without To it is
+	// today, without From the first of the month of To.
 	From, To string
 	// After is the position of the page before, zero for the first.
 	After Position
@@ -129,7 +130,15 @@ func StreamStatement(ctx context.Context, tx pgx.Tx, tenant string, query Statem
 
 func openStatement(ctx context.Context, q pg.Querier, tenant string, query StatementQuery) (Statement, period, error) {
 	st := Statement{From: query.From, To: query.To}
-	p, err := readPeriod(query.From, query.To)
+	if st.To == "" {
+		if err := q.QueryRow(ctx, `select suanpan_date(suanpan_now())::text`).Scan(&st.To); err != nil {
+			return st, period{}, fmt.Errorf("ledger: statement: %w", err)
+		}
+	}
+	if st.From == "" && len(st.To) == len(time.DateOnly) {
+		st.From = st.To[:len("2006-01-")] + "01"
+	}
+	p, err := readPeriod(st.From, st.To)
 	if err != nil {
 		return st, p, err
 	}

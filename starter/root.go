@@ -13,11 +13,13 @@ func rootCommand(p process) *cobra.Command {
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	root.AddCommand(
+		anchorCommand(p),
 		demoCommand(p),
 		devCommand(p),
 		migrateCommand(p),
 		redriveCommand(p),
 		scheduleCommand(p),
+		sealCommand(p),
 		serveCommand(p),
 		verifyCommand(p),
 		versionCommand(p),

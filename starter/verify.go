@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -12,46 +13,100 @@ import (
 	"github.com/suanpan/suanpan/ledger"
 )
 
+// verifyFlags are what the command line says.
+type verifyFlags struct {
+	tenant    string
+	asJSON    bool
+	since     string
+	anchors   string
+	publicKey string
+}
+
 func verifyCommand(p process) *cobra.Command {
-	var tenantID string
-	var asJSON bool
+	var flags verifyFlags
 	verify := &cobra.Command{
 		Use:   "verify",
 		Short: "Check every invariant of the books on one snapshot; exit status 1 if one is broken",
-		Args:  cobra.NoArgs,
+		Long: "Walks all entries once, in the order of booking, and recomputes every balance and every seal. With --anchors\n" +
+			"the seals are judged by what was exported, and a change is located: the seal, the entry and the posting.\n" +
+			"With --since only what came after the seals of an earlier sound report is walked, and invariants outside the\n" +
+			"ledger are left out.",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := config.LoadTool(p.environ)
 			if err != nil {
 				return err
 			}
-			opts := ledger.VerifyOptions{Tenant: tenantID}
-			if !asJSON {
-				opts.Progress = func(r ledger.Result) { printResult(p, r) }
+			opts, err := flags.options(p)
+			if err != nil {
+				return err
 			}
 			report, err := app.Verify(cmd.Context(), cfg.Core, opts)
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				encoder := json.NewEncoder(p.stdout)
-				encoder.SetIndent("", "  ")
-				if err := encoder.Encode(report); err != nil {
-					return err
-				}
-			}
-			if !report.Sound {
-				return errors.New("the books are not sound: see the broken invariants above")
-			}
-			if !asJSON {
-				fmt.Fprintf(p.stdout, "sound: %d invariants hold on the snapshot of %s\n",
-					len(report.Results), report.Snapshot.Format("2006-01-02 15:04:05 -0700"))
-			}
-			return nil
+			return flags.tell(p, report)
 		},
 	}
-	verify.Flags().StringVar(&tenantID, "tenant", "", "check one tenant only")
-	verify.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
+	verify.Flags().StringVar(&flags.tenant, "tenant", "", "check one tenant only")
+	verify.Flags().BoolVar(&flags.asJSON, "json", false, "print the report as JSON; --since reads it")
+	verify.Flags().StringVar(&flags.since, "since", "", "file with the JSON report of an earlier run: go on from its seals")
+	verify.Flags().StringVar(&flags.anchors, "anchors", "", "folder of anchors, from `starter anchor export`")
+	verify.Flags().StringVar(&flags.publicKey, "public-key", "", "file with the public key of the anchors")
+	verify.MarkFlagsRequiredTogether("anchors", "public-key")
 	return verify
+}
+
+func (f verifyFlags) options(p process) (ledger.VerifyOptions, error) {
+	opts := ledger.VerifyOptions{Tenant: f.tenant, Walked: func(tenant string, entries int64) {
+		if entries%100_000 == 0 {
+			fmt.Fprintf(p.stderr, "%d entries walked, in %s\n", entries, tenant)
+		}
+	}}
+	if !f.asJSON {
+		opts.Progress = func(r ledger.Result) { printResult(p, r) }
+	}
+	if f.since != "" {
+		text, err := os.ReadFile(f.since)
+		if err != nil {
+			return opts, err
+		}
+		var before ledger.Report
+		if err := json.Unmarshal(text, &before); err != nil {
+			return opts, fmt.Errorf("%s is not a report of `starter verify --json`: %w", f.since, err)
+		}
+		if len(before.Seals) == 0 {
+			return opts, fmt.Errorf("%s names no seals to go on from: run without --since", f.since)
+		}
+		opts.Since = before.Seals
+	}
+	if f.anchors != "" {
+		pins, err := app.ReadAnchors(f.anchors, f.publicKey)
+		if err != nil {
+			return opts, err
+		}
+		opts.Pins = pins
+		fmt.Fprintf(p.stderr, "%d anchors read\n", pins.Count())
+	}
+	return opts, nil
+}
+
+func (f verifyFlags) tell(p process, report ledger.Report) error {
+	if f.asJSON {
+		encoder := json.NewEncoder(p.stdout)
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(report); err != nil {
+			return err
+		}
+	}
+	if !report.Sound {
+		return errors.New("the books are not sound: see the broken invariants above")
+	}
+	if !f.asJSON {
+		fmt.Fprintf(p.stdout, "sound: %d invariants hold on the snapshot of %s, %d entries walked\n",
+			len(report.Results), report.Snapshot.Format("2006-01-02 15:04:05 -0700"), report.Entries)
+	}
+	return nil
 }
 
 func printResult(p process, r ledger.Result) {

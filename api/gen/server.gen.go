@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -286,6 +287,72 @@ func (e DiscrepancyStatus) Valid() bool {
 	}
 }
 
+// Defines values for EntryKind.
+const (
+	EntryKindAdjustment       EntryKind = "adjustment"
+	EntryKindAdvance          EntryKind = "advance"
+	EntryKindAdvanceRecovery  EntryKind = "advance_recovery"
+	EntryKindCollect          EntryKind = "collect"
+	EntryKindCustodyTransfer  EntryKind = "custody_transfer"
+	EntryKindFee              EntryKind = "fee"
+	EntryKindFeeRefund        EntryKind = "fee_refund"
+	EntryKindLossCover        EntryKind = "loss_cover"
+	EntryKindMarketingFunding EntryKind = "marketing_funding"
+	EntryKindOwnSweep         EntryKind = "own_sweep"
+	EntryKindOwnTopup         EntryKind = "own_topup"
+	EntryKindPayout           EntryKind = "payout"
+	EntryKindPayoutReturn     EntryKind = "payout_return"
+	EntryKindRefund           EntryKind = "refund"
+	EntryKindReversal         EntryKind = "reversal"
+	EntryKindSettle           EntryKind = "settle"
+	EntryKindSplit            EntryKind = "split"
+	EntryKindTransfer         EntryKind = "transfer"
+)
+
+// Valid indicates whether the value is a known member of the EntryKind enum.
+func (e EntryKind) Valid() bool {
+	switch e {
+	case EntryKindAdjustment:
+		return true
+	case EntryKindAdvance:
+		return true
+	case EntryKindAdvanceRecovery:
+		return true
+	case EntryKindCollect:
+		return true
+	case EntryKindCustodyTransfer:
+		return true
+	case EntryKindFee:
+		return true
+	case EntryKindFeeRefund:
+		return true
+	case EntryKindLossCover:
+		return true
+	case EntryKindMarketingFunding:
+		return true
+	case EntryKindOwnSweep:
+		return true
+	case EntryKindOwnTopup:
+		return true
+	case EntryKindPayout:
+		return true
+	case EntryKindPayoutReturn:
+		return true
+	case EntryKindRefund:
+		return true
+	case EntryKindReversal:
+		return true
+	case EntryKindSettle:
+		return true
+	case EntryKindSplit:
+		return true
+	case EntryKindTransfer:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for EventType.
 const (
 	EventTypePaymentAwaitingPayer     EventType = "payment.awaiting_payer"
@@ -325,6 +392,30 @@ func (e EventType) Valid() bool {
 	case EventTypeWithdrawalFailed:
 		return true
 	case EventTypeWithdrawalSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for HoldStatus.
+const (
+	HoldStatusCaptured HoldStatus = "captured"
+	HoldStatusExpired  HoldStatus = "expired"
+	HoldStatusOpen     HoldStatus = "open"
+	HoldStatusReleased HoldStatus = "released"
+)
+
+// Valid indicates whether the value is a known member of the HoldStatus enum.
+func (e HoldStatus) Valid() bool {
+	switch e {
+	case HoldStatusCaptured:
+		return true
+	case HoldStatusExpired:
+		return true
+	case HoldStatusOpen:
+		return true
+	case HoldStatusReleased:
 		return true
 	default:
 		return false
@@ -580,6 +671,69 @@ func (e WithdrawalStatus) Valid() bool {
 	}
 }
 
+// Defines values for Format.
+const (
+	FormatCsv  Format = "csv"
+	FormatJSON Format = "json"
+	FormatXlsx Format = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the Format enum.
+func (e Format) Valid() bool {
+	switch e {
+	case FormatCsv:
+		return true
+	case FormatJSON:
+		return true
+	case FormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetAccountStatementParamsFormat.
+const (
+	GetAccountStatementParamsFormatCsv  GetAccountStatementParamsFormat = "csv"
+	GetAccountStatementParamsFormatJSON GetAccountStatementParamsFormat = "json"
+	GetAccountStatementParamsFormatXlsx GetAccountStatementParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the GetAccountStatementParamsFormat enum.
+func (e GetAccountStatementParamsFormat) Valid() bool {
+	switch e {
+	case GetAccountStatementParamsFormatCsv:
+		return true
+	case GetAccountStatementParamsFormatJSON:
+		return true
+	case GetAccountStatementParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListVouchersParamsFormat.
+const (
+	ListVouchersParamsFormatCsv  ListVouchersParamsFormat = "csv"
+	ListVouchersParamsFormatJSON ListVouchersParamsFormat = "json"
+	ListVouchersParamsFormatXlsx ListVouchersParamsFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ListVouchersParamsFormat enum.
+func (e ListVouchersParamsFormat) Valid() bool {
+	switch e {
+	case ListVouchersParamsFormatCsv:
+		return true
+	case ListVouchersParamsFormatJSON:
+		return true
+	case ListVouchersParamsFormatXlsx:
+		return true
+	default:
+		return false
+	}
+}
+
 // Account A ledger account. Balances are positive on the account's normal side.
 type Account struct {
 	// Available A signed count of minor units of one currency.
@@ -600,11 +754,17 @@ type Account struct {
 	// ID A ledger account.
 	//
 	// Example: acc_01JD8Y3K5T7W9ABCDEFGHJKMNP
-	ID         AccountID `json:"id"`
-	NormalSide Side      `json:"normal_side"`
+	ID AccountID `json:"id"`
+
+	// Name Tells several accounts of one owner apart; empty for the usual one.
+	Name       string `json:"name"`
+	NormalSide Side   `json:"normal_side"`
 
 	// Owner The id of the merchant or channel account; null for the tenant's own accounts.
 	Owner *string `json:"owner"`
+
+	// Past The posted balance when a seal was made; null unless asked for.
+	Past *PastBalance `json:"past"`
 
 	// Posted A signed count of minor units of one currency.
 	Posted Amount        `json:"posted"`
@@ -612,6 +772,9 @@ type Account struct {
 
 	// Type What an account is for; the chart of accounts is in docs/books.md.
 	Type AccountType `json:"type"`
+
+	// Withdrawable A signed count of minor units of one currency.
+	Withdrawable Amount `json:"withdrawable"`
 }
 
 // AccountStatus defines model for Account.Status.
@@ -636,6 +799,15 @@ type Amount struct {
 	// Amount Minor units.
 	//
 	// Example: 19900
+	Amount int64 `json:"amount"`
+
+	// Currency ISO 4217. CNY is counted in fen, 1/100 yuan.
+	Currency Currency `json:"currency"`
+}
+
+// BalanceOrNull A balance on the account's normal side; null when there is no data.
+type BalanceOrNull struct {
+	// Amount Minor units.
 	Amount int64 `json:"amount"`
 
 	// Currency ISO 4217. CNY is counted in fen, 1/100 yuan.
@@ -988,10 +1160,71 @@ type DiscrepancyPage struct {
 // - `explained`: nobody; the reason is known and no money is missing.
 type DiscrepancyStatus string
 
+// Entry An immutable journal entry; debits equal credits in each book.
+type Entry struct {
+	BookedAt time.Time `json:"booked_at"`
+
+	// BusinessDate An Asia/Shanghai calendar day.
+	//
+	// Example: 2026-11-23
+	BusinessDate Date `json:"business_date"`
+
+	// ChannelDate The provider's own day.
+	ChannelDate *string `json:"channel_date"`
+
+	// ID A journal entry.
+	//
+	// Example: ent_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ID EntryID `json:"id"`
+
+	// Kind What an entry records; docs/books.md shows each.
+	Kind     EntryKind         `json:"kind"`
+	Metadata map[string]string `json:"metadata"`
+
+	// Number The business number; with kind and phase unique for ever.
+	Number   string         `json:"number"`
+	Phase    string         `json:"phase"`
+	Postings []EntryPosting `json:"postings"`
+
+	// Reverses The id of the entry that this one corrects.
+	Reverses *string `json:"reverses"`
+}
+
 // EntryID A journal entry.
 //
 // Example: ent_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type EntryID = string
+
+// EntryKind What an entry records; docs/books.md shows each.
+type EntryKind string
+
+// EntryPage One page. `next_cursor` is null on the last.
+type EntryPage struct {
+	Data       []Entry `json:"data"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// EntryPosting One leg of an entry.
+type EntryPosting struct {
+	// AccountID A ledger account.
+	//
+	// Example: acc_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	AccountID AccountID `json:"account_id"`
+
+	// AccountType What an account is for; the chart of accounts is in docs/books.md.
+	AccountType AccountType `json:"account_type"`
+
+	// Amount A signed count of minor units of one currency.
+	Amount Amount `json:"amount"`
+
+	// BalanceAfter A balance on the account's normal side; null when there is no data.
+	BalanceAfter *BalanceOrNull `json:"balance_after"`
+
+	// HoldReference The hold it captured from.
+	HoldReference *string `json:"hold_reference"`
+	Owner         *string `json:"owner"`
+	Side          Side    `json:"side"`
+}
 
 // Event What happened to an object. Thin on purpose: read the object for its state. A webhook posts this object; expect it more than once and out of order, and use `id` and `sequence` to notice.
 type Event struct {
@@ -1053,6 +1286,53 @@ type Failure struct {
 	// Message For people.
 	Message string `json:"message"`
 }
+
+// Hold Money of an account set aside. What is neither captured nor released is still held.
+type Hold struct {
+	// AccountID A ledger account.
+	//
+	// Example: acc_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	AccountID AccountID `json:"account_id"`
+
+	// Amount A signed count of minor units of one currency.
+	Amount Amount `json:"amount"`
+
+	// Captured A signed count of minor units of one currency.
+	Captured  Amount     `json:"captured"`
+	ClosedAt  *time.Time `json:"closed_at"`
+	CreatedAt time.Time  `json:"created_at"`
+	ExpiresAt *time.Time `json:"expires_at"`
+
+	// ID A hold.
+	//
+	// Example: hld_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ID        HoldID `json:"id"`
+	Reference string `json:"reference"`
+
+	// Released A signed count of minor units of one currency.
+	Released Amount `json:"released"`
+
+	// Status Who acts next:
+	// - `open`: its holder, who captures or releases it, or the sweep when its time is over.
+	// - `captured`, `released`, `expired`: nobody.
+	Status HoldStatus `json:"status"`
+}
+
+// HoldID A hold.
+//
+// Example: hld_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type HoldID = string
+
+// HoldPage One page. `next_cursor` is null on the last.
+type HoldPage struct {
+	Data       []Hold  `json:"data"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// HoldStatus Who acts next:
+// - `open`: its holder, who captures or releases it, or the sweep when its time is over.
+// - `captured`, `released`, `expired`: nobody.
+type HoldStatus string
 
 // LatePayment Money that arrived after the payment was closed; null normally. It is given back by itself.
 type LatePayment struct {
@@ -1120,6 +1400,16 @@ type NextAction struct {
 
 // NextActionType defines model for NextAction.Type.
 type NextActionType string
+
+// PastBalance The posted balance when a seal was made; null unless asked for.
+type PastBalance struct {
+	// Posted A signed count of minor units of one currency.
+	Posted Amount `json:"posted"`
+
+	// Seal The number of the seal.
+	Seal     int64     `json:"seal"`
+	SealedAt time.Time `json:"sealed_at"`
+}
 
 // Payment Money asked of a payer for a merchant.
 type Payment struct {
@@ -1508,6 +1798,68 @@ type SplitRulePage struct {
 	NextCursor *string     `json:"next_cursor"`
 }
 
+// Statement One page of a statement. `opening` and `closing` are those of all the days, not of the page;
+// both are null, and `no_data` says why, when there is nothing to show.
+type Statement struct {
+	// AccountID A ledger account.
+	//
+	// Example: acc_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	AccountID AccountID `json:"account_id"`
+
+	// Closing A balance on the account's normal side; null when there is no data.
+	Closing *BalanceOrNull  `json:"closing"`
+	Data    []StatementLine `json:"data"`
+
+	// From An Asia/Shanghai calendar day.
+	//
+	// Example: 2026-11-23
+	From       Date    `json:"from"`
+	NextCursor *string `json:"next_cursor"`
+	NoData     *string `json:"no_data"`
+
+	// Opening A balance on the account's normal side; null when there is no data.
+	Opening *BalanceOrNull `json:"opening"`
+
+	// To An Asia/Shanghai calendar day.
+	//
+	// Example: 2026-11-23
+	To Date `json:"to"`
+}
+
+// StatementLine One posting of the account.
+type StatementLine struct {
+	// Amount A signed count of minor units of one currency.
+	Amount Amount `json:"amount"`
+
+	// Balance A signed count of minor units of one currency.
+	Balance  Amount    `json:"balance"`
+	BookedAt time.Time `json:"booked_at"`
+
+	// BusinessDate An Asia/Shanghai calendar day.
+	//
+	// Example: 2026-11-23
+	BusinessDate Date `json:"business_date"`
+
+	// ChannelDate The provider's own day.
+	ChannelDate *string `json:"channel_date"`
+
+	// EntryID A journal entry.
+	//
+	// Example: ent_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	EntryID EntryID `json:"entry_id"`
+
+	// Kind What an entry records; docs/books.md shows each.
+	Kind EntryKind `json:"kind"`
+
+	// Leg Which posting of the entry.
+	Leg int64 `json:"leg"`
+
+	// Number The business number, such as the id of a payment.
+	Number string `json:"number"`
+	Phase  string `json:"phase"`
+	Side   Side   `json:"side"`
+}
+
 // TestClock defines model for TestClock.
 type TestClock struct {
 	// Now The business clock.
@@ -1557,6 +1909,48 @@ type TrialBalanceTotal struct {
 	// Currency ISO 4217. CNY is counted in fen, 1/100 yuan.
 	Currency Currency `json:"currency"`
 	Debit    int64    `json:"debit"`
+}
+
+// VoucherDay defines model for VoucherDay.
+type VoucherDay struct {
+	// Date An Asia/Shanghai calendar day.
+	//
+	// Example: 2026-11-23
+	Date  Date          `json:"date"`
+	Lines []VoucherLine `json:"lines"`
+
+	// NoData Why there is nothing to show.
+	NoData *string `json:"no_data"`
+}
+
+// VoucherLine What the entries of one kind did to one gl_code of one book.
+type VoucherLine struct {
+	// AccountType What an account is for; the chart of accounts is in docs/books.md.
+	AccountType AccountType `json:"account_type"`
+
+	// Book `trust`: money held for others. `own`: the tenant's own.
+	Book Book `json:"book"`
+
+	// Credit Minor units.
+	Credit int64 `json:"credit"`
+
+	// Currency ISO 4217. CNY is counted in fen, 1/100 yuan.
+	Currency Currency `json:"currency"`
+
+	// Debit Minor units.
+	Debit int64 `json:"debit"`
+
+	// GlCode The general-ledger code (科目).
+	GlCode string `json:"gl_code"`
+
+	// Kind What an entry records; docs/books.md shows each.
+	Kind EntryKind `json:"kind"`
+
+	// Postings How many postings the line sums up.
+	Postings int64 `json:"postings"`
+
+	// Voucher Numbers the vouchers of the day.
+	Voucher int64 `json:"voucher"`
 }
 
 // WaitingFor While processing, what is being waited for, in words; otherwise null.
@@ -1739,10 +2133,18 @@ type Cursor = string
 // Example: dop_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type DailyOperationIDInPath = DailyOperationID
 
+// EntryIDInPath A journal entry.
+//
+// Example: ent_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type EntryIDInPath = EntryID
+
 // EventIDInPath An event.
 //
 // Example: evt_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type EventIDInPath = EventID
+
+// Format defines model for Format.
+type Format string
 
 // IdempotencyKey Example: 5d2f9c1e-0c8b-4b7e-9a51-6a6f7f1f8c11
 type IdempotencyKey = string
@@ -1800,6 +2202,36 @@ type ListAccountsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// GetAccountParams defines parameters for GetAccount.
+type GetAccountParams struct {
+	// At The balance at this moment.
+	At *time.Time `form:"at,omitempty" json:"at,omitempty"`
+
+	// Seal The balance at the seal of this number; not together with at.
+	Seal *int64 `form:"seal,omitempty" json:"seal,omitempty"`
+}
+
+// GetAccountStatementParams defines parameters for GetAccountStatement.
+type GetAccountStatementParams struct {
+	// From The first business date; the first of the month of `to` unless given.
+	From *Date `form:"from,omitempty" json:"from,omitempty"`
+
+	// To The last business date, included; today unless given.
+	To *Date `form:"to,omitempty" json:"to,omitempty"`
+
+	// Format How to answer; `json` unless given or asked for by the header `Accept`.
+	Format *GetAccountStatementParamsFormat `form:"format,omitempty" json:"format,omitempty"`
+
+	// Limit How many objects to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// GetAccountStatementParamsFormat defines parameters for GetAccountStatement.
+type GetAccountStatementParamsFormat string
+
 // ListDailyOperationsParams defines parameters for ListDailyOperations.
 type ListDailyOperationsParams struct {
 	// BusinessDate Only runs of this day.
@@ -1836,6 +2268,24 @@ type ListDiscrepanciesParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListEntriesParams defines parameters for ListEntries.
+type ListEntriesParams struct {
+	// AccountID Only entries that touch this account.
+	AccountID *AccountID `form:"account_id,omitempty" json:"account_id,omitempty"`
+
+	// Kind Only entries of this kind.
+	Kind *EntryKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Number Only entries of this business number, such as the id of a payment.
+	Number *string `form:"number,omitempty" json:"number,omitempty"`
+
+	// Limit How many objects to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
 	// Type Only events of this type.
@@ -1849,6 +2299,24 @@ type ListEventsParams struct {
 
 	// CreatedTo Only objects created before this moment.
 	CreatedTo *CreatedTo `form:"created_to,omitempty" json:"created_to,omitempty"`
+
+	// Limit How many objects to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListHoldsParams defines parameters for ListHolds.
+type ListHoldsParams struct {
+	// AccountID Only holds on this account.
+	AccountID *AccountID `form:"account_id,omitempty" json:"account_id,omitempty"`
+
+	// Status Only holds in this status.
+	Status *HoldStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// Reference Only the hold with this reference.
+	Reference *string `form:"reference,omitempty" json:"reference,omitempty"`
 
 	// Limit How many objects to return at most.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
@@ -2010,6 +2478,18 @@ type MoveTestClockParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// ListVouchersParams defines parameters for ListVouchers.
+type ListVouchersParams struct {
+	// Date The business date.
+	Date Date `form:"date" json:"date"`
+
+	// Format How to answer; `json` unless given or asked for by the header `Accept`.
+	Format *ListVouchersParamsFormat `form:"format,omitempty" json:"format,omitempty"`
+}
+
+// ListVouchersParamsFormat defines parameters for ListVouchers.
+type ListVouchersParamsFormat string
+
 // ListWebhookEndpointsParams defines parameters for ListWebhookEndpoints.
 type ListWebhookEndpointsParams struct {
 	// Limit How many objects to return at most.
@@ -2110,7 +2590,10 @@ type ServerInterface interface {
 	ListAccounts(c *gin.Context, params ListAccountsParams)
 	// GetAccount Read a ledger account
 	// (GET /v1/accounts/{account_id})
-	GetAccount(c *gin.Context, accountID AccountIDInPath)
+	GetAccount(c *gin.Context, accountID AccountIDInPath, params GetAccountParams)
+	// GetAccountStatement What an account did in some days, with opening, running and closing balance
+	// (GET /v1/accounts/{account_id}/statement)
+	GetAccountStatement(c *gin.Context, accountID AccountIDInPath, params GetAccountStatementParams)
 	// ListChannelAccounts List the tenant's accounts at providers, all on one page
 	// (GET /v1/channel_accounts)
 	ListChannelAccounts(c *gin.Context)
@@ -2126,12 +2609,21 @@ type ServerInterface interface {
 	// ListDiscrepancies List discrepancies of all reconciliations, newest first
 	// (GET /v1/discrepancies)
 	ListDiscrepancies(c *gin.Context, params ListDiscrepanciesParams)
+	// ListEntries List journal entries, newest first
+	// (GET /v1/entries)
+	ListEntries(c *gin.Context, params ListEntriesParams)
+	// GetEntry Read a journal entry
+	// (GET /v1/entries/{entry_id})
+	GetEntry(c *gin.Context, entryID EntryIDInPath)
 	// ListEvents List events, newest first
 	// (GET /v1/events)
 	ListEvents(c *gin.Context, params ListEventsParams)
 	// GetEvent Read an event
 	// (GET /v1/events/{event_id})
 	GetEvent(c *gin.Context, eventID EventIDInPath)
+	// ListHolds List holds, newest first
+	// (GET /v1/holds)
+	ListHolds(c *gin.Context, params ListHoldsParams)
 	// ListMerchants List merchants, newest first
 	// (GET /v1/merchants)
 	ListMerchants(c *gin.Context, params ListMerchantsParams)
@@ -2192,6 +2684,9 @@ type ServerInterface interface {
 	// GetTrialBalance The sums of all postings by account type
 	// (GET /v1/trial_balance)
 	GetTrialBalance(c *gin.Context)
+	// ListVouchers A day's vouchers for the general ledger
+	// (GET /v1/vouchers)
+	ListVouchers(c *gin.Context, params ListVouchersParams)
 	// ListWebhookEndpoints List webhook endpoints, newest first
 	// (GET /v1/webhook_endpoints)
 	ListWebhookEndpoints(c *gin.Context, params ListWebhookEndpointsParams)
@@ -2296,6 +2791,25 @@ func (siw *ServerInterfaceWrapper) GetAccount(c *gin.Context) {
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetAccountParams
+
+	// ------------- Optional query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "at", c.Request.URL.Query(), &params.At, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter at: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "seal" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "seal", c.Request.URL.Query(), &params.Seal, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter seal: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -2303,7 +2817,75 @@ func (siw *ServerInterfaceWrapper) GetAccount(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.GetAccount(c, accountID)
+	siw.Handler.GetAccount(c, accountID, params)
+}
+
+// GetAccountStatement operation middleware
+func (siw *ServerInterfaceWrapper) GetAccountStatement(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "account_id" -------------
+	var accountID AccountIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account_id", c.Param("account_id"), &accountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter account_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetAccountStatementParams
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", c.Request.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter to: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "format", c.Request.URL.Query(), &params.Format, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter format: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetAccountStatement(c, accountID, params)
 }
 
 // ListChannelAccounts operation middleware
@@ -2489,6 +3071,90 @@ func (siw *ServerInterfaceWrapper) ListDiscrepancies(c *gin.Context) {
 	siw.Handler.ListDiscrepancies(c, params)
 }
 
+// ListEntries operation middleware
+func (siw *ServerInterfaceWrapper) ListEntries(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListEntriesParams
+
+	// ------------- Optional query parameter "account_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account_id", c.Request.URL.Query(), &params.AccountID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter account_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", c.Request.URL.Query(), &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter kind: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "number" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "number", c.Request.URL.Query(), &params.Number, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter number: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListEntries(c, params)
+}
+
+// GetEntry operation middleware
+func (siw *ServerInterfaceWrapper) GetEntry(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "entry_id" -------------
+	var entryID EntryIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "entry_id", c.Param("entry_id"), &entryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter entry_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetEntry(c, entryID)
+}
+
 // ListEvents operation middleware
 func (siw *ServerInterfaceWrapper) ListEvents(c *gin.Context) {
 
@@ -2579,6 +3245,65 @@ func (siw *ServerInterfaceWrapper) GetEvent(c *gin.Context) {
 	}
 
 	siw.Handler.GetEvent(c, eventID)
+}
+
+// ListHolds operation middleware
+func (siw *ServerInterfaceWrapper) ListHolds(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListHoldsParams
+
+	// ------------- Optional query parameter "account_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account_id", c.Request.URL.Query(), &params.AccountID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter account_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", c.Request.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter status: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "reference" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "reference", c.Request.URL.Query(), &params.Reference, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter reference: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListHolds(c, params)
 }
 
 // ListMerchants operation middleware
@@ -3413,6 +4138,41 @@ func (siw *ServerInterfaceWrapper) GetTrialBalance(c *gin.Context) {
 	siw.Handler.GetTrialBalance(c)
 }
 
+// ListVouchers operation middleware
+func (siw *ServerInterfaceWrapper) ListVouchers(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListVouchersParams
+
+	// ------------- Required query parameter "date" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "date", c.Request.URL.Query(), &params.Date, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter date: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "format", c.Request.URL.Query(), &params.Format, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter format: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListVouchers(c, params)
+}
+
 // ListWebhookEndpoints operation middleware
 func (siw *ServerInterfaceWrapper) ListWebhookEndpoints(c *gin.Context) {
 
@@ -3817,13 +4577,17 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 
 	router.GET(options.BaseURL+"/v1/accounts", wrapper.ListAccounts)
 	router.GET(options.BaseURL+"/v1/accounts/:account_id", wrapper.GetAccount)
+	router.GET(options.BaseURL+"/v1/accounts/:account_id/statement", wrapper.GetAccountStatement)
 	router.GET(options.BaseURL+"/v1/channel_accounts", wrapper.ListChannelAccounts)
 	router.GET(options.BaseURL+"/v1/daily_operations", wrapper.ListDailyOperations)
 	router.POST(options.BaseURL+"/v1/daily_operations", wrapper.CreateDailyOperation)
 	router.GET(options.BaseURL+"/v1/daily_operations/:daily_operation_id", wrapper.GetDailyOperation)
 	router.GET(options.BaseURL+"/v1/discrepancies", wrapper.ListDiscrepancies)
+	router.GET(options.BaseURL+"/v1/entries", wrapper.ListEntries)
+	router.GET(options.BaseURL+"/v1/entries/:entry_id", wrapper.GetEntry)
 	router.GET(options.BaseURL+"/v1/events", wrapper.ListEvents)
 	router.GET(options.BaseURL+"/v1/events/:event_id", wrapper.GetEvent)
+	router.GET(options.BaseURL+"/v1/holds", wrapper.ListHolds)
 	router.GET(options.BaseURL+"/v1/merchants", wrapper.ListMerchants)
 	router.POST(options.BaseURL+"/v1/merchants", wrapper.CreateMerchant)
 	router.GET(options.BaseURL+"/v1/merchants/:merchant_id", wrapper.GetMerchant)
@@ -3844,6 +4608,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/test/clock", wrapper.GetTestClock)
 	router.POST(options.BaseURL+"/v1/test/clock", wrapper.MoveTestClock)
 	router.GET(options.BaseURL+"/v1/trial_balance", wrapper.GetTrialBalance)
+	router.GET(options.BaseURL+"/v1/vouchers", wrapper.ListVouchers)
 	router.GET(options.BaseURL+"/v1/webhook_endpoints", wrapper.ListWebhookEndpoints)
 	router.POST(options.BaseURL+"/v1/webhook_endpoints", wrapper.CreateWebhookEndpoint)
 	router.DELETE(options.BaseURL+"/v1/webhook_endpoints/:webhook_endpoint_id", wrapper.DeleteWebhookEndpoint)
@@ -3879,6 +4644,7 @@ func (response ListAccounts200JSONResponse) VisitListAccountsResponse(w http.Res
 
 type GetAccountRequestObject struct {
 	AccountID AccountIDInPath `json:"account_id"`
+	Params    GetAccountParams
 }
 
 type GetAccountResponseObject interface {
@@ -3896,6 +4662,69 @@ func (response GetAccount200JSONResponse) VisitGetAccountResponse(w http.Respons
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccountStatementRequestObject struct {
+	AccountID AccountIDInPath `json:"account_id"`
+	Params    GetAccountStatementParams
+}
+
+type GetAccountStatementResponseObject interface {
+	VisitGetAccountStatementResponse(w http.ResponseWriter) error
+}
+
+type GetAccountStatement200JSONResponse Statement
+
+func (response GetAccountStatement200JSONResponse) VisitGetAccountStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccountStatement200ApplicationVndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetAccountStatement200ApplicationVndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse) VisitGetAccountStatementResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetAccountStatement200TextCsvResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetAccountStatement200TextCsvResponse) VisitGetAccountStatementResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
 	return err
 }
 
@@ -4019,6 +4848,50 @@ func (response ListDiscrepancies200JSONResponse) VisitListDiscrepanciesResponse(
 	return err
 }
 
+type ListEntriesRequestObject struct {
+	Params ListEntriesParams
+}
+
+type ListEntriesResponseObject interface {
+	VisitListEntriesResponse(w http.ResponseWriter) error
+}
+
+type ListEntries200JSONResponse EntryPage
+
+func (response ListEntries200JSONResponse) VisitListEntriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEntryRequestObject struct {
+	EntryID EntryIDInPath `json:"entry_id"`
+}
+
+type GetEntryResponseObject interface {
+	VisitGetEntryResponse(w http.ResponseWriter) error
+}
+
+type GetEntry200JSONResponse Entry
+
+func (response GetEntry200JSONResponse) VisitGetEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListEventsRequestObject struct {
 	Params ListEventsParams
 }
@@ -4052,6 +4925,28 @@ type GetEventResponseObject interface {
 type GetEvent200JSONResponse Event
 
 func (response GetEvent200JSONResponse) VisitGetEventResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListHoldsRequestObject struct {
+	Params ListHoldsParams
+}
+
+type ListHoldsResponseObject interface {
+	VisitListHoldsResponse(w http.ResponseWriter) error
+}
+
+type ListHolds200JSONResponse HoldPage
+
+func (response ListHolds200JSONResponse) VisitListHoldsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4580,6 +5475,68 @@ func (response GetTrialBalance200JSONResponse) VisitGetTrialBalanceResponse(w ht
 	return err
 }
 
+type ListVouchersRequestObject struct {
+	Params ListVouchersParams
+}
+
+type ListVouchersResponseObject interface {
+	VisitListVouchersResponse(w http.ResponseWriter) error
+}
+
+type ListVouchers200JSONResponse VoucherDay
+
+func (response ListVouchers200JSONResponse) VisitListVouchersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVouchers200ApplicationVndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ListVouchers200ApplicationVndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse) VisitListVouchersResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ListVouchers200TextCsvResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ListVouchers200TextCsvResponse) VisitListVouchersResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
 type ListWebhookEndpointsRequestObject struct {
 	Params ListWebhookEndpointsParams
 }
@@ -4814,6 +5771,9 @@ type StrictServerInterface interface {
 	// GetAccount Read a ledger account
 	// (GET /v1/accounts/{account_id})
 	GetAccount(ctx context.Context, request GetAccountRequestObject) (GetAccountResponseObject, error)
+	// GetAccountStatement What an account did in some days, with opening, running and closing balance
+	// (GET /v1/accounts/{account_id}/statement)
+	GetAccountStatement(ctx context.Context, request GetAccountStatementRequestObject) (GetAccountStatementResponseObject, error)
 	// ListChannelAccounts List the tenant's accounts at providers, all on one page
 	// (GET /v1/channel_accounts)
 	ListChannelAccounts(ctx context.Context, request ListChannelAccountsRequestObject) (ListChannelAccountsResponseObject, error)
@@ -4829,12 +5789,21 @@ type StrictServerInterface interface {
 	// ListDiscrepancies List discrepancies of all reconciliations, newest first
 	// (GET /v1/discrepancies)
 	ListDiscrepancies(ctx context.Context, request ListDiscrepanciesRequestObject) (ListDiscrepanciesResponseObject, error)
+	// ListEntries List journal entries, newest first
+	// (GET /v1/entries)
+	ListEntries(ctx context.Context, request ListEntriesRequestObject) (ListEntriesResponseObject, error)
+	// GetEntry Read a journal entry
+	// (GET /v1/entries/{entry_id})
+	GetEntry(ctx context.Context, request GetEntryRequestObject) (GetEntryResponseObject, error)
 	// ListEvents List events, newest first
 	// (GET /v1/events)
 	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)
 	// GetEvent Read an event
 	// (GET /v1/events/{event_id})
 	GetEvent(ctx context.Context, request GetEventRequestObject) (GetEventResponseObject, error)
+	// ListHolds List holds, newest first
+	// (GET /v1/holds)
+	ListHolds(ctx context.Context, request ListHoldsRequestObject) (ListHoldsResponseObject, error)
 	// ListMerchants List merchants, newest first
 	// (GET /v1/merchants)
 	ListMerchants(ctx context.Context, request ListMerchantsRequestObject) (ListMerchantsResponseObject, error)
@@ -4895,6 +5864,9 @@ type StrictServerInterface interface {
 	// GetTrialBalance The sums of all postings by account type
 	// (GET /v1/trial_balance)
 	GetTrialBalance(ctx context.Context, request GetTrialBalanceRequestObject) (GetTrialBalanceResponseObject, error)
+	// ListVouchers A day's vouchers for the general ledger
+	// (GET /v1/vouchers)
+	ListVouchers(ctx context.Context, request ListVouchersRequestObject) (ListVouchersResponseObject, error)
 	// ListWebhookEndpoints List webhook endpoints, newest first
 	// (GET /v1/webhook_endpoints)
 	ListWebhookEndpoints(ctx context.Context, request ListWebhookEndpointsRequestObject) (ListWebhookEndpointsResponseObject, error)
@@ -5008,10 +5980,11 @@ func (sh *strictHandler) ListAccounts(ctx *gin.Context, params ListAccountsParam
 }
 
 // GetAccount operation middleware
-func (sh *strictHandler) GetAccount(ctx *gin.Context, accountID AccountIDInPath) {
+func (sh *strictHandler) GetAccount(ctx *gin.Context, accountID AccountIDInPath, params GetAccountParams) {
 	var request GetAccountRequestObject
 
 	request.AccountID = accountID
+	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.GetAccount(ctx, request.(GetAccountRequestObject))
@@ -5026,6 +5999,33 @@ func (sh *strictHandler) GetAccount(ctx *gin.Context, accountID AccountIDInPath)
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetAccountResponseObject); ok {
 		if err := validResponse.VisitGetAccountResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetAccountStatement operation middleware
+func (sh *strictHandler) GetAccountStatement(ctx *gin.Context, accountID AccountIDInPath, params GetAccountStatementParams) {
+	var request GetAccountStatementRequestObject
+
+	request.AccountID = accountID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAccountStatement(ctx, request.(GetAccountStatementRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAccountStatement")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetAccountStatementResponseObject); ok {
+		if err := validResponse.VisitGetAccountStatementResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -5179,6 +6179,58 @@ func (sh *strictHandler) ListDiscrepancies(ctx *gin.Context, params ListDiscrepa
 	}
 }
 
+// ListEntries operation middleware
+func (sh *strictHandler) ListEntries(ctx *gin.Context, params ListEntriesParams) {
+	var request ListEntriesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListEntries(ctx, request.(ListEntriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListEntries")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListEntriesResponseObject); ok {
+		if err := validResponse.VisitListEntriesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetEntry operation middleware
+func (sh *strictHandler) GetEntry(ctx *gin.Context, entryID EntryIDInPath) {
+	var request GetEntryRequestObject
+
+	request.EntryID = entryID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetEntry(ctx, request.(GetEntryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetEntry")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetEntryResponseObject); ok {
+		if err := validResponse.VisitGetEntryResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListEvents operation middleware
 func (sh *strictHandler) ListEvents(ctx *gin.Context, params ListEventsParams) {
 	var request ListEventsRequestObject
@@ -5224,6 +6276,32 @@ func (sh *strictHandler) GetEvent(ctx *gin.Context, eventID EventIDInPath) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetEventResponseObject); ok {
 		if err := validResponse.VisitGetEventResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListHolds operation middleware
+func (sh *strictHandler) ListHolds(ctx *gin.Context, params ListHoldsParams) {
+	var request ListHoldsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListHolds(ctx, request.(ListHoldsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListHolds")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListHoldsResponseObject); ok {
+		if err := validResponse.VisitListHoldsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -5868,6 +6946,32 @@ func (sh *strictHandler) GetTrialBalance(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetTrialBalanceResponseObject); ok {
 		if err := validResponse.VisitGetTrialBalanceResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListVouchers operation middleware
+func (sh *strictHandler) ListVouchers(ctx *gin.Context, params ListVouchersParams) {
+	var request ListVouchersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListVouchers(ctx, request.(ListVouchersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListVouchers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListVouchersResponseObject); ok {
+		if err := validResponse.VisitListVouchersResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

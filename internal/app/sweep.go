@@ -37,6 +37,7 @@ const (
 	startEvery     = time.Second
 	notifyEvery    = 250 * time.Millisecond
 	overdueEvery   = 2 * time.Second
+	sealEvery      = 5 * time.Second
 	sweepBatch     = 100
 	sweepTimeLimit = 20 * time.Second
 )
@@ -52,6 +53,7 @@ func (s *Sweeper) Run(ctx context.Context) {
 		{"start missing workflows", startEvery, s.StartMissing},
 		{"relay notifications", notifyEvery, s.RelayNotifications},
 		{"wake overdue payments", overdueEvery, s.WakeOverdue},
+		{"seal the books", sealEvery, s.SealBooks},
 		{"expire holds", overdueEvery, s.ExpireHolds},
 	}
 	for _, job := range jobs {
@@ -212,3 +214,6 @@ func (s *Sweeper) ExpireHolds(ctx context.Context) (n int, err error) {
 	})
 	return n, err
 }
+
+// SealBooks seals what is booked until now. It returns how many seals it made.
+func (s *Sweeper) SealBooks(ctx context.Context) (int, error) { return ledger.SealNow(ctx, s.DB) }
