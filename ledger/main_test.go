@@ -118,6 +118,21 @@ func (b *bench) balance(key ledger.AccountKey) (account ledger.Account) {
 	return account
 }
 
+// logSettings prints what the figures of a run depend on.
+func (b *bench) logSettings() {
+	b.t.Helper()
+	require.NoError(b.t, b.in(func(ctx context.Context, tx pgx.Tx) error {
+		for _, name := range []string{"server_version", "role", "row_security", "transaction_isolation", "fsync", "synchronous_commit"} {
+			var value string
+			if err := tx.QueryRow(ctx, "show "+name).Scan(&value); err != nil {
+				return err
+			}
+			b.t.Logf("  %s = %s", name, value)
+		}
+		return nil
+	}))
+}
+
 // requireSound checks every invariant of the ledger on the whole database.
 func (b *bench) requireSound() {
 	b.t.Helper()

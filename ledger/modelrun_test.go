@@ -104,6 +104,9 @@ func TestModel(t *testing.T) {
 			seed++
 		}
 		b.requireSound()
+		if seed == *modelFirst+uint64(*modelSeeds) {
+			b.logSettings()
+		}
 		var n int64
 		require.NoError(t, b.Pool.QueryRow(context.Background(), `select deadlocks from pg_stat_database where datname = current_database()`).Scan(&n))
 		deadlocks += n

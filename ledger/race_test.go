@@ -119,6 +119,7 @@ func TestRacingHoldsWinExactlyTheBalance(t *testing.T) {
 		tries, won = tries+racers, won+winners
 	}
 	b.requireSound()
+	b.logSettings()
 	t.Logf("%d rounds, %d tries to hold, %d won, as many as the balances allow", *raceRounds, tries, won)
 }
 
@@ -145,6 +146,7 @@ func TestRacingCapturesWinExactlyTheHold(t *testing.T) {
 		tries, won = tries+racers, won+winners
 	}
 	b.requireSound()
+	b.logSettings()
 	t.Logf("%d rounds, %d tries to capture, %d won, as many as the holds allow", *raceRounds, tries, won)
 }
 
