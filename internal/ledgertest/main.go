@@ -141,15 +141,19 @@ func (w *world) round(ctx context.Context) error {
 	client := exec.Command(self, "-client", "-data", w.data, "-url", w.url, "-tenant", w.tenant,
 		"-workers", fmt.Sprint(w.workers), "-round", fmt.Sprintf("r%d", w.rounds))
 	client.Stdout, client.Stderr = os.Stdout, os.Stderr
+	before := w.journalled()
 	if err := client.Start(); err != nil {
 		return err
 	}
-	pause(ctx, w.random, 150, 1200)
-	if w.random.IntN(2) == 0 {
-		if err := w.killServer(ctx); err != nil {
-			return errors.Join(err, client.Process.Kill())
+	err = w.posting(ctx, before)
+	if err == nil && w.random.IntN(2) == 0 {
+		before = w.journalled()
+		if err = w.killServer(ctx); err == nil {
+			err = w.posting(ctx, before)
 		}
-		pause(ctx, w.random, 100, 800)
+	}
+	if err != nil {
+		return errors.Join(err, client.Process.Kill())
 	}
 	if err := client.Process.Kill(); err != nil {
 		return fmt.Errorf("the client ended by itself: %w", err)
@@ -160,6 +164,28 @@ func (w *world) round(ctx context.Context) error {
 		fmt.Printf("  %d kills\n", w.killed())
 	}
 	return ctx.Err()
+}
+
+func (w *world) journalled() int64 {
+	info, err := os.Stat(journalOf(w.data))
+	if err != nil {
+		return 0 // no client has written yet
+	}
+	return info.Size()
+}
+
+// posting waits until the client has been acknowledged something since before,
+// and then for a random moment while it goes on.
+func (w *world) posting(ctx context.Context, before int64) error {
+	deadline := time.Now().Add(time.Minute)
+	for w.journalled() == before {
+		if time.Now().After(deadline) || ctx.Err() != nil {
+			return errors.New("the client does not get anything acknowledged")
+		}
+		pause(ctx, w.random, 5, 10)
+	}
+	pause(ctx, w.random, 10, 900)
+	return nil
 }
 
 // killServer kills the postmaster; its children notice and end. A new one waits
