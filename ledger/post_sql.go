@@ -25,6 +25,10 @@ type entryBefore struct {
 	hash []byte
 }
 
+// The arrays of these statements stand in scalar subqueries, so that the planner
+// expects the same of every call: it then keeps one plan per session, where it
+// would otherwise plan each call anew, which costs more than running it.
+//
 // Accounts with a floor are locked in the order of their ids, whatever the
 // order of the entries: two calls never wait for each other in a circle. A
 // row that had to be waited for is read again by the lock.
@@ -32,7 +36,7 @@ const sqlAccounts = `
 with locked as (
   select a.id, a.type, a.owner, a.currency, a.name, a.normal_side, a.status, a.floor, a.posted, a.held, a.last_seq,
     a.limits, a.limit_usage
-  from unnest($2::text[], $3::text[], $4::text[], $5::text[]) k (type, owner, currency, name)
+  from unnest((select $2::text[]), (select $3::text[]), (select $4::text[]), (select $5::text[])) k (type, owner, currency, name)
   join ledger_accounts a on a.tenant_id = $1 and a.type = k.type and a.owner = k.owner and a.currency = k.currency
     and a.name = k.name
   where a.floor is not null
@@ -43,7 +47,7 @@ select *, case when limits is not null then suanpan_date(suanpan_now())::text en
 union all
 select a.id, a.type, a.owner, a.currency, a.name, a.normal_side, a.status, a.floor, a.posted, a.held, a.last_seq,
   null, null, null
-from unnest($2::text[], $3::text[], $4::text[], $5::text[]) k (type, owner, currency, name)
+from unnest((select $2::text[]), (select $3::text[]), (select $4::text[]), (select $5::text[])) k (type, owner, currency, name)
 join ledger_accounts a on a.tenant_id = $1 and a.type = k.type and a.owner = k.owner and a.currency = k.currency
   and a.name = k.name
 where a.floor is null`
@@ -63,7 +67,7 @@ from holds where tenant_id = $1 and reference = any($2)`
 
 const sqlEntriesBefore = `
 select e.id, e.kind, e.number, e.phase, e.content_hash
-from unnest($2::text[], $3::text[], $4::text[]) r (kind, number, phase)
+from unnest((select $2::text[]), (select $3::text[]), (select $4::text[])) r (kind, number, phase)
 cross join lateral (
   select id, kind, number, phase, content_hash from entries
   where tenant_id = $1 and kind = r.kind and number = r.number and phase = r.phase limit 1
@@ -202,7 +206,8 @@ const sqlBook = `
 with booked as (
   insert into entries (tenant_id, id, kind, number, phase, currency, legs, content_hash, booked_at, channel_date, reverses, metadata)
   select $1, e.id, e.kind, e.number, e.phase, e.currency, e.legs, e.hash, now.at, e.channel_date::date, e.reverses, e.metadata::jsonb
-  from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int2[], $8::bytea[], $9::text[], $10::text[], $11::text[])
+  from unnest((select $2::text[]), (select $3::text[]), (select $4::text[]), (select $5::text[]), (select $6::text[]),
+    (select $7::int2[]), (select $8::bytea[]), (select $9::text[]), (select $10::text[]), (select $11::text[]))
     with ordinality e (id, kind, number, phase, currency, legs, hash, channel_date, reverses, metadata, position),
     (select suanpan_now() as at) now
   order by e.position
@@ -213,17 +218,19 @@ with booked as (
 ), posted as (
   insert into postings (tenant_id, entry_seq, leg, account_id, amount, account_seq, balance_after, hold_id, booked_at)
   select $1, b.seq, p.leg, p.account_id, p.amount, p.account_seq, p.balance_after, p.hold_id, b.booked_at
-  from unnest($12::text[], $13::int2[], $14::text[], $15::int8[], $16::int8[], $17::int8[], $18::text[])
+  from unnest((select $12::text[]), (select $13::int2[]), (select $14::text[]), (select $15::int8[]),
+    (select $16::int8[]), (select $17::int8[]), (select $18::text[]))
     p (entry_id, leg, account_id, amount, account_seq, balance_after, hold_id)
   join booked b on b.id = p.entry_id
 ), moved as (
   update ledger_accounts a set posted = n.posted, held = n.held, last_seq = n.last_seq, limit_usage = n.usage::jsonb
-  from unnest($19::text[], $20::int8[], $21::int8[], $22::int8[], $23::text[]) n (id, posted, held, last_seq, usage), written w
+  from unnest((select $19::text[]), (select $20::int8[]), (select $21::int8[]), (select $22::int8[]),
+    (select $23::text[])) n (id, posted, held, last_seq, usage), written w
   where a.tenant_id = $1 and a.id = n.id and w.entries > 0
 ), captured as (
   update holds h set captured = n.captured, status = n.status,
     closed_at = case when n.status = 'captured' then suanpan_now() end
-  from unnest($24::text[], $25::int8[], $26::text[]) n (id, captured, status), written w
+  from unnest((select $24::text[]), (select $25::int8[]), (select $26::text[])) n (id, captured, status), written w
   where h.tenant_id = $1 and h.id = n.id and w.entries > 0
 )
 select entries from written`

@@ -395,29 +395,27 @@ end $$;
 create trigger postings_keep_the_rules after insert on postings
   referencing new table as inserted for each statement execute function postings_keep_the_rules();
 
--- No entry without its postings, and no reversal of a reversal.
-create function entries_have_postings() returns trigger language plpgsql as $$
+-- No entry without its postings, and no reversal of a reversal. The first posting
+-- is looked up by variables, so that all partitions but one are out before the
+-- lookup starts; joined to the inserted rows, every partition would be opened in
+-- every posting. The plan is generic, for the same reason.
+create function entries_have_postings() returns trigger language plpgsql set plan_cache_mode = force_generic_plan as $$
 declare
-  wrong record;
+  e record;
 begin
-  select * into wrong from (
-    select n.tenant_id, n.seq, case
-        when p.leg is null then 'all_legs'
-        when r.id is not null then 'reversal'
-      end as rule
-    from inserted n
-    left join lateral (
-      select leg from postings
-      where tenant_id = n.tenant_id and entry_seq = n.seq and leg = 1 and booked_at = n.booked_at limit 1
-    ) p on true
-    left join lateral (
-      select id from entries
-      where n.kind = 'reversal' and tenant_id = n.tenant_id and id = n.reverses and kind = 'reversal' limit 1
-    ) r on true
-  ) judged where rule is not null limit 1;
-  if found then
-    perform refuse_posting(wrong.rule, wrong.tenant_id, wrong.seq);
-  end if;
+  for e in select tenant_id, seq, kind, reverses, booked_at from inserted loop
+    perform from postings p
+      where p.tenant_id = e.tenant_id and p.entry_seq = e.seq and p.leg = 1 and p.booked_at = e.booked_at;
+    if not found then
+      perform refuse_posting('all_legs', e.tenant_id, e.seq);
+    end if;
+    if e.kind = 'reversal' then
+      perform from entries r where r.tenant_id = e.tenant_id and r.id = e.reverses and r.kind = 'reversal';
+      if found then
+        perform refuse_posting('reversal', e.tenant_id, e.seq);
+      end if;
+    end if;
+  end loop;
   return null;
 end $$;
 create trigger entries_have_postings after insert on entries
