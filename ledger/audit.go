@@ -385,7 +385,8 @@ func (a *auditor) closeTenant(ctx context.Context) error {
 			if !sum.zero() {
 				a.fail("C2", fmt.Sprintf("%s %s", key.book, key.currency), "off by %s", sum)
 			}
-		case key.stake == CustodyClaim || key.stake == OwnStakeInCustody && a.totals[totalKey{currency: key.currency, stake: CustodyClaim}] == nil:
+		case key.stake == CustodyClaim ||
+			key.stake == OwnStakeInCustody && a.totals[totalKey{currency: key.currency, stake: CustodyClaim}] == nil:
 			a.judgeStake(key.currency)
 		}
 	}

@@ -279,7 +279,8 @@ func (c *chainCheck) close(a *auditor) {
 	for account := range c.internal {
 		a.count("C20", 1)
 		if posted, ok := kept[account.id]; !ok || posted != account.walked.balance {
-			a.fail("C20", account.id, "seal %d keeps the balance %d (kept: %t), the postings come to %d", p.number, posted, ok, account.walked.balance)
+			a.fail("C20", account.id, "seal %d keeps the balance %d (kept: %t), the postings come to %d",
+				p.number, posted, ok, account.walked.balance)
 		}
 		delete(kept, account.id)
 	}
