@@ -146,6 +146,10 @@ func sealBlock(ctx context.Context, db *pg.DB, target sealTarget) (sealed bool, 
 		if err != nil || last.ToSeq >= target.to {
 			return err
 		}
+		// How much a block holds differs: no plan fits all.
+		if _, err := tx.Exec(ctx, `set local plan_cache_mode = force_custom_plan`); err != nil {
+			return err
+		}
 		b := newSealing(tx, target.tenant)
 		if err := b.read(ctx, last, target.to); err != nil || b.entries == 0 {
 			return err
@@ -240,7 +244,9 @@ select $1, $2::bigint, $3, $4, $5, $6, $7, $8, $9,
 const sqlWriteSealBalances = `
 insert into seal_balances (tenant_id, account_id, seal, posted)
 select $1, c.account_id, $2::bigint, c.change + coalesce((
-  select posted from seal_balances b where b.tenant_id = $1 and b.account_id = c.account_id and b.seal < $2::bigint order by b.seal desc limit 1
+  select posted from seal_balances b
+  where b.tenant_id = $1 and b.account_id = c.account_id and b.seal < $2::bigint
+  order by b.seal desc limit 1
 ), 0)
 from unnest($3::text[], $4::int8[]) c (account_id, change)`
 

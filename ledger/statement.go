@@ -197,12 +197,15 @@ with base as (
   select entry_seq, leg, amount, booked_at from postings where tenant_id = $1 and account_id = $2
 )
 select coalesce((
-    select posted from seal_balances where tenant_id = $1 and account_id = $2 and seal <= (select number from base) order by seal desc limit 1
+    select posted from seal_balances
+    where tenant_id = $1 and account_id = $2 and seal <= (select number from base)
+    order by seal desc limit 1
   ), 0) + $9::bigint * (
   coalesce((select sum(amount) from mine
-    where entry_seq > coalesce((select to_seq from base), 0) and entry_seq <= $3 and (entry_seq, leg) <= ($3, $4)), 0)
+    where entry_seq > (select coalesce((select to_seq from base), 0)) and entry_seq <= $3 and (entry_seq, leg) <= ($3, $4)), 0)
   + coalesce((select sum(amount) from mine where entry_seq >= $3 and entry_seq <= $7 and (entry_seq, leg) > ($3, $4) and booked_at < $5), 0)
-  - coalesce((select sum(amount) from mine where entry_seq > $8 and entry_seq <= $3 and (entry_seq, leg) <= ($3, $4) and booked_at >= $6), 0)
+  - coalesce((select sum(amount) from mine
+      where entry_seq > $8 and entry_seq <= $3 and (entry_seq, leg) <= ($3, $4) and booked_at >= $6), 0)
 )::bigint`
 
 const sqlLines = `
@@ -210,7 +213,7 @@ select p.entry_seq, p.leg::bigint, p.amount, e.id, e.kind, e.number, e.phase, e.
   coalesce(e.channel_date::text, '')
 from (
   select entry_seq, leg, amount, booked_at from postings
-  where tenant_id = $1 and account_id = $2 and entry_seq >= $3 and (entry_seq, leg) > ($3, $4)
+  where tenant_id = $1 and account_id = $2 and entry_seq >= $3 and entry_seq <= $8 and (entry_seq, leg) > ($3, $4)
     and booked_at >= $5 and booked_at < $6
   order by entry_seq, leg limit $7
 ) p
@@ -218,7 +221,9 @@ join entries e on e.tenant_id = $1 and e.seq = p.entry_seq and e.booked_at = p.b
 order by p.entry_seq, p.leg`
 
 // readLines reads the lines after a position, running on from a balance.
-func readLines(ctx context.Context, q pg.Querier, tenant string, a Account, p period, at Position, running int64, limit int) ([]StatementLine, error) {
+func readLines(
+	ctx context.Context, q pg.Querier, tenant string, a Account, p period, at Position, running int64, limit int,
+) ([]StatementLine, error) {
 	if at == (Position{}) {
 		// Nothing of the period lies at or below the base.
 		first, err := spanAround(ctx, q, tenant, p.from)
@@ -227,7 +232,11 @@ func readLines(ctx context.Context, q pg.Querier, tenant string, a Account, p pe
 		}
 		at = Position{Seq: first.after, Leg: maxLeg}
 	}
-	rows, err := q.Query(ctx, sqlLines, tenant, a.ID, at.Seq, at.Leg, p.from, p.until, limit)
+	last, err := spanAround(ctx, q, tenant, p.until)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := q.Query(ctx, sqlLines, tenant, a.ID, at.Seq, at.Leg, p.from, p.until, limit, last.upTo)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: statement: %w", err)
 	}

@@ -69,7 +69,7 @@ func newWalker(q pg.Querier, tenant string) *walker {
 }
 
 // walkPage bounds how many entries are read at once.
-const walkPage = 5000
+const walkPage = 10000
 
 // postgresEpoch is 2000-01-01 in microseconds since 1970.
 const postgresEpoch = 946684800 * 1_000_000
