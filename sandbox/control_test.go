@@ -127,8 +127,8 @@ func TestThePayersPage(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	code := prepay(t, b.weChat(), "ORDER001", "https://merchant.example/n")
-	show := func() string {
-		response, err := http.Get(code)
+	fetch := func(address string) string {
+		response, err := http.Get(address)
 		require.NoError(t, err)
 		defer func() { _ = response.Body.Close() }()
 		require.Equal(t, http.StatusOK, response.StatusCode)
@@ -138,6 +138,9 @@ func TestThePayersPage(t *testing.T) {
 		require.NoError(t, err)
 		return text.String()
 	}
+	show := func() string { return fetch(code) }
+	link := `href="/pay/` + lastSegment(code) + `"`
+	require.Contains(t, fetch(b.url+"/"), link, "the list leads to what can be paid")
 	act := func(action string) {
 		response, err := http.PostForm(code, url.Values{"action": {action}})
 		require.NoError(t, err)
@@ -152,6 +155,7 @@ func TestThePayersPage(t *testing.T) {
 	text := show()
 	require.Contains(t, text, "支付成功 Paid")
 	require.NotContains(t, text, "<form")
+	require.NotContains(t, fetch(b.url+"/"), link)
 	payments := 0
 	for _, m := range b.movements("ORDER001") {
 		if m.Kind == "payment" {

@@ -99,6 +99,7 @@ func wire(config Config, b *books.Books, ownKeys *keys.Keys, zone *time.Location
 	mux.HandleFunc("GET /alipay/bill/download", ali.DownloadBill)
 	mux.Handle(wechatpay.Prefix+"/v3/", wechat)
 	mux.Handle("/pay/{token}", payerPage)
+	mux.HandleFunc("GET /{$}", payerPage.List)
 	mux.Handle("/control/", control.New(control.Config{Books: b, Keys: ownKeys, Faults: injector, Rules: rules,
 		Payers:  map[books.Provider]control.Payer{books.Alipay: ali, books.WeChatPay: wechat},
 		Refunds: wechat, Transfers: ali, Zone: zone}))

@@ -83,7 +83,7 @@ func redriveCommand(p process) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(p.stdout, "%d unfinished objects have a running workflow\n", n)
+			fmt.Fprintf(p.stdout, "unfinished objects: %d; each has a running workflow now\n", n)
 			return nil
 		},
 	}

@@ -32,6 +32,10 @@ func LatePayment(ctx workflow.Context, in accept.Ref) (activities.LateState, err
 			return state, goOnInNewRun(ctx, in)
 		}
 	}
+	if state.RefundID == "" {
+		tell(ctx, "Done: %s says that the closed payment was not paid.", state.Channel)
+		return state, nil
+	}
 	tell(ctx, "Done: refund %s gives the money back.", state.RefundID)
 	return state, nil
 }

@@ -36,8 +36,8 @@ func scanDaily(row pgx.CollectableRow) (Daily, error) {
 }
 
 // StartDaily records that daily operations for date (yyyy-mm-dd) begin. A date
-// that was run before may be run again. Faults: invalid for a malformed or a
-// future date, conflict while the date is being run.
+// that was run before may be run again. Faults: invalid for a malformed date,
+// refused for a day that has not ended, conflict while the date is being run.
 func StartDaily(ctx context.Context, tx pgx.Tx, tenant, date string) (Daily, error) {
 	day, err := ParseDay(date)
 	if err != nil {
@@ -47,9 +47,9 @@ func StartDaily(ctx context.Context, tx pgx.Tx, tenant, date string) (Daily, err
 	if err != nil {
 		return Daily{}, err
 	}
-	if day.Start().After(today.Start()) {
-		return Daily{}, fault.Invalid("date", "date_in_future",
-			"The date is in the future; give "+today.String()+" or an earlier one.")
+	if !day.Start().Before(today.Start()) {
+		return Daily{}, fault.Refused("business_date", "day_not_over",
+			"A day is settled and reconciled after it has ended in Shanghai; give "+today.Previous().String()+" or an earlier one.")
 	}
 	rows, err := tx.Query(ctx, `
 		insert into daily_operations (tenant_id, id, business_date, status) values ($1, $2, $3, 'processing')

@@ -400,7 +400,7 @@ func TestDailyOperations(t *testing.T) {
 		_, err = recon.StartDaily(ctx, tx, w.tenant, yesterday)
 		require.True(t, fault.Is(err, "daily_operations_processing"))
 		_, err = recon.StartDaily(ctx, tx, w.tenant, "2026-03-11")
-		require.True(t, fault.Is(err, "date_in_future"))
+		require.True(t, fault.Is(err, "day_not_over"))
 		_, err = recon.StartDaily(ctx, tx, w.tenant, "")
 		require.True(t, fault.Is(err, "date_malformed"))
 		require.NoError(t, recon.SetDailyWaiting(ctx, tx, w.tenant, d.ID, "bills"))

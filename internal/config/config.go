@@ -74,7 +74,7 @@ type Worker struct {
 	Channels
 	Webhooks
 
-	HealthListen string `env:"WORKER_HEALTH_LISTEN" envDefault:"127.0.0.1:9091" doc:"host:port of the worker's /healthz and /metrics."`
+	HealthListen string `env:"WORKER_HEALTH_LISTEN" envDefault:"127.0.0.1:9091" doc:"host:port of the worker's /healthz."`
 }
 
 // Tool is the configuration of the commands that work on the database and

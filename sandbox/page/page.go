@@ -27,12 +27,12 @@ type Payer interface {
 	Decline(merchant, number string) (books.Order, error)
 }
 
-// Handler serves /pay/{token}.
+// Handler serves /pay/{token}, and the list of orders that can be paid.
 type Handler struct {
-	books    *books.Books
-	payers   map[books.Provider]Payer
-	zone     *time.Location
-	template *template.Template
+	books          *books.Books
+	payers         map[books.Provider]Payer
+	zone           *time.Location
+	template, list *template.Template
 }
 
 // New makes a Handler.
@@ -41,7 +41,11 @@ func New(b *books.Books, payers map[books.Provider]Payer, zone *time.Location) (
 	if err != nil {
 		return nil, fmt.Errorf("parse the payer's page: %w", err)
 	}
-	return &Handler{books: b, payers: payers, zone: zone, template: parsed}, nil
+	list, err := parseList()
+	if err != nil {
+		return nil, fmt.Errorf("parse the list of orders: %w", err)
+	}
+	return &Handler{books: b, payers: payers, zone: zone, template: parsed, list: list}, nil
 }
 
 type view struct {
