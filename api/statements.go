@@ -111,7 +111,8 @@ func (h *handlers) fillStatement(c call, query ledger.StatementQuery, t table) e
 	var closing ledger.Statement
 	begin := func(st ledger.Statement) error {
 		currency, closing = st.Account.Key.Currency, st
-		err := t.row("business_date", "booked_at", "entry_id", "kind", "number", "phase", "channel_date", "debit", "credit", "balance", "currency")
+		err := t.row("business_date", "booked_at", "entry_id", "kind", "number", "phase", "channel_date",
+			"debit", "credit", "balance", "currency")
 		switch {
 		case err != nil:
 			return err
