@@ -187,7 +187,7 @@ func (b *bench) mustPostElsewhere(e ledger.Entry) { b.t.Helper(); b.mustPost(e) 
 // tamperings is how many random edits TestEveryTamperingIsFoundAndLocated makes.
 // The full run: go test ./ledger -run Tampering -tamperings 200 -seed 7.
 var (
-	tamperings = flag.Int("tamperings", 30, "random edits of sealed rows") //nolint:gochecknoglobals // a flag
+	tamperings = flag.Int("tamperings", 30, "random edits of sealed rows")
 	tamperSeed = flag.Uint64("tamper-seed", 1, "seed of the random edits")
 )
 

@@ -16,7 +16,7 @@ import (
 
 // scalePostings is how many postings TestReadingDoesNotGrowWithHistory loads.
 // The full run: go test ./ledger -run Grow -scale-postings 10000000 -timeout 1h.
-var scalePostings = flag.Int("scale-postings", 40_000, "postings to load") //nolint:gochecknoglobals // a flag
+var scalePostings = flag.Int("scale-postings", 40_000, "postings to load")
 
 // sqlLoad books count entries at once, past the triggers, as Post would have:
 // every second one on the first merchant, the others spread.
