@@ -224,10 +224,16 @@ func (w *world) hits() (n int) {
 	return n
 }
 
+// hit waits until n requests at least were hit by a fault.
+func (w *world) hit(n int) {
+	w.Helper()
+	w.await("requests that are hit by the fault", func() (bool, any) { return w.hits() >= n, w.hits() })
+}
+
 // healed ends all faults, after n requests at least were hit.
 func (w *world) healed(n int) {
 	w.Helper()
-	w.await("requests that are hit by the fault", func() (bool, any) { return w.hits() >= n, w.hits() })
+	w.hit(n)
 	w.control("DELETE", "/control/faults", nil, nil)
 }
 

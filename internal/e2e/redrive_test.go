@@ -18,6 +18,7 @@ func TestRedrivePayment(t *testing.T) {
 	w.fault(trouble{Provider: alipay, Operation: prepayOf(alipay), Kind: "error_after_success", Count: 100})
 	p := w.post(w.order(alipay, 3100))
 	require.Equal(t, client.PaymentStatusProcessing, p.Status)
+	w.hit(1)
 	w.terminate(paymentWorkflow(p.ID))
 	w.healed(1)
 	require.Equal(t, int64(1), w.redrive())

@@ -76,6 +76,9 @@ func (w *world) oneOfEach() map[string]string {
 	accounts, err := w.api.ListAccountsWithResponse(w.ctx, &client.ListAccountsParams{})
 	require.NoError(w, err)
 	ids["account_id"] = accounts.JSON200.Data[0].ID
+	entries, err := w.api.ListEntriesWithResponse(w.ctx, &client.ListEntriesParams{})
+	require.NoError(w, err)
+	ids["entry_id"] = entries.JSON200.Data[0].ID
 	events, err := w.api.ListEventsWithResponse(w.ctx, &client.ListEventsParams{})
 	require.NoError(w, err)
 	ids["event_id"] = events.JSON200.Data[0].ID
