@@ -235,21 +235,58 @@ with booked as (
 )
 select entries from written`
 
+// sqlBookOne is sqlBook for the call that most calls are: one entry that captures
+// no hold. It writes the same rows under the same rules, with half of the plan.
+const sqlBookOne = `
+with booked as (
+  insert into entries (tenant_id, id, kind, number, phase, currency, legs, content_hash, booked_at, channel_date, reverses, metadata)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, suanpan_now(), $9::text::date, $10, $11::text::jsonb)
+  on conflict on constraint entries_reference do nothing
+  returning seq, booked_at
+), posted as (
+  insert into postings (tenant_id, entry_seq, leg, account_id, amount, account_seq, balance_after, booked_at)
+  select $1, b.seq, p.leg, p.account_id, p.amount, p.account_seq, p.balance_after, b.booked_at
+  from booked b, unnest((select $12::int2[]), (select $13::text[]), (select $14::int8[]), (select $15::int8[]),
+    (select $16::int8[])) p (leg, account_id, amount, account_seq, balance_after)
+), moved as (
+  update ledger_accounts a set posted = n.posted, held = n.held, last_seq = n.last_seq, limit_usage = n.usage::jsonb
+  from booked b, unnest((select $17::text[]), (select $18::int8[]), (select $19::int8[]), (select $20::int8[]),
+    (select $21::text[])) n (id, posted, held, last_seq, usage)
+  where a.tenant_id = $1 and a.id = n.id
+)
+select count(*) from booked`
+
 // write returns false when another transaction used the references meanwhile.
 func (b *booking) write(ctx context.Context, tx pgx.Tx, tenant string) (bool, error) {
-	if len(b.entries) == 0 {
+	captured := capturedColumns(b.holds)
+	switch none := len(captured[0].([]string)) == 0; {
+	case len(b.entries) == 0:
 		return true, nil
+	case len(b.entries) == 1 && none:
+		return b.writeOne(ctx, tx, tenant)
 	}
 	args := []any{tenant}
 	args = append(args, entryColumns(b.entries)...)
 	args = append(args, postingColumns(b.postings)...)
 	args = append(args, b.accounts.changedColumns()...)
-	args = append(args, capturedColumns(b.holds)...)
+	args = append(args, captured...)
 	var written int64
 	if err := tx.QueryRow(ctx, sqlBook, args...).Scan(&written); err != nil {
 		return false, err
 	}
 	return written > 0, nil
+}
+
+func (b *booking) writeOne(ctx context.Context, tx pgx.Tx, tenant string) (bool, error) {
+	e := b.entries[0]
+	args := []any{tenant, e.id, string(e.Kind), e.Number, e.Phase, string(e.Currency), int16(len(e.Postings)), e.hash,
+		orNull(e.ChannelDate), orNull(e.Reverses), metadataText(e.Metadata)}
+	postings := postingColumns(b.postings) // entry id, five columns, hold id
+	args = append(args, postings[1:6]...)
+	args = append(args, b.accounts.changedColumns()...)
+	var written int64
+	err := tx.QueryRow(ctx, sqlBookOne, args...).Scan(&written)
+	return written > 0, err
 }
 
 func entryColumns(entries []newEntry) []any {

@@ -119,12 +119,10 @@ func Authenticate(ctx context.Context, db *pg.DB, secret string) (Principal, err
 	var p Principal
 	var stored []byte
 	var revoked bool
-	err := db.AsSystem(ctx, func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, `
-			select tenant_id, id, scopes, secret_hash, revoked_at is not null
-			from api_keys where secret_hash = $1`,
-			digest[:]).Scan(&p.TenantID, &p.KeyID, &p.Scopes, &stored, &revoked)
-	})
+	err := db.RowAsSystem(ctx, `
+		select tenant_id, id, scopes, secret_hash, revoked_at is not null
+		from api_keys where secret_hash = $1`,
+		digest[:]).Scan(&p.TenantID, &p.KeyID, &p.Scopes, &stored, &revoked)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return Principal{}, fault.Unavailable(fmt.Errorf("look up API key: %w", err), time.Second)
 	}

@@ -94,21 +94,25 @@ func (db *DB) Ping(ctx context.Context) error { return db.system.Ping(ctx) }
 
 // InTenant runs fn in one transaction that sees only tenant's rows. It commits
 // when fn returns nil. Deadlocks and serialization failures are retried, so fn
-// may run more than once and must have no effect outside tx.
+// may run more than once and must have no effect outside tx. The transaction
+// begins with its first statement, and in the same round trip when that is a batch.
 func (db *DB) InTenant(ctx context.Context, tenant string, fn func(tx pgx.Tx) error) error {
 	if err := id.Check(id.Tenant, tenant); err != nil {
 		return fmt.Errorf("tenant id %q: %w", tenant, err)
 	}
-	// One round trip begins the transaction and names the tenant. The id was
-	// checked to hold nothing but letters and digits.
-	begin := "begin; set local suanpan.tenant = '" + tenant + "'"
-	return run(ctx, db.app, pgx.TxOptions{BeginQuery: begin}, fn)
+	return retry(ctx, func() error { return runTenantTx(ctx, db.app, tenant, fn) })
 }
 
 // AsSystem runs fn in one transaction that sees every tenant's rows. It is for
 // the listed jobs that cannot know the tenant beforehand.
 func (db *DB) AsSystem(ctx context.Context, fn func(tx pgx.Tx) error) error {
 	return run(ctx, db.system, pgx.TxOptions{}, fn)
+}
+
+// RowAsSystem runs one query of one row over every tenant's rows, in a
+// transaction of its own and one round trip.
+func (db *DB) RowAsSystem(ctx context.Context, sql string, args ...any) pgx.Row {
+	return db.system.QueryRow(ctx, sql, args...)
 }
 
 // Snapshot runs fn in one read-only REPEATABLE READ transaction over all tenants.
@@ -119,9 +123,15 @@ func (db *DB) Snapshot(ctx context.Context, fn func(tx pgx.Tx) error) error {
 const maxTries = 8
 
 func run(ctx context.Context, pool *pgxpool.Pool, opts pgx.TxOptions, fn func(tx pgx.Tx) error) error {
+	return retry(ctx, func() error { return pgx.BeginTxFunc(ctx, pool, opts, fn) })
+}
+
+// retry runs a transaction again when the server rolled it back for reasons of
+// concurrency alone.
+func retry(ctx context.Context, transaction func() error) error {
 	var err error
 	for try := range maxTries {
-		err = pgx.BeginTxFunc(ctx, pool, opts, fn)
+		err = transaction()
 		if !retryable(err) {
 			return err
 		}
