@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +27,7 @@ import (
 	"github.com/suanpan/suanpan/core/tenant"
 	"github.com/suanpan/suanpan/internal/app"
 	"github.com/suanpan/suanpan/internal/config"
+	"github.com/suanpan/suanpan/internal/freeport"
 	"github.com/suanpan/suanpan/internal/id"
 	"github.com/suanpan/suanpan/internal/pg"
 	"github.com/suanpan/suanpan/internal/pgtest"
@@ -138,10 +140,9 @@ func TestAdapterWithoutItsKeysNamesTheFile(t *testing.T) {
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freeport.Reserve()
 	require.NoError(t, err)
-	defer func() { require.NoError(t, listener.Close()) }()
-	return listener.Addr().String()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 }
 
 // get is the status and the body at an address; 0 while nobody listens.

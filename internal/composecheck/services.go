@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/suanpan/suanpan/internal/child"
+	"github.com/suanpan/suanpan/internal/freeport"
 	"github.com/suanpan/suanpan/internal/postgres"
 	"github.com/suanpan/suanpan/internal/temporaldev"
 )
@@ -77,7 +78,7 @@ func (s *scene) build(ctx context.Context) error {
 }
 
 func (s *scene) startPostgres(ctx context.Context) error {
-	ports, err := freePorts("postgres", "frontend", "frontend-http", "history", "matching", "worker",
+	ports, err := reservePorts("postgres", "frontend", "frontend-http", "history", "matching", "worker",
 		"frontend-member", "history-member", "matching-member", "worker-member")
 	if err != nil {
 		return err
@@ -182,25 +183,15 @@ func (s *scene) migrate(ctx context.Context, migrate service) error {
 	return nil
 }
 
-// freePorts finds ports nobody uses, below 32768: Temporal keeps its members'
-// ports in a column for small integers.
-func freePorts(names ...string) (map[string]string, error) {
-	const first, count = 20000, 12000
+// reservePorts gives each name a port that nobody uses.
+func reservePorts(names ...string) (map[string]string, error) {
 	ports := map[string]string{}
-	at := first + os.Getpid()%count
 	for _, name := range names {
-		for tries := 0; ports[name] == ""; tries++ {
-			if tries == count {
-				return nil, errors.New("no free port between 20000 and 32000")
-			}
-			at = first + (at-first+1)%count
-			listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(at)))
-			if err != nil {
-				continue
-			}
-			defer listener.Close()
-			ports[name] = strconv.Itoa(at)
+		port, err := freeport.Reserve()
+		if err != nil {
+			return nil, err
 		}
+		ports[name] = strconv.Itoa(port)
 	}
 	return ports, nil
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/suanpan/suanpan/internal/child"
 	"github.com/suanpan/suanpan/internal/devstack"
+	"github.com/suanpan/suanpan/internal/freeport"
 	"github.com/suanpan/suanpan/internal/pgtest"
 	"github.com/suanpan/suanpan/internal/temporaltest"
 )
@@ -61,15 +61,14 @@ func bare() []string {
 	return kept
 }
 
-// freePorts finds ports nobody uses right now.
+// freePorts reserves the ports of a stack.
 func freePorts(t *testing.T) devstack.Ports {
 	t.Helper()
 	var found [8]int
 	for i := range found {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		port, err := freeport.Reserve()
 		require.NoError(t, err)
-		defer listener.Close()
-		found[i] = listener.Addr().(*net.TCPAddr).Port
+		found[i] = port
 	}
 	return devstack.Ports{Postgres: found[0], Temporal: found[1], TemporalUI: found[2], Sandbox: found[3],
 		API: [2]int{found[4], found[5]}, WorkerHealth: [2]int{found[6], found[7]}}

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 
+	"github.com/suanpan/suanpan/internal/freeport"
 	"github.com/suanpan/suanpan/internal/temporaldev"
 )
 
@@ -53,7 +53,7 @@ func StartServer(ctx context.Context) (server *temporaldev.Server, remove func()
 	if err != nil {
 		return nil, nil, err
 	}
-	port, err := freePort()
+	port, err := freeport.Reserve()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -91,13 +91,4 @@ func toolsDir() (string, error) {
 		}
 	}
 	return "", errors.New("tools/temporal-cli was not found above the working directory")
-}
-
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
 }

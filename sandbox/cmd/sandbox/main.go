@@ -79,7 +79,8 @@ func run(ctx context.Context, arguments []string, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	slog.Info("sandbox is ready", "listen", listener.Addr().String(), "data", o.data, "public_url", o.publicURL, "time_scale", o.timeScale)
+	slog.New(slog.NewTextHandler(stderr, nil)).Info("sandbox is ready",
+		"listen", listener.Addr().String(), "data", o.data, "public_url", o.publicURL, "time_scale", o.timeScale)
 	return errors.Join(serve(ctx, server, listener), server.Close())
 }
 

@@ -4,8 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -28,24 +28,46 @@ func TestFlags(t *testing.T) {
 	require.NoError(t, run(context.Background(), []string{"--help"}, io.Discard))
 }
 
-// freePort asks the system for a port that nobody uses now.
-func freePort(t *testing.T) string {
+// announced waits for the line that says where the sandbox listens. Whoever reads
+// the address from it needs no port that another process may have taken meanwhile.
+func announced(t *testing.T, stderr io.Reader) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, listener.Close())
-	return listener.Addr().String()
+	said := make(chan string, 1)
+	go func() {
+		defer close(said)
+		var all strings.Builder
+		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+			if _, rest, found := strings.Cut(lines.Text(), " listen="); found {
+				address, _, _ := strings.Cut(rest, " ")
+				said <- address
+				_, _ = io.Copy(io.Discard, stderr) // whoever logs later must not block
+				return
+			}
+			all.WriteString(lines.Text())
+		}
+		said <- "it ended without listening: " + all.String()
+	}()
+	select {
+	case address := <-said:
+		require.True(t, healthy(address), address)
+		return address
+	case <-time.After(time.Minute):
+		require.FailNow(t, "the sandbox does not say where it listens")
+	}
+	return ""
 }
 
 func TestItRunsUntilItIsToldToStop(t *testing.T) {
 	t.Parallel()
-	address := freePort(t)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
+	reader, writer := io.Pipe()
+	data := t.TempDir()
 	go func() {
-		ended <- run(ctx, []string{"--data", t.TempDir(), "--listen", address, "--time-scale", "60"}, io.Discard)
+		err := run(ctx, []string{"--data", data, "--listen", "127.0.0.1:0", "--time-scale", "60"}, writer)
+		ended <- errors.Join(err, writer.CloseWithError(err))
 	}()
-	require.Eventually(t, func() bool { return healthy(address) }, 20*time.Second, 20*time.Millisecond)
+	announced(t, reader)
 	stop()
 	require.NoError(t, <-ended)
 }
@@ -67,14 +89,18 @@ func TestKilledProcessKeepsWhatItAcknowledged(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "sandbox")
 	built, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
 	require.NoError(t, err, "%s", built)
-	data, address := t.TempDir(), freePort(t)
-	launch := func() *exec.Cmd {
-		command := exec.Command(binary, "--data", data, "--listen", address)
+	data := t.TempDir()
+	launch := func() (*exec.Cmd, string) {
+		command := exec.Command(binary, "--data", data, "--listen", "127.0.0.1:0")
+		stderr, writer, err := os.Pipe() // not StderrPipe, which Wait closes under the reader
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = stderr.Close() })
+		command.Stderr = writer
 		require.NoError(t, command.Start())
-		require.Eventually(t, func() bool { return healthy(address) }, 20*time.Second, 20*time.Millisecond)
-		return command
+		require.NoError(t, writer.Close())
+		return command, announced(t, stderr)
 	}
-	process := launch()
+	process, address := launch()
 	acknowledged := make(chan string, 10_000)
 	writing := make(chan struct{})
 	for worker := range 4 {
@@ -102,7 +128,7 @@ func TestKilledProcessKeepsWhatItAcknowledged(t *testing.T) {
 	}
 	close(acknowledged)
 
-	process = launch()
+	process, address = launch()
 	journal, err := http.Get("http://" + address + "/control/books/file")
 	require.NoError(t, err)
 	known := map[string]bool{}
