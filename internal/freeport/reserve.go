@@ -39,8 +39,9 @@ func Reserve() (int, error) {
 	return 0, errors.New("reserve a port: none between 12000 and 32000 is free")
 }
 
-// free asks by calling, not by listening: some kernels let a listener's port go
-// only a moment after it was closed, and then the caller finds it busy.
+// free asks by calling, not by listening: a process that is being started meanwhile
+// has a copy of the listener until it executes its program, and so long the port
+// stays busy although we closed ours.
 func free(port int) bool {
 	conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
