@@ -12,6 +12,8 @@ DEV_FLAGS ?=
 KILL_FLAGS ?=
 # Flags for the ledger's kills, such as LEDGER_KILL_FLAGS="-seed 7 -kills 50".
 LEDGER_KILL_FLAGS ?= -kills 4
+# Flags for the measurements, such as BENCH_FLAGS="-rounds 3 -only HTTP".
+BENCH_FLAGS ?= -growth 10000000 -append docs/performance.md
 # What `make test` tests and how, such as TEST="-race ./ledger/...".
 TEST ?= -timeout 15m ./...
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -56,6 +58,10 @@ demo-kills: $(STARTER) ## Kill -9 every part of a stack of its own, each in the 
 .PHONY: ledger-kills
 ledger-kills: ## Kill -9 what posts, and PostgreSQL under it, and look for every acknowledged posting
 	$(GO) run ./internal/ledgertest $(LEDGER_KILL_FLAGS)
+
+.PHONY: bench
+bench: ## Measure throughput, growth and verify beside pgbench (half an hour; leave the machine alone)
+	$(GO) run ./internal/bench $(BENCH_FLAGS)
 
 .PHONY: test
 test: ## Run all tests on a real PostgreSQL and a real Temporal server

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// options are the command's flags.
+type options struct {
+	smoke    bool
+	rounds   int
+	seconds  int
+	scale    int
+	accounts int
+	callers  []int
+	conns    int
+	only     string
+	growth   int
+	url      string
+	appendTo string
+}
+
+func main() {
+	o, err := readFlags(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err == nil {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		err = run(ctx, o)
+		stop()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func readFlags(args []string) (options, error) {
+	var o options
+	var callers string
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.BoolVar(&o.smoke, "smoke", false, "seconds instead of minutes: shows that everything runs, its numbers mean nothing")
+	f.IntVar(&o.rounds, "rounds", 5, "how often each measurement is taken, alternating")
+	f.IntVar(&o.seconds, "seconds", 5, "length of one measurement, after a second of warming up")
+	f.IntVar(&o.scale, "scale", 50, "pgbench's scale: a hundred thousand of its accounts each")
+	f.IntVar(&o.accounts, "accounts", 10_000, "merchants with money, among whom the transfers are uniform")
+	f.StringVar(&callers, "callers", "8,32,64", "numbers of concurrent callers of Post")
+	f.IntVar(&o.conns, "conns", 16, "connections of each of the two pools, as SUANPAN_DATABASE_MAX_CONNS")
+	f.StringVar(&o.only, "only", "", "only measurements whose name contains one of these words, comma separated")
+	f.IntVar(&o.growth, "growth", 0, "measure growth too, with this many postings present at the end (the full run: 10000000)")
+	f.StringVar(&o.url, "url", "", "a running server's superuser URL, to use instead of one of our own; databases bench_* in it are replaced")
+	f.StringVar(&o.appendTo, "append", "", "a file to append the report to")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	if o.smoke {
+		o.rounds, o.seconds, o.scale, o.accounts, callers = 1, 1, 1, 500, "8"
+		o.growth = min(max(o.growth, 20_000), 20_000)
+	}
+	for _, part := range strings.Split(callers, ",") {
+		n, err := strconv.Atoi(part)
+		if err != nil || n < 1 || n > 1000 {
+			return o, fmt.Errorf("-callers: %q is not a number of callers", part)
+		}
+		o.callers = append(o.callers, n)
+	}
+	if o.rounds < 1 || o.seconds < 1 || o.scale < 1 || o.accounts < 10 {
+		return o, errors.New("-rounds, -seconds and -scale are at least 1, -accounts at least 10")
+	}
+	return o, nil
+}
+
+func (o options) duration() time.Duration { return time.Duration(o.seconds) * time.Second }
+
+// wants reports whether -only lets a measurement through.
+func (o options) wants(name string) bool {
+	if o.only == "" {
+		return true
+	}
+	for _, word := range strings.Split(o.only, ",") {
+		if strings.Contains(name, word) {
+			return true
+		}
+	}
+	return false
+}
+
+func run(ctx context.Context, o options) (err error) {
+	server, err := startServer(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.stop()) }()
+	r := newReport(o)
+	if err := server.describe(ctx, r); err != nil {
+		return err
+	}
+	if err := throughput(ctx, o, server, r); err != nil {
+		return err
+	}
+	return r.finish()
+}
