@@ -122,6 +122,27 @@ func (h *handlers) firstAnswer(c call, n creation, objectID string) error {
 	return h.read(c, func(tx pgx.Tx) error { return accept.MarkStarted(c.ctx, tx, start) })
 }
 
+// acceptedAtOnce answers a POST whose object is final when it is created, in one
+// transaction: create makes the object, renders it and may queue statements that
+// travel with the commit.
+func (h *handlers) acceptedAtOnce(
+	c call, key string, create func(tx pgx.Tx, last *pgx.Batch) (objectID string, status int, shown any, err error),
+) (answer, error) {
+	req := accept.Request{Tenant: c.tenant, Key: key, Route: c.route, Body: c.body}
+	done, err := accept.AtOnce(c.ctx, h.opts.DB, req, func(tx pgx.Tx, last *pgx.Batch) (string, accept.Response, error) {
+		objectID, status, shown, err := create(tx, last)
+		if err != nil {
+			return "", accept.Response{}, err
+		}
+		body, err := encode(shown)
+		return objectID, accept.Response{Status: status, Body: body}, err
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{done.Response.Status, done.Response.Body, done.Replayed}, nil
+}
+
 // codeSecretShown is the refusal to show a secret a second time.
 const codeSecretShown = "secret_already_shown"
 
@@ -192,6 +213,8 @@ func (a answer) write(w http.ResponseWriter) error {
 func (a answer) VisitCreatePaymentResponse(w http.ResponseWriter) error         { return a.write(w) }
 func (a answer) VisitCreateRefundResponse(w http.ResponseWriter) error          { return a.write(w) }
 func (a answer) VisitCreateWithdrawalResponse(w http.ResponseWriter) error      { return a.write(w) }
+func (a answer) VisitCreateTransferResponse(w http.ResponseWriter) error        { return a.write(w) }
+func (a answer) VisitCreateTransferBatchResponse(w http.ResponseWriter) error   { return a.write(w) }
 func (a answer) VisitCreateMerchantResponse(w http.ResponseWriter) error        { return a.write(w) }
 func (a answer) VisitCreateSplitRuleResponse(w http.ResponseWriter) error       { return a.write(w) }
 func (a answer) VisitCreateSplitPreviewResponse(w http.ResponseWriter) error    { return a.write(w) }

@@ -364,6 +364,7 @@ const (
 	EventTypeReconciliationDiscrepant EventType = "reconciliation.discrepant"
 	EventTypeRefundFailed             EventType = "refund.failed"
 	EventTypeRefundSucceeded          EventType = "refund.succeeded"
+	EventTypeTransferSucceeded        EventType = "transfer.succeeded"
 	EventTypeWithdrawalFailed         EventType = "withdrawal.failed"
 	EventTypeWithdrawalSucceeded      EventType = "withdrawal.succeeded"
 )
@@ -388,6 +389,8 @@ func (e EventType) Valid() bool {
 	case EventTypeRefundFailed:
 		return true
 	case EventTypeRefundSucceeded:
+		return true
+	case EventTypeTransferSucceeded:
 		return true
 	case EventTypeWithdrawalFailed:
 		return true
@@ -623,6 +626,39 @@ func (e SplitRuleLegType) Valid() bool {
 	case SplitRuleLegTypePercent:
 		return true
 	case SplitRuleLegTypeRemainder:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TransferBatchMode.
+const (
+	TransferBatchModeAllOrNothing TransferBatchMode = "all_or_nothing"
+	TransferBatchModePerItem      TransferBatchMode = "per_item"
+)
+
+// Valid indicates whether the value is a known member of the TransferBatchMode enum.
+func (e TransferBatchMode) Valid() bool {
+	switch e {
+	case TransferBatchModeAllOrNothing:
+		return true
+	case TransferBatchModePerItem:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TransferStatus.
+const (
+	TransferStatusSucceeded TransferStatus = "succeeded"
+)
+
+// Valid indicates whether the value is a known member of the TransferStatus enum.
+func (e TransferStatus) Valid() bool {
+	switch e {
+	case TransferStatusSucceeded:
 		return true
 	default:
 		return false
@@ -980,6 +1016,40 @@ type CreateSplitRule struct {
 	MerchantID MerchantID `json:"merchant_id"`
 }
 
+// CreateTransfer defines model for CreateTransfer.
+type CreateTransfer struct {
+	// Amount An amount asked for, from one minor unit to one thousand million yuan.
+	Amount PositiveAmount `json:"amount"`
+
+	// DryRun Answer what the transfer would bring and book nothing.
+	DryRun *bool `json:"dry_run,omitempty"`
+
+	// FromMerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	FromMerchantID MerchantID `json:"from_merchant_id"`
+
+	// Reference The tenant's own number, unique per tenant and kind of object for ever.
+	//
+	// Example: order-20261123-000042
+	Reference Reference `json:"reference"`
+
+	// ToMerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ToMerchantID MerchantID `json:"to_merchant_id"`
+}
+
+// CreateTransferBatch defines model for CreateTransferBatch.
+type CreateTransferBatch struct {
+	Items []TransferBatchItem `json:"items"`
+
+	// Mode What a refused item means for the rest:
+	// - `all_or_nothing`: nothing of the batch happens.
+	// - `per_item`: the others go on.
+	Mode TransferBatchMode `json:"mode"`
+}
+
 // CreateWebhookEndpoint defines model for CreateWebhookEndpoint.
 type CreateWebhookEndpoint struct {
 	Description *string `json:"description,omitempty"`
@@ -1248,7 +1318,7 @@ type Event struct {
 	// Type - `payment.awaiting_payer`: the QR code can be scanned.
 	// - `payment.succeeded`, `payment.closed`, `payment.failed`: the payment reached its end.
 	// - `payment.paid_late`: money arrived after the end; it is being given back.
-	// - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`
+	// - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
 	// - `reconciliation.balanced`, `reconciliation.discrepant`
 	Type EventType `json:"type"`
 }
@@ -1267,7 +1337,7 @@ type EventPage struct {
 // EventType - `payment.awaiting_payer`: the QR code can be scanned.
 // - `payment.succeeded`, `payment.closed`, `payment.failed`: the payment reached its end.
 // - `payment.paid_late`: money arrived after the end; it is being given back.
-// - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`
+// - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
 // - `reconciliation.balanced`, `reconciliation.discrepant`
 type EventType string
 
@@ -1866,6 +1936,160 @@ type TestClock struct {
 	Now time.Time `json:"now"`
 }
 
+// Transfer Available balance of one merchant that became another's. Transfers are final.
+type Transfer struct {
+	// Amount A signed count of minor units of one currency.
+	Amount Amount `json:"amount"`
+
+	// BatchID The batch it came in.
+	BatchID   *string   `json:"batch_id"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// FromMerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	FromMerchantID MerchantID `json:"from_merchant_id"`
+
+	// ID A transfer.
+	//
+	// Example: trf_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ID TransferID `json:"id"`
+
+	// Reference The tenant's own number, unique per tenant and kind of object for ever.
+	//
+	// Example: order-20261123-000042
+	Reference Reference `json:"reference"`
+
+	// Status Who acts next: `succeeded`: nobody; the money is the other merchant's.
+	Status TransferStatus `json:"status"`
+
+	// ToMerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ToMerchantID MerchantID `json:"to_merchant_id"`
+}
+
+// TransferBatch What became of the items, in their order.
+type TransferBatch struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// ID A batch of transfers.
+	//
+	// Example: trb_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ID TransferBatchID `json:"id"`
+
+	// Mode What a refused item means for the rest:
+	// - `all_or_nothing`: nothing of the batch happens.
+	// - `per_item`: the others go on.
+	Mode TransferBatchMode `json:"mode"`
+
+	// Refused How many items are refused.
+	Refused int                   `json:"refused"`
+	Results []TransferBatchResult `json:"results"`
+
+	// Succeeded How many items are booked.
+	Succeeded int `json:"succeeded"`
+}
+
+// TransferBatchID A batch of transfers.
+//
+// Example: trb_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type TransferBatchID = string
+
+// TransferBatchItem defines model for TransferBatchItem.
+type TransferBatchItem struct {
+	// Amount An amount asked for, from one minor unit to one thousand million yuan.
+	Amount PositiveAmount `json:"amount"`
+
+	// FromMerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	FromMerchantID MerchantID `json:"from_merchant_id"`
+
+	// Reference The tenant's own number, unique per tenant and kind of object for ever.
+	//
+	// Example: order-20261123-000042
+	Reference Reference `json:"reference"`
+
+	// ToMerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ToMerchantID MerchantID `json:"to_merchant_id"`
+}
+
+// TransferBatchMode What a refused item means for the rest:
+// - `all_or_nothing`: nothing of the batch happens.
+// - `per_item`: the others go on.
+type TransferBatchMode string
+
+// TransferBatchResult defines model for TransferBatchResult.
+type TransferBatchResult struct {
+	// Reference The tenant's own number, unique per tenant and kind of object for ever.
+	//
+	// Example: order-20261123-000042
+	Reference Reference `json:"reference"`
+
+	// Refusal Why an item was refused, in the words of a problem; null when it was booked.
+	Refusal *TransferRefusal `json:"refusal"`
+
+	// TransferID The transfer; null when the item was refused.
+	TransferID *string `json:"transfer_id"`
+}
+
+// TransferID A transfer.
+//
+// Example: trf_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type TransferID = string
+
+// TransferPage One page. `next_cursor` is null on the last.
+type TransferPage struct {
+	Data       []Transfer `json:"data"`
+	NextCursor *string    `json:"next_cursor"`
+}
+
+// TransferPreview What a transfer would bring.
+type TransferPreview struct {
+	// Amount A signed count of minor units of one currency.
+	Amount Amount `json:"amount"`
+
+	// Balances The available balances of both merchants afterwards.
+	Balances []TransferPreviewBalance `json:"balances"`
+
+	// Reference The tenant's own number, unique per tenant and kind of object for ever.
+	//
+	// Example: order-20261123-000042
+	Reference Reference `json:"reference"`
+}
+
+// TransferPreviewBalance defines model for TransferPreviewBalance.
+type TransferPreviewBalance struct {
+	// Available A signed count of minor units of one currency.
+	Available Amount `json:"available"`
+
+	// Held A signed count of minor units of one currency.
+	Held Amount `json:"held"`
+
+	// MerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	MerchantID MerchantID `json:"merchant_id"`
+
+	// Posted A signed count of minor units of one currency.
+	Posted Amount `json:"posted"`
+}
+
+// TransferRefusal Why an item was refused, in the words of a problem; null when it was booked.
+type TransferRefusal struct {
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+
+	// Field The field of the item at fault, if it is one.
+	Field *string `json:"field,omitempty"`
+}
+
+// TransferStatus Who acts next: `succeeded`: nobody; the money is the other merchant's.
+type TransferStatus string
+
 // TrialBalance defines model for TrialBalance.
 type TrialBalance struct {
 	// At The moment of the snapshot.
@@ -2177,6 +2401,16 @@ type RefundIDInPath = RefundID
 // Example: spr_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type SplitRuleIDInPath = SplitRuleID
 
+// TransferBatchIDInPath A batch of transfers.
+//
+// Example: trb_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type TransferBatchIDInPath = TransferBatchID
+
+// TransferIDInPath A transfer.
+//
+// Example: trf_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type TransferIDInPath = TransferID
+
 // WebhookEndpointIDInPath A webhook endpoint.
 //
 // Example: whe_01JD8Y3K5T7W9ABCDEFGHJKMNP
@@ -2478,6 +2712,42 @@ type MoveTestClockParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// CreateTransferBatchParams defines parameters for CreateTransferBatch.
+type CreateTransferBatchParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListTransfersParams defines parameters for ListTransfers.
+type ListTransfersParams struct {
+	// MerchantID Only transfers from or to this merchant.
+	MerchantID *MerchantID `form:"merchant_id,omitempty" json:"merchant_id,omitempty"`
+
+	// Reference Only the transfer with this reference.
+	Reference *Reference `form:"reference,omitempty" json:"reference,omitempty"`
+
+	// BatchID Only transfers of this batch.
+	BatchID *TransferBatchID `form:"batch_id,omitempty" json:"batch_id,omitempty"`
+
+	// CreatedFrom Only objects created at this moment or later.
+	CreatedFrom *CreatedFrom `form:"created_from,omitempty" json:"created_from,omitempty"`
+
+	// CreatedTo Only objects created before this moment.
+	CreatedTo *CreatedTo `form:"created_to,omitempty" json:"created_to,omitempty"`
+
+	// Limit How many objects to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateTransferParams defines parameters for CreateTransfer.
+type CreateTransferParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // ListVouchersParams defines parameters for ListVouchers.
 type ListVouchersParams struct {
 	// Date The business date.
@@ -2576,6 +2846,12 @@ type CreateSplitRuleJSONRequestBody = CreateSplitRule
 
 // MoveTestClockJSONRequestBody defines body for MoveTestClock for application/json ContentType.
 type MoveTestClockJSONRequestBody = MoveTestClock
+
+// CreateTransferBatchJSONRequestBody defines body for CreateTransferBatch for application/json ContentType.
+type CreateTransferBatchJSONRequestBody = CreateTransferBatch
+
+// CreateTransferJSONRequestBody defines body for CreateTransfer for application/json ContentType.
+type CreateTransferJSONRequestBody = CreateTransfer
 
 // CreateWebhookEndpointJSONRequestBody defines body for CreateWebhookEndpoint for application/json ContentType.
 type CreateWebhookEndpointJSONRequestBody = CreateWebhookEndpoint
@@ -2946,6 +3222,65 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/test/clock (the `MoveTestClock` operationId).
 	MoveTestClock(ctx context.Context, params *MoveTestClockParams, body MoveTestClockJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateTransferBatchWithBody Move money in up to 200 transfers
+	//
+	// `all_or_nothing`: the first refusal refuses the batch, with the item in `field`, such as
+	// `items[3].amount`, and nothing happened. `per_item`: items are booked or refused one by one,
+	// in order; the answer is 201 and tells the outcome of each. Either is final with the answer.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/transfer_batches (the `CreateTransferBatch` operationId).
+	CreateTransferBatchWithBody(ctx context.Context, params *CreateTransferBatchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateTransferBatch Move money in up to 200 transfers
+	//
+	// `all_or_nothing`: the first refusal refuses the batch, with the item in `field`, such as
+	// `items[3].amount`, and nothing happened. `per_item`: items are booked or refused one by one,
+	// in order; the answer is 201 and tells the outcome of each. Either is final with the answer.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/transfer_batches (the `CreateTransferBatch` operationId).
+	CreateTransferBatch(ctx context.Context, params *CreateTransferBatchParams, body CreateTransferBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetTransferBatch Read what became of a batch
+	//
+	// Corresponds with GET /v1/transfer_batches/{transfer_batch_id} (the `GetTransferBatch` operationId).
+	GetTransferBatch(ctx context.Context, transferBatchID TransferBatchIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListTransfers List transfers, newest first
+	//
+	// Corresponds with GET /v1/transfers (the `ListTransfers` operationId).
+	ListTransfers(ctx context.Context, params *ListTransfersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateTransferWithBody Move money from one merchant to another
+	//
+	// Moves available balance. It is final with the answer: booked with 201, or refused and
+	// nothing happened. With `dry_run` the answer is what the request would bring, 200 with the
+	// balances afterwards or the same refusal, and nothing is kept but the key.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/transfers (the `CreateTransfer` operationId).
+	CreateTransferWithBody(ctx context.Context, params *CreateTransferParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateTransfer Move money from one merchant to another
+	//
+	// Moves available balance. It is final with the answer: booked with 201, or refused and
+	// nothing happened. With `dry_run` the answer is what the request would bring, 200 with the
+	// balances afterwards or the same refusal, and nothing is kept but the key.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/transfers (the `CreateTransfer` operationId).
+	CreateTransfer(ctx context.Context, params *CreateTransferParams, body CreateTransferJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetTransfer Read a transfer
+	//
+	// Corresponds with GET /v1/transfers/{transfer_id} (the `GetTransfer` operationId).
+	GetTransfer(ctx context.Context, transferID TransferIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetTrialBalance The sums of all postings by account type
 	//
@@ -3726,6 +4061,135 @@ func (c *Client) MoveTestClockWithBody(ctx context.Context, params *MoveTestCloc
 // Corresponds with POST /v1/test/clock (the `MoveTestClock` operationId).
 func (c *Client) MoveTestClock(ctx context.Context, params *MoveTestClockParams, body MoveTestClockJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewMoveTestClockRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateTransferBatchWithBody Move money in up to 200 transfers
+//
+// `all_or_nothing`: the first refusal refuses the batch, with the item in `field`, such as
+// `items[3].amount`, and nothing happened. `per_item`: items are booked or refused one by one,
+// in order; the answer is 201 and tells the outcome of each. Either is final with the answer.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/transfer_batches (the `CreateTransferBatch` operationId).
+func (c *Client) CreateTransferBatchWithBody(ctx context.Context, params *CreateTransferBatchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTransferBatchRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateTransferBatch Move money in up to 200 transfers
+//
+// `all_or_nothing`: the first refusal refuses the batch, with the item in `field`, such as
+// `items[3].amount`, and nothing happened. `per_item`: items are booked or refused one by one,
+// in order; the answer is 201 and tells the outcome of each. Either is final with the answer.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/transfer_batches (the `CreateTransferBatch` operationId).
+func (c *Client) CreateTransferBatch(ctx context.Context, params *CreateTransferBatchParams, body CreateTransferBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTransferBatchRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetTransferBatch Read what became of a batch
+//
+// Corresponds with GET /v1/transfer_batches/{transfer_batch_id} (the `GetTransferBatch` operationId).
+func (c *Client) GetTransferBatch(ctx context.Context, transferBatchID TransferBatchIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTransferBatchRequest(c.Server, transferBatchID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListTransfers List transfers, newest first
+//
+// Corresponds with GET /v1/transfers (the `ListTransfers` operationId).
+func (c *Client) ListTransfers(ctx context.Context, params *ListTransfersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListTransfersRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateTransferWithBody Move money from one merchant to another
+//
+// Moves available balance. It is final with the answer: booked with 201, or refused and
+// nothing happened. With `dry_run` the answer is what the request would bring, 200 with the
+// balances afterwards or the same refusal, and nothing is kept but the key.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/transfers (the `CreateTransfer` operationId).
+func (c *Client) CreateTransferWithBody(ctx context.Context, params *CreateTransferParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTransferRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateTransfer Move money from one merchant to another
+//
+// Moves available balance. It is final with the answer: booked with 201, or refused and
+// nothing happened. With `dry_run` the answer is what the request would bring, 200 with the
+// balances afterwards or the same refusal, and nothing is kept but the key.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/transfers (the `CreateTransfer` operationId).
+func (c *Client) CreateTransfer(ctx context.Context, params *CreateTransferParams, body CreateTransferJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTransferRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetTransfer Read a transfer
+//
+// Corresponds with GET /v1/transfers/{transfer_id} (the `GetTransfer` operationId).
+func (c *Client) GetTransfer(ctx context.Context, transferID TransferIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTransferRequest(c.Server, transferID)
 	if err != nil {
 		return nil, err
 	}
@@ -6122,6 +6586,306 @@ func NewMoveTestClockRequestWithBody(server string, params *MoveTestClockParams,
 	return req, nil
 }
 
+// NewCreateTransferBatchRequest calls the generic CreateTransferBatch builder with application/json body
+func NewCreateTransferBatchRequest(server string, params *CreateTransferBatchParams, body CreateTransferBatchJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateTransferBatchRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateTransferBatchRequestWithBody constructs an http.Request for the CreateTransferBatch method, with any body, and a specified content type
+func NewCreateTransferBatchRequestWithBody(server string, params *CreateTransferBatchParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/transfer_batches")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewGetTransferBatchRequest constructs an http.Request for the GetTransferBatch method
+func NewGetTransferBatchRequest(server string, transferBatchID TransferBatchIDInPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "transfer_batch_id", transferBatchID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/transfer_batches/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListTransfersRequest constructs an http.Request for the ListTransfers method
+func NewListTransfersRequest(server string, params *ListTransfersParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/transfers")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.MerchantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "merchant_id", *params.MerchantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Reference != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reference", *params.Reference, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.BatchID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "batch_id", *params.BatchID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedFrom != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created_from", *params.CreatedFrom, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedTo != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created_to", *params.CreatedTo, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateTransferRequest calls the generic CreateTransfer builder with application/json body
+func NewCreateTransferRequest(server string, params *CreateTransferParams, body CreateTransferJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateTransferRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateTransferRequestWithBody constructs an http.Request for the CreateTransfer method, with any body, and a specified content type
+func NewCreateTransferRequestWithBody(server string, params *CreateTransferParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/transfers")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewGetTransferRequest constructs an http.Request for the GetTransfer method
+func NewGetTransferRequest(server string, transferID TransferIDInPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "transfer_id", transferID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/transfers/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetTrialBalanceRequest constructs an http.Request for the GetTrialBalance method
 func NewGetTrialBalanceRequest(server string) (*http.Request, error) {
 	var err error
@@ -7124,6 +7888,71 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/test/clock (the `MoveTestClock` operationId).
 	MoveTestClockWithResponse(ctx context.Context, params *MoveTestClockParams, body MoveTestClockJSONRequestBody, reqEditors ...RequestEditorFn) (*MoveTestClockResponse, error)
+
+	// CreateTransferBatchWithBodyWithResponse Move money in up to 200 transfers
+	//
+	// `all_or_nothing`: the first refusal refuses the batch, with the item in `field`, such as
+	// `items[3].amount`, and nothing happened. `per_item`: items are booked or refused one by one,
+	// in order; the answer is 201 and tells the outcome of each. Either is final with the answer.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/transfer_batches (the `CreateTransferBatch` operationId).
+	CreateTransferBatchWithBodyWithResponse(ctx context.Context, params *CreateTransferBatchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTransferBatchResponse, error)
+
+	// CreateTransferBatchWithResponse Move money in up to 200 transfers
+	//
+	// `all_or_nothing`: the first refusal refuses the batch, with the item in `field`, such as
+	// `items[3].amount`, and nothing happened. `per_item`: items are booked or refused one by one,
+	// in order; the answer is 201 and tells the outcome of each. Either is final with the answer.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/transfer_batches (the `CreateTransferBatch` operationId).
+	CreateTransferBatchWithResponse(ctx context.Context, params *CreateTransferBatchParams, body CreateTransferBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTransferBatchResponse, error)
+
+	// GetTransferBatchWithResponse Read what became of a batch
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/transfer_batches/{transfer_batch_id} (the `GetTransferBatch` operationId).
+	GetTransferBatchWithResponse(ctx context.Context, transferBatchID TransferBatchIDInPath, reqEditors ...RequestEditorFn) (*GetTransferBatchResponse, error)
+
+	// ListTransfersWithResponse List transfers, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/transfers (the `ListTransfers` operationId).
+	ListTransfersWithResponse(ctx context.Context, params *ListTransfersParams, reqEditors ...RequestEditorFn) (*ListTransfersResponse, error)
+
+	// CreateTransferWithBodyWithResponse Move money from one merchant to another
+	//
+	// Moves available balance. It is final with the answer: booked with 201, or refused and
+	// nothing happened. With `dry_run` the answer is what the request would bring, 200 with the
+	// balances afterwards or the same refusal, and nothing is kept but the key.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/transfers (the `CreateTransfer` operationId).
+	CreateTransferWithBodyWithResponse(ctx context.Context, params *CreateTransferParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTransferResponse, error)
+
+	// CreateTransferWithResponse Move money from one merchant to another
+	//
+	// Moves available balance. It is final with the answer: booked with 201, or refused and
+	// nothing happened. With `dry_run` the answer is what the request would bring, 200 with the
+	// balances afterwards or the same refusal, and nothing is kept but the key.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/transfers (the `CreateTransfer` operationId).
+	CreateTransferWithResponse(ctx context.Context, params *CreateTransferParams, body CreateTransferJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTransferResponse, error)
+
+	// GetTransferWithResponse Read a transfer
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/transfers/{transfer_id} (the `GetTransfer` operationId).
+	GetTransferWithResponse(ctx context.Context, transferID TransferIDInPath, reqEditors ...RequestEditorFn) (*GetTransferResponse, error)
 
 	// GetTrialBalanceWithResponse The sums of all postings by account type
 	//
@@ -8610,6 +9439,239 @@ func (r MoveTestClockResponse) ContentType() string {
 	return ""
 }
 
+// CreateTransferBatchResponse201Headers the declared response headers of an HTTP 201 response for CreateTransferBatch
+type CreateTransferBatchResponse201Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type CreateTransferBatchResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *TransferBatch
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateTransferBatchResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateTransferBatchResponse) GetJSON201() *TransferBatch {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateTransferBatchResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateTransferBatchResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateTransferBatchResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateTransferBatchResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetTransferBatchResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TransferBatch
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetTransferBatchResponse) GetJSON200() *TransferBatch {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetTransferBatchResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetTransferBatchResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetTransferBatchResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetTransferBatchResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListTransfersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TransferPage
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListTransfersResponse) GetJSON200() *TransferPage {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListTransfersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListTransfersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListTransfersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListTransfersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateTransferResponse200Headers the declared response headers of an HTTP 200 response for CreateTransfer
+type CreateTransferResponse200Headers struct {
+	IdempotencyReplayed *bool
+}
+
+// CreateTransferResponse201Headers the declared response headers of an HTTP 201 response for CreateTransfer
+type CreateTransferResponse201Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type CreateTransferResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TransferPreview
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Transfer
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CreateTransferResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateTransferResponse201Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CreateTransferResponse) GetJSON200() *TransferPreview {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateTransferResponse) GetJSON201() *Transfer {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateTransferResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateTransferResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateTransferResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateTransferResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetTransferResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Transfer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetTransferResponse) GetJSON200() *Transfer {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetTransferResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetTransferResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetTransferResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetTransferResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetTrialBalanceResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -9651,6 +10713,113 @@ func (c *ClientWithResponses) MoveTestClockWithResponse(ctx context.Context, par
 		return nil, err
 	}
 	return ParseMoveTestClockResponse(rsp)
+}
+
+// CreateTransferBatchWithBodyWithResponse Move money in up to 200 transfers
+//
+// `all_or_nothing`: the first refusal refuses the batch, with the item in `field`, such as
+// `items[3].amount`, and nothing happened. `per_item`: items are booked or refused one by one,
+// in order; the answer is 201 and tells the outcome of each. Either is final with the answer.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/transfer_batches (the `CreateTransferBatch` operationId).
+func (c *ClientWithResponses) CreateTransferBatchWithBodyWithResponse(ctx context.Context, params *CreateTransferBatchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTransferBatchResponse, error) {
+	rsp, err := c.CreateTransferBatchWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateTransferBatchResponse(rsp)
+}
+
+// CreateTransferBatchWithResponse Move money in up to 200 transfers
+//
+// `all_or_nothing`: the first refusal refuses the batch, with the item in `field`, such as
+// `items[3].amount`, and nothing happened. `per_item`: items are booked or refused one by one,
+// in order; the answer is 201 and tells the outcome of each. Either is final with the answer.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/transfer_batches (the `CreateTransferBatch` operationId).
+func (c *ClientWithResponses) CreateTransferBatchWithResponse(ctx context.Context, params *CreateTransferBatchParams, body CreateTransferBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTransferBatchResponse, error) {
+	rsp, err := c.CreateTransferBatch(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateTransferBatchResponse(rsp)
+}
+
+// GetTransferBatchWithResponse Read what became of a batch
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/transfer_batches/{transfer_batch_id} (the `GetTransferBatch` operationId).
+func (c *ClientWithResponses) GetTransferBatchWithResponse(ctx context.Context, transferBatchID TransferBatchIDInPath, reqEditors ...RequestEditorFn) (*GetTransferBatchResponse, error) {
+	rsp, err := c.GetTransferBatch(ctx, transferBatchID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetTransferBatchResponse(rsp)
+}
+
+// ListTransfersWithResponse List transfers, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/transfers (the `ListTransfers` operationId).
+func (c *ClientWithResponses) ListTransfersWithResponse(ctx context.Context, params *ListTransfersParams, reqEditors ...RequestEditorFn) (*ListTransfersResponse, error) {
+	rsp, err := c.ListTransfers(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListTransfersResponse(rsp)
+}
+
+// CreateTransferWithBodyWithResponse Move money from one merchant to another
+//
+// Moves available balance. It is final with the answer: booked with 201, or refused and
+// nothing happened. With `dry_run` the answer is what the request would bring, 200 with the
+// balances afterwards or the same refusal, and nothing is kept but the key.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/transfers (the `CreateTransfer` operationId).
+func (c *ClientWithResponses) CreateTransferWithBodyWithResponse(ctx context.Context, params *CreateTransferParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTransferResponse, error) {
+	rsp, err := c.CreateTransferWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateTransferResponse(rsp)
+}
+
+// CreateTransferWithResponse Move money from one merchant to another
+//
+// Moves available balance. It is final with the answer: booked with 201, or refused and
+// nothing happened. With `dry_run` the answer is what the request would bring, 200 with the
+// balances afterwards or the same refusal, and nothing is kept but the key.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/transfers (the `CreateTransfer` operationId).
+func (c *ClientWithResponses) CreateTransferWithResponse(ctx context.Context, params *CreateTransferParams, body CreateTransferJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTransferResponse, error) {
+	rsp, err := c.CreateTransfer(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateTransferResponse(rsp)
+}
+
+// GetTransferWithResponse Read a transfer
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/transfers/{transfer_id} (the `GetTransfer` operationId).
+func (c *ClientWithResponses) GetTransferWithResponse(ctx context.Context, transferID TransferIDInPath, reqEditors ...RequestEditorFn) (*GetTransferResponse, error) {
+	rsp, err := c.GetTransfer(ctx, transferID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetTransferResponse(rsp)
 }
 
 // GetTrialBalanceWithResponse The sums of all postings by account type
@@ -10781,6 +11950,179 @@ func ParseMoveTestClockResponse(rsp *http.Response) (*MoveTestClockResponse, err
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateTransferBatchResponse parses an HTTP response from a CreateTransferBatchWithResponse call
+func ParseCreateTransferBatchResponse(rsp *http.Response) (*CreateTransferBatchResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateTransferBatchResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest TransferBatch
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateTransferBatchResponse201Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetTransferBatchResponse parses an HTTP response from a GetTransferBatchWithResponse call
+func ParseGetTransferBatchResponse(rsp *http.Response) (*GetTransferBatchResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetTransferBatchResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TransferBatch
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListTransfersResponse parses an HTTP response from a ListTransfersWithResponse call
+func ParseListTransfersResponse(rsp *http.Response) (*ListTransfersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListTransfersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TransferPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateTransferResponse parses an HTTP response from a CreateTransferWithResponse call
+func ParseCreateTransferResponse(rsp *http.Response) (*CreateTransferResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateTransferResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TransferPreview
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Transfer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CreateTransferResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers CreateTransferResponse201Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetTransferResponse parses an HTTP response from a GetTransferWithResponse call
+func ParseGetTransferResponse(rsp *http.Response) (*GetTransferResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetTransferResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Transfer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
 	}
 
 	return response, nil

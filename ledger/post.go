@@ -87,6 +87,18 @@ func post(ctx context.Context, tx pgx.Tx, tenant string, entries []Entry) (*book
 	return nil, fmt.Errorf("ledger: the references of these entries, %s first, are neither free nor found", entries[0].Reference)
 }
 
+// Lock locks those of accounts that are open and have a floor, in the order in
+// which Post does, until tx ends. A caller that posts several times in one
+// transaction names all its accounts first, so that two of them never wait for
+// each other in a circle; one call of Post needs no Lock.
+func Lock(ctx context.Context, tx pgx.Tx, tenant string, accounts ...AccountKey) error {
+	if len(accounts) == 0 {
+		return nil
+	}
+	_, err := read(ctx, tx, tenant, accounts, nil, nil)
+	return err
+}
+
 // inEntry puts the position of an entry before the field of an *Error.
 func inEntry(i int, err error) error {
 	var refusal *Error

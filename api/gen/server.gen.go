@@ -364,6 +364,7 @@ const (
 	EventTypeReconciliationDiscrepant EventType = "reconciliation.discrepant"
 	EventTypeRefundFailed             EventType = "refund.failed"
 	EventTypeRefundSucceeded          EventType = "refund.succeeded"
+	EventTypeTransferSucceeded        EventType = "transfer.succeeded"
 	EventTypeWithdrawalFailed         EventType = "withdrawal.failed"
 	EventTypeWithdrawalSucceeded      EventType = "withdrawal.succeeded"
 )
@@ -388,6 +389,8 @@ func (e EventType) Valid() bool {
 	case EventTypeRefundFailed:
 		return true
 	case EventTypeRefundSucceeded:
+		return true
+	case EventTypeTransferSucceeded:
 		return true
 	case EventTypeWithdrawalFailed:
 		return true
@@ -623,6 +626,39 @@ func (e SplitRuleLegType) Valid() bool {
 	case SplitRuleLegTypePercent:
 		return true
 	case SplitRuleLegTypeRemainder:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TransferBatchMode.
+const (
+	TransferBatchModeAllOrNothing TransferBatchMode = "all_or_nothing"
+	TransferBatchModePerItem      TransferBatchMode = "per_item"
+)
+
+// Valid indicates whether the value is a known member of the TransferBatchMode enum.
+func (e TransferBatchMode) Valid() bool {
+	switch e {
+	case TransferBatchModeAllOrNothing:
+		return true
+	case TransferBatchModePerItem:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TransferStatus.
+const (
+	TransferStatusSucceeded TransferStatus = "succeeded"
+)
+
+// Valid indicates whether the value is a known member of the TransferStatus enum.
+func (e TransferStatus) Valid() bool {
+	switch e {
+	case TransferStatusSucceeded:
 		return true
 	default:
 		return false
@@ -980,6 +1016,40 @@ type CreateSplitRule struct {
 	MerchantID MerchantID `json:"merchant_id"`
 }
 
+// CreateTransfer defines model for CreateTransfer.
+type CreateTransfer struct {
+	// Amount An amount asked for, from one minor unit to one thousand million yuan.
+	Amount PositiveAmount `json:"amount"`
+
+	// DryRun Answer what the transfer would bring and book nothing.
+	DryRun *bool `json:"dry_run,omitempty"`
+
+	// FromMerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	FromMerchantID MerchantID `json:"from_merchant_id"`
+
+	// Reference The tenant's own number, unique per tenant and kind of object for ever.
+	//
+	// Example: order-20261123-000042
+	Reference Reference `json:"reference"`
+
+	// ToMerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ToMerchantID MerchantID `json:"to_merchant_id"`
+}
+
+// CreateTransferBatch defines model for CreateTransferBatch.
+type CreateTransferBatch struct {
+	Items []TransferBatchItem `json:"items"`
+
+	// Mode What a refused item means for the rest:
+	// - `all_or_nothing`: nothing of the batch happens.
+	// - `per_item`: the others go on.
+	Mode TransferBatchMode `json:"mode"`
+}
+
 // CreateWebhookEndpoint defines model for CreateWebhookEndpoint.
 type CreateWebhookEndpoint struct {
 	Description *string `json:"description,omitempty"`
@@ -1248,7 +1318,7 @@ type Event struct {
 	// Type - `payment.awaiting_payer`: the QR code can be scanned.
 	// - `payment.succeeded`, `payment.closed`, `payment.failed`: the payment reached its end.
 	// - `payment.paid_late`: money arrived after the end; it is being given back.
-	// - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`
+	// - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
 	// - `reconciliation.balanced`, `reconciliation.discrepant`
 	Type EventType `json:"type"`
 }
@@ -1267,7 +1337,7 @@ type EventPage struct {
 // EventType - `payment.awaiting_payer`: the QR code can be scanned.
 // - `payment.succeeded`, `payment.closed`, `payment.failed`: the payment reached its end.
 // - `payment.paid_late`: money arrived after the end; it is being given back.
-// - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`
+// - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
 // - `reconciliation.balanced`, `reconciliation.discrepant`
 type EventType string
 
@@ -1866,6 +1936,160 @@ type TestClock struct {
 	Now time.Time `json:"now"`
 }
 
+// Transfer Available balance of one merchant that became another's. Transfers are final.
+type Transfer struct {
+	// Amount A signed count of minor units of one currency.
+	Amount Amount `json:"amount"`
+
+	// BatchID The batch it came in.
+	BatchID   *string   `json:"batch_id"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// FromMerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	FromMerchantID MerchantID `json:"from_merchant_id"`
+
+	// ID A transfer.
+	//
+	// Example: trf_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ID TransferID `json:"id"`
+
+	// Reference The tenant's own number, unique per tenant and kind of object for ever.
+	//
+	// Example: order-20261123-000042
+	Reference Reference `json:"reference"`
+
+	// Status Who acts next: `succeeded`: nobody; the money is the other merchant's.
+	Status TransferStatus `json:"status"`
+
+	// ToMerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ToMerchantID MerchantID `json:"to_merchant_id"`
+}
+
+// TransferBatch What became of the items, in their order.
+type TransferBatch struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// ID A batch of transfers.
+	//
+	// Example: trb_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ID TransferBatchID `json:"id"`
+
+	// Mode What a refused item means for the rest:
+	// - `all_or_nothing`: nothing of the batch happens.
+	// - `per_item`: the others go on.
+	Mode TransferBatchMode `json:"mode"`
+
+	// Refused How many items are refused.
+	Refused int                   `json:"refused"`
+	Results []TransferBatchResult `json:"results"`
+
+	// Succeeded How many items are booked.
+	Succeeded int `json:"succeeded"`
+}
+
+// TransferBatchID A batch of transfers.
+//
+// Example: trb_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type TransferBatchID = string
+
+// TransferBatchItem defines model for TransferBatchItem.
+type TransferBatchItem struct {
+	// Amount An amount asked for, from one minor unit to one thousand million yuan.
+	Amount PositiveAmount `json:"amount"`
+
+	// FromMerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	FromMerchantID MerchantID `json:"from_merchant_id"`
+
+	// Reference The tenant's own number, unique per tenant and kind of object for ever.
+	//
+	// Example: order-20261123-000042
+	Reference Reference `json:"reference"`
+
+	// ToMerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ToMerchantID MerchantID `json:"to_merchant_id"`
+}
+
+// TransferBatchMode What a refused item means for the rest:
+// - `all_or_nothing`: nothing of the batch happens.
+// - `per_item`: the others go on.
+type TransferBatchMode string
+
+// TransferBatchResult defines model for TransferBatchResult.
+type TransferBatchResult struct {
+	// Reference The tenant's own number, unique per tenant and kind of object for ever.
+	//
+	// Example: order-20261123-000042
+	Reference Reference `json:"reference"`
+
+	// Refusal Why an item was refused, in the words of a problem; null when it was booked.
+	Refusal *TransferRefusal `json:"refusal"`
+
+	// TransferID The transfer; null when the item was refused.
+	TransferID *string `json:"transfer_id"`
+}
+
+// TransferID A transfer.
+//
+// Example: trf_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type TransferID = string
+
+// TransferPage One page. `next_cursor` is null on the last.
+type TransferPage struct {
+	Data       []Transfer `json:"data"`
+	NextCursor *string    `json:"next_cursor"`
+}
+
+// TransferPreview What a transfer would bring.
+type TransferPreview struct {
+	// Amount A signed count of minor units of one currency.
+	Amount Amount `json:"amount"`
+
+	// Balances The available balances of both merchants afterwards.
+	Balances []TransferPreviewBalance `json:"balances"`
+
+	// Reference The tenant's own number, unique per tenant and kind of object for ever.
+	//
+	// Example: order-20261123-000042
+	Reference Reference `json:"reference"`
+}
+
+// TransferPreviewBalance defines model for TransferPreviewBalance.
+type TransferPreviewBalance struct {
+	// Available A signed count of minor units of one currency.
+	Available Amount `json:"available"`
+
+	// Held A signed count of minor units of one currency.
+	Held Amount `json:"held"`
+
+	// MerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	MerchantID MerchantID `json:"merchant_id"`
+
+	// Posted A signed count of minor units of one currency.
+	Posted Amount `json:"posted"`
+}
+
+// TransferRefusal Why an item was refused, in the words of a problem; null when it was booked.
+type TransferRefusal struct {
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+
+	// Field The field of the item at fault, if it is one.
+	Field *string `json:"field,omitempty"`
+}
+
+// TransferStatus Who acts next: `succeeded`: nobody; the money is the other merchant's.
+type TransferStatus string
+
 // TrialBalance defines model for TrialBalance.
 type TrialBalance struct {
 	// At The moment of the snapshot.
@@ -2177,6 +2401,16 @@ type RefundIDInPath = RefundID
 // Example: spr_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type SplitRuleIDInPath = SplitRuleID
 
+// TransferBatchIDInPath A batch of transfers.
+//
+// Example: trb_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type TransferBatchIDInPath = TransferBatchID
+
+// TransferIDInPath A transfer.
+//
+// Example: trf_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type TransferIDInPath = TransferID
+
 // WebhookEndpointIDInPath A webhook endpoint.
 //
 // Example: whe_01JD8Y3K5T7W9ABCDEFGHJKMNP
@@ -2478,6 +2712,42 @@ type MoveTestClockParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// CreateTransferBatchParams defines parameters for CreateTransferBatch.
+type CreateTransferBatchParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListTransfersParams defines parameters for ListTransfers.
+type ListTransfersParams struct {
+	// MerchantID Only transfers from or to this merchant.
+	MerchantID *MerchantID `form:"merchant_id,omitempty" json:"merchant_id,omitempty"`
+
+	// Reference Only the transfer with this reference.
+	Reference *Reference `form:"reference,omitempty" json:"reference,omitempty"`
+
+	// BatchID Only transfers of this batch.
+	BatchID *TransferBatchID `form:"batch_id,omitempty" json:"batch_id,omitempty"`
+
+	// CreatedFrom Only objects created at this moment or later.
+	CreatedFrom *CreatedFrom `form:"created_from,omitempty" json:"created_from,omitempty"`
+
+	// CreatedTo Only objects created before this moment.
+	CreatedTo *CreatedTo `form:"created_to,omitempty" json:"created_to,omitempty"`
+
+	// Limit How many objects to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateTransferParams defines parameters for CreateTransfer.
+type CreateTransferParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // ListVouchersParams defines parameters for ListVouchers.
 type ListVouchersParams struct {
 	// Date The business date.
@@ -2576,6 +2846,12 @@ type CreateSplitRuleJSONRequestBody = CreateSplitRule
 
 // MoveTestClockJSONRequestBody defines body for MoveTestClock for application/json ContentType.
 type MoveTestClockJSONRequestBody = MoveTestClock
+
+// CreateTransferBatchJSONRequestBody defines body for CreateTransferBatch for application/json ContentType.
+type CreateTransferBatchJSONRequestBody = CreateTransferBatch
+
+// CreateTransferJSONRequestBody defines body for CreateTransfer for application/json ContentType.
+type CreateTransferJSONRequestBody = CreateTransfer
 
 // CreateWebhookEndpointJSONRequestBody defines body for CreateWebhookEndpoint for application/json ContentType.
 type CreateWebhookEndpointJSONRequestBody = CreateWebhookEndpoint
@@ -2681,6 +2957,21 @@ type ServerInterface interface {
 	// MoveTestClock Move the business clock forward
 	// (POST /v1/test/clock)
 	MoveTestClock(c *gin.Context, params MoveTestClockParams)
+	// CreateTransferBatch Move money in up to 200 transfers
+	// (POST /v1/transfer_batches)
+	CreateTransferBatch(c *gin.Context, params CreateTransferBatchParams)
+	// GetTransferBatch Read what became of a batch
+	// (GET /v1/transfer_batches/{transfer_batch_id})
+	GetTransferBatch(c *gin.Context, transferBatchID TransferBatchIDInPath)
+	// ListTransfers List transfers, newest first
+	// (GET /v1/transfers)
+	ListTransfers(c *gin.Context, params ListTransfersParams)
+	// CreateTransfer Move money from one merchant to another
+	// (POST /v1/transfers)
+	CreateTransfer(c *gin.Context, params CreateTransferParams)
+	// GetTransfer Read a transfer
+	// (GET /v1/transfers/{transfer_id})
+	GetTransfer(c *gin.Context, transferID TransferIDInPath)
 	// GetTrialBalance The sums of all postings by account type
 	// (GET /v1/trial_balance)
 	GetTrialBalance(c *gin.Context)
@@ -4125,6 +4416,217 @@ func (siw *ServerInterfaceWrapper) MoveTestClock(c *gin.Context) {
 	siw.Handler.MoveTestClock(c, params)
 }
 
+// CreateTransferBatch operation middleware
+func (siw *ServerInterfaceWrapper) CreateTransferBatch(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateTransferBatchParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateTransferBatch(c, params)
+}
+
+// GetTransferBatch operation middleware
+func (siw *ServerInterfaceWrapper) GetTransferBatch(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "transfer_batch_id" -------------
+	var transferBatchID TransferBatchIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "transfer_batch_id", c.Param("transfer_batch_id"), &transferBatchID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter transfer_batch_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetTransferBatch(c, transferBatchID)
+}
+
+// ListTransfers operation middleware
+func (siw *ServerInterfaceWrapper) ListTransfers(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTransfersParams
+
+	// ------------- Optional query parameter "merchant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "merchant_id", c.Request.URL.Query(), &params.MerchantID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "reference" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "reference", c.Request.URL.Query(), &params.Reference, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter reference: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "batch_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "batch_id", c.Request.URL.Query(), &params.BatchID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter batch_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "created_from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_from", c.Request.URL.Query(), &params.CreatedFrom, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter created_from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "created_to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_to", c.Request.URL.Query(), &params.CreatedTo, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter created_to: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListTransfers(c, params)
+}
+
+// CreateTransfer operation middleware
+func (siw *ServerInterfaceWrapper) CreateTransfer(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateTransferParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateTransfer(c, params)
+}
+
+// GetTransfer operation middleware
+func (siw *ServerInterfaceWrapper) GetTransfer(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "transfer_id" -------------
+	var transferID TransferIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "transfer_id", c.Param("transfer_id"), &transferID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter transfer_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetTransfer(c, transferID)
+}
+
 // GetTrialBalance operation middleware
 func (siw *ServerInterfaceWrapper) GetTrialBalance(c *gin.Context) {
 
@@ -4607,6 +5109,11 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/split_rules/:split_rule_id", wrapper.GetSplitRule)
 	router.GET(options.BaseURL+"/v1/test/clock", wrapper.GetTestClock)
 	router.POST(options.BaseURL+"/v1/test/clock", wrapper.MoveTestClock)
+	router.POST(options.BaseURL+"/v1/transfer_batches", wrapper.CreateTransferBatch)
+	router.GET(options.BaseURL+"/v1/transfer_batches/:transfer_batch_id", wrapper.GetTransferBatch)
+	router.GET(options.BaseURL+"/v1/transfers", wrapper.ListTransfers)
+	router.POST(options.BaseURL+"/v1/transfers", wrapper.CreateTransfer)
+	router.GET(options.BaseURL+"/v1/transfers/:transfer_id", wrapper.GetTransfer)
 	router.GET(options.BaseURL+"/v1/trial_balance", wrapper.GetTrialBalance)
 	router.GET(options.BaseURL+"/v1/vouchers", wrapper.ListVouchers)
 	router.GET(options.BaseURL+"/v1/webhook_endpoints", wrapper.ListWebhookEndpoints)
@@ -5454,6 +5961,162 @@ func (response MoveTestClock200JSONResponse) VisitMoveTestClockResponse(w http.R
 	return err
 }
 
+type CreateTransferBatchRequestObject struct {
+	Params CreateTransferBatchParams
+	Body   *CreateTransferBatchJSONRequestBody
+}
+
+type CreateTransferBatchResponseObject interface {
+	VisitCreateTransferBatchResponse(w http.ResponseWriter) error
+}
+
+type CreateTransferBatch201ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type CreateTransferBatch201JSONResponse struct {
+	Body    TransferBatch
+	Headers CreateTransferBatch201ResponseHeaders
+}
+
+func (response CreateTransferBatch201JSONResponse) VisitCreateTransferBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTransferBatchRequestObject struct {
+	TransferBatchID TransferBatchIDInPath `json:"transfer_batch_id"`
+}
+
+type GetTransferBatchResponseObject interface {
+	VisitGetTransferBatchResponse(w http.ResponseWriter) error
+}
+
+type GetTransferBatch200JSONResponse TransferBatch
+
+func (response GetTransferBatch200JSONResponse) VisitGetTransferBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTransfersRequestObject struct {
+	Params ListTransfersParams
+}
+
+type ListTransfersResponseObject interface {
+	VisitListTransfersResponse(w http.ResponseWriter) error
+}
+
+type ListTransfers200JSONResponse TransferPage
+
+func (response ListTransfers200JSONResponse) VisitListTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTransferRequestObject struct {
+	Params CreateTransferParams
+	Body   *CreateTransferJSONRequestBody
+}
+
+type CreateTransferResponseObject interface {
+	VisitCreateTransferResponse(w http.ResponseWriter) error
+}
+
+type CreateTransfer200ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type CreateTransfer200JSONResponse struct {
+	Body    TransferPreview
+	Headers CreateTransfer200ResponseHeaders
+}
+
+func (response CreateTransfer200JSONResponse) VisitCreateTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTransfer201ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type CreateTransfer201JSONResponse struct {
+	Body    Transfer
+	Headers CreateTransfer201ResponseHeaders
+}
+
+func (response CreateTransfer201JSONResponse) VisitCreateTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTransferRequestObject struct {
+	TransferID TransferIDInPath `json:"transfer_id"`
+}
+
+type GetTransferResponseObject interface {
+	VisitGetTransferResponse(w http.ResponseWriter) error
+}
+
+type GetTransfer200JSONResponse Transfer
+
+func (response GetTransfer200JSONResponse) VisitGetTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetTrialBalanceRequestObject struct {
 }
 
@@ -5861,6 +6524,21 @@ type StrictServerInterface interface {
 	// MoveTestClock Move the business clock forward
 	// (POST /v1/test/clock)
 	MoveTestClock(ctx context.Context, request MoveTestClockRequestObject) (MoveTestClockResponseObject, error)
+	// CreateTransferBatch Move money in up to 200 transfers
+	// (POST /v1/transfer_batches)
+	CreateTransferBatch(ctx context.Context, request CreateTransferBatchRequestObject) (CreateTransferBatchResponseObject, error)
+	// GetTransferBatch Read what became of a batch
+	// (GET /v1/transfer_batches/{transfer_batch_id})
+	GetTransferBatch(ctx context.Context, request GetTransferBatchRequestObject) (GetTransferBatchResponseObject, error)
+	// ListTransfers List transfers, newest first
+	// (GET /v1/transfers)
+	ListTransfers(ctx context.Context, request ListTransfersRequestObject) (ListTransfersResponseObject, error)
+	// CreateTransfer Move money from one merchant to another
+	// (POST /v1/transfers)
+	CreateTransfer(ctx context.Context, request CreateTransferRequestObject) (CreateTransferResponseObject, error)
+	// GetTransfer Read a transfer
+	// (GET /v1/transfers/{transfer_id})
+	GetTransfer(ctx context.Context, request GetTransferRequestObject) (GetTransferResponseObject, error)
 	// GetTrialBalance The sums of all postings by account type
 	// (GET /v1/trial_balance)
 	GetTrialBalance(ctx context.Context, request GetTrialBalanceRequestObject) (GetTrialBalanceResponseObject, error)
@@ -6922,6 +7600,172 @@ func (sh *strictHandler) MoveTestClock(ctx *gin.Context, params MoveTestClockPar
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(MoveTestClockResponseObject); ok {
 		if err := validResponse.VisitMoveTestClockResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateTransferBatch operation middleware
+func (sh *strictHandler) CreateTransferBatch(ctx *gin.Context, params CreateTransferBatchParams) {
+	var request CreateTransferBatchRequestObject
+
+	request.Params = params
+
+	var body CreateTransferBatchJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateTransferBatch(ctx, request.(CreateTransferBatchRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateTransferBatch")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateTransferBatchResponseObject); ok {
+		if err := validResponse.VisitCreateTransferBatchResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetTransferBatch operation middleware
+func (sh *strictHandler) GetTransferBatch(ctx *gin.Context, transferBatchID TransferBatchIDInPath) {
+	var request GetTransferBatchRequestObject
+
+	request.TransferBatchID = transferBatchID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTransferBatch(ctx, request.(GetTransferBatchRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTransferBatch")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetTransferBatchResponseObject); ok {
+		if err := validResponse.VisitGetTransferBatchResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListTransfers operation middleware
+func (sh *strictHandler) ListTransfers(ctx *gin.Context, params ListTransfersParams) {
+	var request ListTransfersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTransfers(ctx, request.(ListTransfersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTransfers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListTransfersResponseObject); ok {
+		if err := validResponse.VisitListTransfersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateTransfer operation middleware
+func (sh *strictHandler) CreateTransfer(ctx *gin.Context, params CreateTransferParams) {
+	var request CreateTransferRequestObject
+
+	request.Params = params
+
+	var body CreateTransferJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateTransfer(ctx, request.(CreateTransferRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateTransfer")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateTransferResponseObject); ok {
+		if err := validResponse.VisitCreateTransferResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetTransfer operation middleware
+func (sh *strictHandler) GetTransfer(ctx *gin.Context, transferID TransferIDInPath) {
+	var request GetTransferRequestObject
+
+	request.TransferID = transferID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTransfer(ctx, request.(GetTransferRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTransfer")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetTransferResponseObject); ok {
+		if err := validResponse.VisitGetTransferResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -28,6 +28,7 @@ const (
 	RefundFailed             Type = "refund.failed"
 	WithdrawalSucceeded      Type = "withdrawal.succeeded"
 	WithdrawalFailed         Type = "withdrawal.failed"
+	TransferSucceeded        Type = "transfer.succeeded"
 	ReconciliationBalanced   Type = "reconciliation.balanced"
 	ReconciliationDiscrepant Type = "reconciliation.discrepant"
 )
@@ -36,7 +37,7 @@ const (
 func Types() []Type {
 	return []Type{
 		PaymentAwaitingPayer, PaymentSucceeded, PaymentClosed, PaymentFailed, PaymentPaidLate,
-		RefundSucceeded, RefundFailed, WithdrawalSucceeded, WithdrawalFailed,
+		RefundSucceeded, RefundFailed, WithdrawalSucceeded, WithdrawalFailed, TransferSucceeded,
 		ReconciliationBalanced, ReconciliationDiscrepant,
 	}
 }
@@ -79,6 +80,20 @@ type Event struct {
 // caller that does not gets a unique violation and its transaction rolls back.
 // It returns the event's id. Emit is not idempotent: call it once per change.
 func Emit(ctx context.Context, tx pgx.Tx, tenant string, news News) (string, error) {
+	batch := &pgx.Batch{}
+	eventID, err := Queue(batch, tenant, news)
+	if err != nil {
+		return "", err
+	}
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return "", fmt.Errorf("event: record %s of %s: %w", news.Type, news.ObjectID, err)
+	}
+	return eventID, nil
+}
+
+// Queue is Emit as a statement of batch, which the caller sends in the
+// transaction of the change.
+func Queue(batch *pgx.Batch, tenant string, news News) (string, error) {
 	if !news.Type.Known() {
 		return "", fmt.Errorf("event: unknown type %q", news.Type)
 	}
@@ -90,7 +105,7 @@ func Emit(ctx context.Context, tx pgx.Tx, tenant string, news News) (string, err
 		}
 	}
 	eventID := id.New(id.Event)
-	_, err := tx.Exec(ctx, `
+	batch.Queue(`
 		with happened as (
 		  insert into events (tenant_id, id, type, object_id, sequence, data)
 		  select $1, $2, $3, $4, coalesce(max(sequence), 0) + 1, $5::jsonb
@@ -103,9 +118,6 @@ func Emit(ctx context.Context, tx pgx.Tx, tenant string, news News) (string, err
 		  join webhook_endpoints e on e.tenant_id = h.tenant_id and e.enabled
 		   and (cardinality(e.event_types) = 0 or h.type = any (e.event_types))`,
 		tenant, eventID, string(news.Type), news.ObjectID, string(data))
-	if err != nil {
-		return "", fmt.Errorf("event: record %s of %s: %w", news.Type, news.ObjectID, err)
-	}
 	return eventID, nil
 }
 

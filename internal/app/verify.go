@@ -12,6 +12,7 @@ import (
 	"github.com/suanpan/suanpan/core/recon"
 	"github.com/suanpan/suanpan/core/refund"
 	"github.com/suanpan/suanpan/core/split"
+	"github.com/suanpan/suanpan/core/transfer"
 	"github.com/suanpan/suanpan/internal/config"
 	"github.com/suanpan/suanpan/internal/pg"
 	"github.com/suanpan/suanpan/ledger"
@@ -21,7 +22,7 @@ import (
 // every business object.
 func Invariants() []ledger.Invariant {
 	return slices.Concat(ledger.Invariants(), []ledger.Invariant{ledger.StakeInvariant()}, payment.Invariants(), split.Invariants(),
-		refund.Invariants(), payout.Invariants(), event.Invariants(), recon.Invariants())
+		refund.Invariants(), payout.Invariants(), transfer.Invariants(), event.Invariants(), recon.Invariants())
 }
 
 // Verify checks every invariant on one snapshot.

@@ -61,11 +61,17 @@ func (w *world) oneOfEach() map[string]string {
 	date := w.day()
 	p := w.paid(alipay, 5000)
 	r := w.refundIs(w.refund(p, 100).ID, client.RefundStatusSucceeded)
+	batch, err := w.api.CreateTransferBatchWithResponse(w.ctx, &client.CreateTransferBatchParams{IdempotencyKey: "transfer-batch"},
+		client.CreateTransferBatch{Mode: client.TransferBatchModePerItem, Items: []client.TransferBatchItem{{Reference: "transfer", FromMerchantID: w.shop.id,
+			ToMerchantID: w.shop.agent, Amount: client.PositiveAmount{Amount: 100, Currency: client.CurrencyCNY}}}})
+	require.NoError(w, err)
+	require.NotNil(w, batch.JSON201, "%s", batch.Body)
 	out := w.withdrawalIs(w.withdraw(w.shop.id, 100).ID, client.WithdrawalStatusSucceeded)
 	w.moveClock(noonOf(w.now(), 1))
 	daily := w.daily(date)
 	w.dailyIsDone(daily.ID)
 	ids := map[string]string{"payment_id": p.ID, "refund_id": r.ID, "withdrawal_id": out.ID,
+		"transfer_batch_id": batch.JSON201.ID, "transfer_id": *batch.JSON201.Results[0].TransferID,
 		"merchant_id": w.shop.id, "daily_operation_id": daily.ID}
 	for _, one := range w.reconciliations(daily.ID) {
 		ids["reconciliation_id"] = one.ID

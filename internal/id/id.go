@@ -25,6 +25,8 @@ const (
 	Attempt        Prefix = "att"
 	Refund         Prefix = "rfd"
 	Withdrawal     Prefix = "wdr"
+	Transfer       Prefix = "trf"
+	TransferBatch  Prefix = "trb"
 	Account        Prefix = "acc"
 	Entry          Prefix = "ent"
 	Hold           Prefix = "hld"
