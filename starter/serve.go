@@ -5,6 +5,7 @@ import (
 
 	"github.com/suanpan/suanpan/internal/app"
 	"github.com/suanpan/suanpan/internal/config"
+	"github.com/suanpan/suanpan/internal/failpoint"
 )
 
 func serveCommand(p process) *cobra.Command {
@@ -18,7 +19,8 @@ func serveCommand(p process) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return app.RunAPI(cmd.Context(), cfg, app.NewLogger(p.stderr, cfg.Core))
+			ctx := failpoint.Load(cmd.Context(), p.environ)
+			return app.RunAPI(ctx, cfg, app.NewLogger(p.stderr, cfg.Core))
 		},
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/suanpan/suanpan/internal/app"
 	"github.com/suanpan/suanpan/internal/config"
+	"github.com/suanpan/suanpan/internal/failpoint"
 )
 
 func main() { os.Exit(run()) }
@@ -23,6 +24,7 @@ func run() int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	ctx = failpoint.Load(ctx, os.Environ())
 	if err := app.RunWorker(ctx, cfg, app.NewLogger(os.Stderr, cfg.Core)); err != nil {
 		fmt.Fprintln(os.Stderr, "worker:", err)
 		return 1

@@ -10,6 +10,7 @@ import (
 	"github.com/suanpan/suanpan/api"
 	"github.com/suanpan/suanpan/core/event"
 	"github.com/suanpan/suanpan/internal/config"
+	"github.com/suanpan/suanpan/internal/failpoint/intercept"
 	"github.com/suanpan/suanpan/internal/pg"
 	"github.com/suanpan/suanpan/workflows"
 )
@@ -22,7 +23,7 @@ func RunAPI(ctx context.Context, cfg config.API, log *slog.Logger) error {
 		return err
 	}
 	defer db.Close()
-	temporal, err := DialTemporal(cfg.Core, log)
+	temporal, err := DialTemporal(cfg.Core, log, intercept.Temporal(ctx)...)
 	if err != nil {
 		return err
 	}
@@ -47,5 +48,5 @@ func RunAPI(ctx context.Context, cfg config.API, log *slog.Logger) error {
 	sweeper := &Sweeper{DB: db, Starter: starter, Log: log, Grace: PaymentGrace}
 	background.Go(func() { sweeper.Run(ctx) })
 	defer background.Wait()
-	return api.Serve(ctx, listener, handler, log)
+	return api.Serve(ctx, listener, intercept.Handler(ctx, handler), log)
 }

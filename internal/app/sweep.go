@@ -13,6 +13,7 @@ import (
 	"github.com/suanpan/suanpan/core/fault"
 	"github.com/suanpan/suanpan/core/payment"
 	"github.com/suanpan/suanpan/core/refund"
+	"github.com/suanpan/suanpan/internal/failpoint"
 	"github.com/suanpan/suanpan/internal/pg"
 	"github.com/suanpan/suanpan/ledger"
 	"github.com/suanpan/suanpan/workflows"
@@ -42,20 +43,37 @@ const (
 	sweepTimeLimit = 20 * time.Second
 )
 
-// Run sweeps until ctx ends.
-func (s *Sweeper) Run(ctx context.Context) {
-	done := make(chan struct{})
-	jobs := []struct {
-		name  string
-		every time.Duration
-		once  func(context.Context) (int, error)
-	}{
+// sweep is one of the sweeper's jobs.
+type sweep struct {
+	name  string
+	every time.Duration
+	once  func(context.Context) (int, error)
+}
+
+func (s *Sweeper) sweeps() []sweep {
+	return []sweep{
 		{"start missing workflows", startEvery, s.StartMissing},
 		{"relay notifications", notifyEvery, s.RelayNotifications},
 		{"wake overdue payments", overdueEvery, s.WakeOverdue},
 		{"seal the books", sealEvery, s.SealBooks},
 		{"expire holds", overdueEvery, s.ExpireHolds},
 	}
+}
+
+// Sweeps names everything that Run does; the names are also those of the scopes
+// of its failpoints.
+func (s *Sweeper) Sweeps() []string {
+	var names []string
+	for _, job := range s.sweeps() {
+		names = append(names, job.name)
+	}
+	return names
+}
+
+// Run sweeps until ctx ends.
+func (s *Sweeper) Run(ctx context.Context) {
+	done := make(chan struct{})
+	jobs := s.sweeps()
 	for _, job := range jobs {
 		go func() {
 			defer func() { done <- struct{}{} }()
@@ -73,7 +91,7 @@ func (s *Sweeper) repeat(ctx context.Context, name string, every time.Duration, 
 	defer ticker.Stop()
 	for {
 		bounded, cancel := context.WithTimeout(ctx, sweepTimeLimit)
-		n, err := once(bounded)
+		n, err := once(failpoint.Scope(bounded, name))
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			s.Log.Warn("sweep failed; it is tried again", "sweep", name, "error", err)

@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/log"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -25,13 +26,14 @@ import (
 const Retention = 30 * 24 * time.Hour
 
 // DialTemporal connects to Temporal. It does not wait for the server: calls fail
-// until it answers.
-func DialTemporal(cfg config.Core, logger *slog.Logger) (client.Client, error) {
+// until it answers. The interceptors also wrap what workers made from it run.
+func DialTemporal(cfg config.Core, logger *slog.Logger, interceptors ...interceptor.ClientInterceptor) (client.Client, error) {
 	c, err := client.NewLazyClient(client.Options{
 		HostPort:      cfg.TemporalAddress,
 		Namespace:     cfg.TemporalNamespace,
 		Logger:        log.NewStructuredLogger(logger),
 		DataConverter: DataConverter(),
+		Interceptors:  interceptors,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("temporal at %s: %w", cfg.TemporalAddress, err)

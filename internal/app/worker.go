@@ -20,6 +20,8 @@ import (
 	"github.com/suanpan/suanpan/core/event"
 	"github.com/suanpan/suanpan/core/recon"
 	"github.com/suanpan/suanpan/internal/config"
+	"github.com/suanpan/suanpan/internal/failpoint"
+	"github.com/suanpan/suanpan/internal/failpoint/intercept"
 	"github.com/suanpan/suanpan/internal/pg"
 	"github.com/suanpan/suanpan/workflows"
 )
@@ -83,6 +85,9 @@ func NewWorkers(c client.Client, steps Steps) []worker.Worker {
 	return all
 }
 
+// ScopeWebhooks is the scope of the failpoints of all deliveries of a process.
+const ScopeWebhooks = "webhooks"
+
 // RunWorker runs workflows, activities, sweeps and the webhook dispatcher until
 // ctx ends, then lets what is under way finish.
 func RunWorker(ctx context.Context, cfg config.Worker, log *slog.Logger) error {
@@ -91,7 +96,7 @@ func RunWorker(ctx context.Context, cfg config.Worker, log *slog.Logger) error {
 		return err
 	}
 	defer db.Close()
-	temporal, err := DialTemporal(cfg.Core, log)
+	temporal, err := DialTemporal(cfg.Core, log, intercept.Temporal(ctx)...)
 	if err != nil {
 		return err
 	}
@@ -109,7 +114,7 @@ func RunWorker(ctx context.Context, cfg config.Worker, log *slog.Logger) error {
 	background.Go(func() { sweeper.Run(ctx) })
 	dispatcher := event.NewDispatcher(db, event.DispatcherOptions{
 		Guard: event.NewGuard(cfg.WebhookDialAllow, nil), Log: log})
-	background.Go(func() { dispatcher.Run(ctx) })
+	background.Go(func() { dispatcher.Run(failpoint.Scope(ctx, ScopeWebhooks)) })
 	err = serveHealth(ctx, cfg.HealthListen, db, temporal)
 	background.Wait()
 	return err

@@ -123,7 +123,16 @@ func (db *DB) Snapshot(ctx context.Context, fn func(tx pgx.Tx) error) error {
 const maxTries = 8
 
 func run(ctx context.Context, pool *pgxpool.Pool, opts pgx.TxOptions, fn func(tx pgx.Tx) error) error {
-	return retry(ctx, func() error { return pgx.BeginTxFunc(ctx, pool, opts, fn) })
+	return retry(ctx, func() error {
+		var wrote bool
+		err := pgx.BeginTxFunc(ctx, pool, opts, func(tx pgx.Tx) error {
+			err := fn(tx)
+			wrote = err == nil && committing(ctx, tx)
+			return err
+		})
+		committed(ctx, wrote && err == nil)
+		return err
+	})
 }
 
 // retry runs a transaction again when the server rolled it back for reasons of

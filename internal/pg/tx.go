@@ -8,6 +8,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/suanpan/suanpan/internal/failpoint"
 )
 
 // tenantTx is a transaction that has not begun until its first statement. When
@@ -66,8 +68,10 @@ func CommitWith(ctx context.Context, tx pgx.Tx, b *pgx.Batch) error {
 		}
 		return nil
 	})
+	failpoint.At(ctx, failpoint.BeforeCommit)
 	err := t.conn.SendBatch(ctx, b).Close()
 	t.ended = err == nil
+	committed(ctx, t.ended)
 	return err
 }
 
@@ -94,6 +98,7 @@ func (t *tenantTx) Commit(ctx context.Context) error {
 	if !t.begun {
 		return nil
 	}
+	wrote := committing(ctx, t.conn)
 	tag, err := t.conn.Exec(ctx, "commit")
 	if err != nil {
 		return err
@@ -101,6 +106,7 @@ func (t *tenantTx) Commit(ctx context.Context) error {
 	if tag.String() == "ROLLBACK" {
 		return pgx.ErrTxCommitRollback
 	}
+	committed(ctx, wrote)
 	return nil
 }
 

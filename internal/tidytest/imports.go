@@ -46,13 +46,15 @@ func importRules() []importRule {
 		earlier = append(earlier, row...)
 	}
 	return append(rules,
-		importRule{"channels/...", []string{"channels/internal/...", "core/channel", "core/fault", "money"}},
+		importRule{"channels/...", []string{"channels/internal/...", "core/channel", "core/fault", "internal/failpoint", "money"}},
 		importRule{"activities", with("money", "ledger", "core/...")},
 		importRule{"workflows", with("money", "core/...", "activities")},
 		importRule{"api/...", with("api/...", "money", "ledger", "core/...", "activities", "workflows")},
 		importRule{"internal/id", nil},
 		importRule{"internal/telemetry", []string{"internal/id"}},
-		importRule{"internal/pg", []string{"internal/id"}},
+		importRule{"internal/failpoint", nil},
+		importRule{"internal/failpoint/intercept", []string{"internal/failpoint"}},
+		importRule{"internal/pg", []string{"internal/failpoint", "internal/id"}},
 		importRule{"internal/config/...", []string{"internal/config"}},
 		importRule{"internal/child", nil},
 		importRule{"internal/freeport", nil},
@@ -70,12 +72,13 @@ func importRules() []importRule {
 		importRule{"internal/killtest", nil},
 		importRule{"internal/bench", with("money", "ledger", "core/...", "api", "internal/app", "internal/postgres")},
 		importRule{"internal/app", with("money", "ledger", "core/...", "channels/...", "activities", "workflows", "api/...",
-			"migrations", "internal/config", "internal/temporaldev")},
+			"migrations", "internal/config", "internal/failpoint/...", "internal/temporaldev")},
 		importRule{"internal/devseed", with("money", "ledger", "core/fault", "core/tenant", "internal/app")},
 		importRule{"internal/ledgertest", with("money", "ledger", "core/tenant", "internal/app", "internal/postgres")},
-		importRule{"worker", with("internal/app", "internal/config")},
+		importRule{"internal/crashmatrix", []string{"internal/app", "workflows"}},
+		importRule{"worker", with("internal/app", "internal/config", "internal/failpoint")},
 		importRule{"starter", with("ledger", "internal/app", "internal/config", "internal/devseed", "internal/devstack",
-			"internal/demo")},
+			"internal/demo", "internal/failpoint")},
 	)
 }
 
@@ -135,7 +138,7 @@ func foreignRules() []foreignRule {
 		{"github.com/gin-gonic/", []string{"api"}, "the HTTP framework stays in api"},
 		{"github.com/shopspring/decimal", []string{"channels", "money", "core/channel", "core/recon", "core/split"},
 			"decimals are only for rates and for the yuan text at the providers' edge"},
-		{"go.temporal.io/sdk/workflow", []string{"workflows"}, "orchestration stays in workflows"},
+		{"go.temporal.io/sdk/workflow", []string{"workflows", "internal/failpoint/intercept"}, "orchestration stays in workflows"},
 		{"github.com/spf13/cobra", []string{"starter"}, "the command line stays in starter"},
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/suanpan/suanpan/core/channel"
+	"github.com/suanpan/suanpan/internal/failpoint"
 )
 
 // DefaultTimeout bounds one call from dial to the last byte of the answer.
@@ -84,11 +85,13 @@ func (g *guard) RoundTrip(request *http.Request) (*http.Response, error) {
 		request.URL = g.Rewrite(request.URL)
 		request.Host = request.URL.Host
 	}
+	failpoint.At(request.Context(), failpoint.BeforeCall)
 	response, err := g.Base.RoundTrip(request)
 	if err != nil {
 		return nil, &Failure{channel.CodeNoAnswer, Reason(err)}
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, g.MaxBody+1))
+	failpoint.At(request.Context(), failpoint.AfterCall)
 	closeErr := response.Body.Close()
 	if err = errors.Join(err, closeErr); err != nil {
 		return nil, &Failure{channel.CodeNoAnswer, "the answer broke off: " + Reason(err)}
