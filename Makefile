@@ -14,6 +14,8 @@ KILL_FLAGS ?=
 LEDGER_KILL_FLAGS ?= -kills 4
 # Flags for the measurements, such as BENCH_FLAGS="-rounds 3 -only HTTP".
 BENCH_FLAGS ?= -growth 10000000 -append docs/performance.md
+# Flags for the seeded bugs, such as BUG_FLAGS="-only lock-order".
+BUG_FLAGS ?=
 # What `make test` tests and how, such as TEST="-race ./ledger/...".
 TEST ?= -timeout 15m ./...
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -54,6 +56,10 @@ demo: up ## Run the main job on it and check every fen; the platform stays up to
 .PHONY: demo-kills
 demo-kills: $(STARTER) ## Kill -9 every part of a stack of its own, each in the middle of a demo
 	$(GO) run ./internal/killtest -starter $(STARTER) $(KILL_FLAGS)
+
+.PHONY: seeded-bugs
+seeded-bugs: ## Put known bugs into the code, one by one, and see that their tests catch them
+	$(GO) run ./internal/testenv -- $(GO) run ./internal/seededbugs $(BUG_FLAGS)
 
 .PHONY: ledger-kills
 ledger-kills: ## Kill -9 what posts, and PostgreSQL under it, and look for every acknowledged posting

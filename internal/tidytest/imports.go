@@ -70,6 +70,7 @@ func importRules() []importRule {
 		importRule{"internal/tidytest/...", []string{"internal/tidytest"}},
 		importRule{"internal/demo", []string{"client"}},
 		importRule{"internal/killtest", nil},
+		importRule{"internal/seededbugs", nil},
 		importRule{"internal/bench", with("money", "ledger", "core/...", "api", "internal/app", "internal/postgres")},
 		importRule{"internal/app", with("money", "ledger", "core/...", "channels/...", "activities", "workflows", "api/...",
 			"migrations", "internal/config", "internal/failpoint/...", "internal/temporaldev")},
