@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/suanpan/suanpan/internal/id"
+	"github.com/suanpan/suanpan/internal/pg"
 )
 
 // Posted is the answer for one entry.
@@ -48,6 +49,13 @@ func Post(ctx context.Context, tx pgx.Tx, tenant string, entries ...Entry) ([]Po
 	if len(entries) == 0 {
 		return nil, nil
 	}
+	if err := checkAll(entries); err != nil {
+		return nil, err
+	}
+	call := &postCall{tenant: tenant, entries: entries}
+	if met, err := pg.Meet(ctx, tx, call, postTogether); met {
+		return call.answers, err
+	}
 	b, err := post(ctx, tx, tenant, entries)
 	if err != nil {
 		return nil, err
@@ -55,25 +63,30 @@ func Post(ctx context.Context, tx pgx.Tx, tenant string, entries ...Entry) ([]Po
 	return b.answers, nil
 }
 
-// post is Post, and what the books came to by it.
-func post(ctx context.Context, tx pgx.Tx, tenant string, entries []Entry) (*booking, error) {
+// checkAll refuses entries that no books would take.
+func checkAll(entries []Entry) error {
 	for i, e := range entries {
 		if err := e.Check(); err != nil {
-			return nil, inEntry(i, err)
+			return inEntry(i, err)
 		}
 		for j := range i {
 			if entries[j].Reference == e.Reference {
-				return nil, inEntry(i, &Error{Invalid, "number", "the reference " + e.Reference.String() + " occurs twice in one call"})
+				return inEntry(i, &Error{Invalid, "number", "the reference " + e.Reference.String() + " occurs twice in one call"})
 			}
 		}
 	}
+	return nil
+}
+
+// post is Post of checked entries, and what the books came to by it.
+func post(ctx context.Context, tx pgx.Tx, tenant string, entries []Entry) (*booking, error) {
 	for range maxRaces {
 		known, err := look(ctx, tx, tenant, accountsOf(entries), holdsOf(entries), entries)
 		if err != nil {
 			return nil, err
 		}
-		booking, err := decide(known, entries)
-		if err != nil {
+		booking := newBooking(known)
+		if booking.answers, err = booking.decide(known, entries); err != nil {
 			return nil, err
 		}
 		written, err := booking.write(ctx, tx, tenant)
@@ -138,10 +151,14 @@ type newPosting struct {
 	holdID       *string
 }
 
-// decide applies the entries in order to what is known of the books. It is pure
-// but for the new entries' ids.
-func decide(known *knowledge, entries []Entry) (*booking, error) {
-	b := &booking{answers: make([]Posted, len(entries)), accounts: known.accounts, holds: known.holds}
+func newBooking(known *knowledge) *booking {
+	return &booking{accounts: known.accounts, holds: known.holds}
+}
+
+// decide applies the entries of a call in order to what is known of the books. It is
+// pure but for the new entries' ids.
+func (b *booking) decide(known *knowledge, entries []Entry) ([]Posted, error) {
+	answers := make([]Posted, len(entries))
 	for i, e := range entries {
 		hash := e.contentHash()
 		if before, ok := known.entries[e.Reference]; ok {
@@ -149,7 +166,7 @@ func decide(known *knowledge, entries []Entry) (*booking, error) {
 				return nil, inEntry(i, &Error{Mismatch, "reference", fmt.Sprintf(
 					"%s was booked as %s with other content", e.Reference, before.id)})
 			}
-			b.answers[i] = Posted{EntryID: before.id, Replayed: true}
+			answers[i] = Posted{EntryID: before.id, Replayed: true}
 			continue
 		}
 		if err := known.checkReversal(e); err != nil {
@@ -160,13 +177,14 @@ func decide(known *knowledge, entries []Entry) (*booking, error) {
 			return nil, inEntry(i, err)
 		}
 		b.entries = append(b.entries, entry)
-		b.answers[i] = Posted{EntryID: entry.id}
+		answers[i] = Posted{EntryID: entry.id}
+		known.entries[e.Reference] = entryBefore{entry.id, hash}
 		if target, ok := known.reversibles[e.Reverses]; ok && e.Kind == Reversal {
 			target.by = entry.id // for a second one in the same call
 			known.reversibles[e.Reverses] = target
 		}
 	}
-	return b, nil
+	return answers, nil
 }
 
 // apply moves balances and holds by one entry. Floors are judged when all legs

@@ -31,6 +31,9 @@ func Try(ctx context.Context, tx pgx.Tx, tenant string, entries ...Entry) (Previ
 	if len(entries) == 0 {
 		return Preview{}, nil
 	}
+	if err := checkAll(entries); err != nil {
+		return Preview{}, err
+	}
 	nested, err := tx.Begin(ctx)
 	if err != nil {
 		return Preview{}, fmt.Errorf("ledger: try: %w", err)

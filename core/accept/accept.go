@@ -10,7 +10,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"time"
 
@@ -95,27 +94,26 @@ type seenRequest struct {
 // findSeen takes the lock on the key, so that calls with one key run one after
 // the other, and then looks for the request; both travel together.
 func findSeen(ctx context.Context, tx pgx.Tx, req Request) (*seenRequest, error) {
-	var seen seenRequest
+	var seen *seenRequest
 	batch := &pgx.Batch{}
 	batch.Queue(`select pg_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 0))`, req.Tenant, req.Key)
 	batch.Queue(`
 		select r.route, r.body_hash, r.object_id, r.created_at, a.status, a.body
 		from accepted_requests r
 		left join accepted_responses a using (tenant_id, idempotency_key, created_at)
-		where r.tenant_id = $1 and r.idempotency_key = $2`, req.Tenant, req.Key)
-	results := tx.SendBatch(ctx, batch)
-	_, err := results.Exec()
-	if err == nil {
-		err = results.QueryRow().Scan(&seen.route, &seen.bodyHash, &seen.objectID, &seen.createdAt, &seen.status, &seen.body)
-	}
-	err = errors.Join(err, results.Close())
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return nil, nil
-	case err != nil:
+		where r.tenant_id = $1 and r.idempotency_key = $2`, req.Tenant, req.Key).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			seen = &seenRequest{}
+			if err := rows.Scan(&seen.route, &seen.bodyHash, &seen.objectID, &seen.createdAt, &seen.status, &seen.body); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, fmt.Errorf("idempotency row: %w", err)
 	}
-	return &seen, nil
+	return seen, nil
 }
 
 func (seen *seenRequest) replay(req Request, hash []byte, out *Accepted) error {

@@ -15,10 +15,16 @@ import (
 // object and answer together, so only Do leaves such rows.
 var errUnanswered = errors.New("accept: the request was accepted by another kind of route and has no answer yet")
 
+// maxShared is how long a body may be, in bytes, to share a transaction with other
+// requests: a longer one is many things at once, and would hold them up.
+const maxShared = 1024
+
 // AtOnce accepts a request whose object is final when it is created, so that
 // nothing is left to wait for: object, idempotency row and answer commit in one
 // transaction. create makes the object and renders the answer; what it queues to
-// last travels in one round trip with the idempotency row and the commit. Like Do,
+// last travels in one round trip with the idempotency row and the commit. Requests
+// that come at the same time share a transaction, so create must be fit for
+// pg.DB.Together. Like Do,
 // it answers a key seen before with the first answer, or refuses it with a
 // Conflict, and an error undoes everything.
 func AtOnce(
@@ -27,7 +33,7 @@ func AtOnce(
 ) (Accepted, error) {
 	hash := sha256.Sum256(req.Body)
 	var out Accepted
-	err := db.InTenant(ctx, req.Tenant, func(tx pgx.Tx) error {
+	accept := func(tx pgx.Tx) error {
 		out = Accepted{}
 		seen, err := findSeen(ctx, tx, req)
 		if err != nil {
@@ -58,6 +64,11 @@ func AtOnce(
 			return fmt.Errorf("commit accepted request: %w", err)
 		}
 		return nil
-	})
+	}
+	if len(req.Body) > maxShared {
+		err := db.InTenant(ctx, req.Tenant, accept)
+		return out, err
+	}
+	err := db.Together(ctx, req.Tenant, req.Key, accept)
 	return out, err
 }

@@ -33,6 +33,7 @@ type Querier interface {
 type DB struct {
 	app    *pgxpool.Pool
 	system *pgxpool.Pool
+	lanes  lanes
 }
 
 // Options size the pools and bound what a statement may take.
@@ -100,7 +101,7 @@ func (db *DB) InTenant(ctx context.Context, tenant string, fn func(tx pgx.Tx) er
 	if err := id.Check(id.Tenant, tenant); err != nil {
 		return fmt.Errorf("tenant id %q: %w", tenant, err)
 	}
-	return retry(ctx, func() error { return runTenantTx(ctx, db.app, tenant, fn) })
+	return retry(ctx, func() error { return runTenantTx(ctx, db.app, tenant, false, fn) })
 }
 
 // AsSystem runs fn in one transaction that sees every tenant's rows. It is for

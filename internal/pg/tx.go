@@ -18,8 +18,10 @@ import (
 type tenantTx struct {
 	conn   *pgxpool.Conn
 	tenant string
-	begun  bool
-	ended  bool
+	// impatient gives up on a lock after a moment.
+	impatient bool
+	begun     bool
+	ended     bool
 	// depth numbers the savepoints.
 	depth int
 }
@@ -27,18 +29,19 @@ type tenantTx struct {
 const (
 	sqlBegin      = `begin`
 	sqlNameTenant = `select set_config('suanpan.tenant', $1, true)`
+	sqlImpatient  = `select set_config('suanpan.tenant', $1, true), set_config('lock_timeout', '250ms', true)`
 )
 
 // runTenantTx runs fn in a transaction of tenant on a connection of pool, like
 // pgx.BeginTxFunc: it commits when fn returns nil and rolls back otherwise.
-func runTenantTx(ctx context.Context, pool *pgxpool.Pool, tenant string, fn func(tx pgx.Tx) error) (err error) {
+func runTenantTx(ctx context.Context, pool *pgxpool.Pool, tenant string, impatient bool, fn func(tx pgx.Tx) error) (err error) {
 	conn, err := pool.Acquire(ctx)
 	if err != nil {
 		return err
 	}
 	// A connection that is not idle by then is closed, and so rolled back.
 	defer conn.Release()
-	tx := &tenantTx{conn: conn, tenant: tenant}
+	tx := &tenantTx{conn: conn, tenant: tenant, impatient: impatient}
 	defer func() {
 		if back := tx.Rollback(ctx); back != nil && !errors.Is(back, pgx.ErrTxClosed) {
 			err = errors.Join(err, back)
@@ -55,6 +58,12 @@ func runTenantTx(ctx context.Context, pool *pgxpool.Pool, tenant string, fn func
 // success tx cannot be used any more. Another transaction is committed by its
 // owner.
 func CommitWith(ctx context.Context, tx pgx.Tx, b *pgx.Batch) error {
+	if s, ok := tx.(*sharedTx); ok {
+		failpoint.At(ctx, failpoint.BeforeCommit)
+		err := s.commitWith(ctx, b)
+		committed(ctx, err == nil)
+		return err
+	}
 	t, ok := tx.(*tenantTx)
 	if !ok {
 		return tx.SendBatch(ctx, b).Close()
@@ -84,7 +93,11 @@ func (t *tenantTx) begin(ctx context.Context) error {
 	if t.begun {
 		return nil
 	}
-	_, err := t.conn.Exec(ctx, "begin; set local suanpan.tenant = '"+t.tenant+"'")
+	begin := "begin; set local suanpan.tenant = '" + t.tenant + "'"
+	if t.impatient {
+		begin += "; set local lock_timeout = '250ms'"
+	}
+	_, err := t.conn.Exec(ctx, begin)
 	t.begun = err == nil
 	return err
 }
@@ -134,7 +147,11 @@ func (t *tenantTx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
 	t.begun = true
 	whole := &pgx.Batch{QueuedQueries: make([]*pgx.QueuedQuery, 0, len(b.QueuedQueries)+2)}
 	whole.Queue(sqlBegin)
-	whole.Queue(sqlNameTenant, t.tenant)
+	if t.impatient {
+		whole.Queue(sqlImpatient, t.tenant)
+	} else {
+		whole.Queue(sqlNameTenant, t.tenant)
+	}
 	whole.QueuedQueries = append(whole.QueuedQueries, b.QueuedQueries...)
 	results := t.conn.SendBatch(ctx, whole)
 	for range 2 { // an error is repeated by what the caller reads next
