@@ -120,12 +120,25 @@ func available(merchant string) ledger.AccountKey {
 	return ledger.AccountKey{Type: ledger.MerchantAvailable, Owner: merchant, Currency: money.CNY}
 }
 
-// post books one entry in a transaction of its own: what a caller of the ledger does.
+// post books one entry in a transaction of its own.
 func (b *books) post(ctx context.Context, e ledger.Entry) error {
 	return b.db.InTenant(ctx, b.tenant, func(tx pgx.Tx) error {
 		_, err := ledger.Post(ctx, tx, b.tenant, e)
 		return err
 	})
+}
+
+// together books one entry in a transaction that those who wait share.
+func (b *books) together(ctx context.Context, e ledger.Entry) error {
+	return b.db.Together(ctx, b.tenant, "", func(tx pgx.Tx) error {
+		_, err := ledger.Post(ctx, tx, b.tenant, e)
+		return err
+	})
+}
+
+// drawn is an operation that books what draw draws.
+func drawn(book func(context.Context, ledger.Entry) error, draw func(*rand.Rand) ledger.Entry) operation {
+	return func(ctx context.Context, random *rand.Rand) error { return book(ctx, draw(random)) }
 }
 
 // transfer moves money between two merchants: both accounts have a floor.
@@ -156,27 +169,23 @@ func (b *books) pair(random *rand.Rand) (from, to string) {
 	return b.merchants[i], b.merchants[j]
 }
 
-// uniform posts transfers between any two merchants.
-func (b *books) uniform(ctx context.Context, random *rand.Rand) error {
-	from, to := b.pair(random)
-	return b.post(ctx, b.transfer(from, to))
+// uniform draws a transfer between any two merchants.
+func (b *books) uniform(random *rand.Rand) ledger.Entry { return b.transfer(b.pair(random)) }
+
+// hotMerchant draws a transfer to the one merchant, whose row is locked.
+func (b *books) hotMerchant(random *rand.Rand) ledger.Entry { return b.transfer(b.toOne(random)) }
+
+// receipt draws a collection over any of the channel accounts.
+func (b *books) receipt(random *rand.Rand) ledger.Entry {
+	return b.collect(b.channels[random.IntN(len(b.channels))], b.merchants[random.IntN(len(b.merchants))])
 }
 
-// receipts posts collections over all channel accounts.
-func (b *books) receipts(ctx context.Context, random *rand.Rand) error {
-	return b.post(ctx, b.collect(b.channels[random.IntN(len(b.channels))], b.merchants[random.IntN(len(b.merchants))]))
+// hotReceipt draws a collection over the one channel account.
+func (b *books) hotReceipt(random *rand.Rand) ledger.Entry {
+	return b.collect(b.channels[0], b.merchants[random.IntN(len(b.merchants))])
 }
 
-// hotReceipts posts collections that all touch one internal account.
-func (b *books) hotReceipts(ctx context.Context, random *rand.Rand) error {
-	return b.post(ctx, b.collect(b.channels[0], b.merchants[random.IntN(len(b.merchants))]))
-}
-
-// hotMerchant posts transfers that all credit one merchant, whose row is locked.
-func (b *books) hotMerchant(ctx context.Context, random *rand.Rand) error {
-	from, _ := b.pair(random)
-	if from == b.merchants[0] {
-		from = b.merchants[1]
-	}
-	return b.post(ctx, b.transfer(from, b.merchants[0]))
+// toOne draws a payer; the receiver is always the same merchant.
+func (b *books) toOne(random *rand.Rand) (from, to string) {
+	return b.merchants[1+random.IntN(len(b.merchants)-1)], b.merchants[0]
 }

@@ -26,6 +26,7 @@ type options struct {
 	growth   int
 	url      string
 	appendTo string
+	serve    string
 }
 
 func main() {
@@ -35,7 +36,11 @@ func main() {
 	}
 	if err == nil {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		err = run(ctx, o)
+		work := run
+		if o.serve != "" {
+			work = serve
+		}
+		err = work(ctx, o)
 		stop()
 	}
 	if err != nil {
@@ -59,6 +64,7 @@ func readFlags(args []string) (options, error) {
 	f.IntVar(&o.growth, "growth", 0, "measure growth too, with this many postings present at the end (the full run: 10000000)")
 	f.StringVar(&o.url, "url", "", "a running server's superuser URL, to use instead of one of our own; databases bench_* in it are replaced")
 	f.StringVar(&o.appendTo, "append", "", "a file to append the report to")
+	f.StringVar(&o.serve, "serve", "", "be the API on this address (used by itself)")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 )
@@ -14,29 +15,41 @@ type measurement struct {
 	// beside names the row that this one is a part of, for a second ratio.
 	beside string
 	target string
+	// least and leastBeside are the target as a ratio to pgbench and to beside.
+	least, leastBeside float64
 }
 
-const referenceName = "pgbench TPC-B"
+const (
+	referenceName = "pgbench TPC-B"
+	// httpCallers is how many keep-alive connections POST at once.
+	httpCallers = 64
+	uniformHTTP = "POST /v1/transfers, 64 connections"
+)
 
-func measurements(o options, b *books) []measurement {
+func measurements(o options, b *books, a *api) []measurement {
 	var all []measurement
 	for _, callers := range o.callers {
-		all = append(all, measurement{name: fmt.Sprintf("Post, uniform, %d callers", callers), callers: callers, op: b.uniform,
-			target: "≥ 1.2 × pgbench"})
+		all = append(all, measurement{name: fmt.Sprintf("Post, %d callers", callers), callers: callers,
+			op: drawn(b.together, b.uniform), target: "≥ 1.2 × pgbench", least: 1.2})
 	}
 	most := o.callers[len(o.callers)-1]
+	uniform := all[len(all)-1].name
 	receipts := fmt.Sprintf("Post of receipts, %d internal accounts, %d callers", len(b.channels), most)
 	return append(all,
-		measurement{name: receipts, callers: most, op: b.receipts},
+		measurement{name: receipts, callers: most, op: drawn(b.together, b.receipt)},
 		measurement{name: fmt.Sprintf("Post of receipts, one hot internal account, %d callers", most), callers: most,
-			op: b.hotReceipts, beside: receipts, target: "≥ 0.9 of uniform"},
-		measurement{name: fmt.Sprintf("Post, one hot merchant, %d callers", most), callers: most, op: b.hotMerchant,
-			beside: all[len(all)-1].name},
+			op: drawn(b.together, b.hotReceipt), beside: receipts, target: "≥ 0.9 of uniform", leastBeside: 0.9},
+		measurement{name: fmt.Sprintf("Post to one hot merchant, %d callers", most), callers: most,
+			op: drawn(b.together, b.hotMerchant), beside: uniform},
+		measurement{name: fmt.Sprintf("Post, each in a transaction of its own, %d callers", o.callers[0]), callers: o.callers[0],
+			op: drawn(b.post, b.uniform), beside: all[0].name},
+		measurement{name: uniformHTTP, callers: httpCallers, op: a.transfers(b.pair), target: "≥ 0.5 × pgbench", least: 0.5},
+		measurement{name: "POST /v1/transfers to one merchant", callers: httpCallers, op: a.transfers(b.toOne), beside: uniformHTTP},
 	)
 }
 
 // throughput measures our operations and the reference in turns.
-func throughput(ctx context.Context, o options, s *server, r *report) error {
+func throughput(ctx context.Context, o options, s *server, r *report) (err error) {
 	ref, err := newReference(ctx, s, o.scale)
 	if err != nil {
 		return err
@@ -46,7 +59,12 @@ func throughput(ctx context.Context, o options, s *server, r *report) error {
 		return err
 	}
 	defer b.close()
-	all := measurements(o, b)
+	a, err := startAPI(ctx, b, o.conns)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.stop()) }()
+	all := measurements(o, b, a)
 	taken := map[string][]sample{}
 	for round := range o.rounds {
 		got, err := ref.measure(ctx, o.duration())
