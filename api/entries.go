@@ -68,31 +68,3 @@ func showPosting(p ledger.BookedPosting, c money.Currency) gen.EntryPosting {
 	}
 	return out
 }
-
-// ListHolds implements GET /v1/holds.
-func (h *handlers) ListHolds(ctx context.Context, r gen.ListHoldsRequestObject) (gen.ListHoldsResponseObject, error) {
-	c := callOf(ctx)
-	page, err := readPage(r.Params.Limit, r.Params.Cursor, id.Hold)
-	if err != nil {
-		return nil, err
-	}
-	var list []ledger.ListedHold
-	var last string
-	err = h.read(c, func(tx pgx.Tx) (err error) {
-		list, last, err = ledger.Holds(c.ctx, tx, c.tenant, ledger.HoldFilter{
-			AccountID: text(r.Params.AccountID), Status: ledger.HoldStatus(text(r.Params.Status)), Reference: text(r.Params.Reference),
-			Before: page.before, Limit: page.limit,
-		})
-		return err
-	})
-	return gen.ListHolds200JSONResponse{Data: mapped(list, showHold), NextCursor: nextCursor(last)}, err
-}
-
-func showHold(l ledger.ListedHold) gen.Hold {
-	amount := func(minor int64) gen.Amount { return showAmount(money.Of(minor, l.Currency)) }
-	return gen.Hold{
-		ID: l.ID, Reference: l.Reference, AccountID: l.AccountID, Amount: amount(l.Amount), Captured: amount(l.Captured),
-		Released: amount(l.Released), Status: gen.HoldStatus(l.Status), ExpiresAt: showTimeOrNull(l.ExpiresAt),
-		CreatedAt: showTime(l.CreatedAt), ClosedAt: showTimeOrNull(l.ClosedAt),
-	}
-}

@@ -22,7 +22,9 @@ func (f *fixture) amounts() map[string]string {
 		"/v1/withdrawals":                      `{"merchant_id":"` + f.merchant + `","reference":"r","amount":{"amount":HOLE,"currency":"CNY"}}`,
 		"/v1/transfers": `{"from_merchant_id":"` + f.merchant + `","to_merchant_id":"` + id.New(id.Merchant) +
 			`","reference":"r","amount":{"amount":HOLE,"currency":"CNY"}}`,
-		"/v1/split_previews": `{"merchant_id":"` + f.merchant + `","amount":{"amount":HOLE,"currency":"CNY"}}`,
+		"/v1/holds": `{"merchant_id":"` + f.merchant + `","reference":"r","reason":"r","amount":{"amount":HOLE,"currency":"CNY"}}`,
+		"/v1/holds/" + id.New(id.Hold) + "/releases": `{"reason":"r","amount":{"amount":HOLE,"currency":"CNY"}}`,
+		"/v1/split_previews":                         `{"merchant_id":"` + f.merchant + `","amount":{"amount":HOLE,"currency":"CNY"}}`,
 	}
 }
 
@@ -147,6 +149,8 @@ func TestIdempotencyKeysAreRequiredOnEveryPost(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	for _, target := range []string{"/v1/payments", "/v1/payments/" + id.New(id.Payment) + "/refunds", "/v1/withdrawals", "/v1/merchants", "/v1/transfers", "/v1/transfer_batches",
+		"/v1/accounts", "/v1/accounts/" + id.New(id.Account) + "/status_changes", "/v1/accounts/" + id.New(id.Account) + "/limit_changes",
+		"/v1/holds", "/v1/holds/" + id.New(id.Hold) + "/releases",
 		"/v1/split_rules", "/v1/split_previews", "/v1/daily_operations", "/v1/reconciliations", "/v1/webhook_endpoints", "/v1/test/clock"} {
 		f.post(target, `{}`, "Idempotency-Key", "").refused(400, "parameter_missing", "Idempotency-Key")
 	}

@@ -26,6 +26,7 @@ type problem struct {
 	Code   string `json:"code"`
 	Detail string `json:"detail"`
 	Field  string `json:"field,omitempty"`
+	Limit  string `json:"limit,omitempty"`
 }
 
 // status is the one switch from kinds of refusal to HTTP.
@@ -89,7 +90,7 @@ func (s *server) refuse(c *gin.Context, err error) {
 	}
 	body, err := json.Marshal(problem{
 		Type: "urn:suanpan:problem:" + f.Code, Title: title, Status: code,
-		Code: f.Code, Detail: f.Detail, Field: f.Field,
+		Code: f.Code, Detail: f.Detail, Field: f.Field, Limit: f.Limit,
 	})
 	if err != nil { // strings always encode
 		c.AbortWithStatus(http.StatusInternalServerError)
@@ -110,13 +111,22 @@ func (s *server) asFault(c *gin.Context, err error) *fault.Error {
 	case errors.As(err, &tooLarge):
 		return &fault.Error{Kind: kindTooLarge, Code: "body_too_large", Detail: "The body is larger than 64 KiB."}
 	case errors.As(err, &books) && booksFault(books) != nil:
-		return booksFault(books)
+		return limitNamed(booksFault(books), err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), pg.IsUnavailable(err):
 		return fault.Unavailable(err, time.Second)
 	}
 	s.log(c).Error("request failed", "error", err.Error())
 	return &fault.Error{Kind: kindInternal, Code: "internal",
 		Detail: "Something went wrong on our side; it has been logged under the request id in the header X-Request-Id."}
+}
+
+// limitNamed puts the name of the limit beside its refusal.
+func limitNamed(f *fault.Error, err error) *fault.Error {
+	var limit *ledger.LimitError
+	if errors.As(err, &limit) {
+		f.Limit = limit.Limit
+	}
+	return f
 }
 
 // booksFault words the refusals of the ledger that a caller can do something

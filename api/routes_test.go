@@ -22,7 +22,7 @@ func everyOperation(t *testing.T, visit func(op *operation, target string)) {
 	require.Greater(t, len(contract.operations), 30)
 	prefixes := map[string]id.Prefix{
 		"payment_id": id.Payment, "refund_id": id.Refund, "withdrawal_id": id.Withdrawal, "transfer_id": id.Transfer, "merchant_id": id.Merchant,
-		"transfer_batch_id": id.TransferBatch, "split_rule_id": id.SplitRule, "account_id": id.Account, "entry_id": id.Entry, "daily_operation_id": id.Daily,
+		"transfer_batch_id": id.TransferBatch, "hold_id": id.Hold, "split_rule_id": id.SplitRule, "account_id": id.Account, "entry_id": id.Entry, "daily_operation_id": id.Daily,
 		"reconciliation_id": id.Reconciliation, "event_id": id.Event, "webhook_endpoint_id": id.Endpoint,
 	}
 	for _, op := range contract.operations {
@@ -46,6 +46,11 @@ func (f *fixture) bodyFor(op *operation) string {
 		"createTransfer":   `{"from_merchant_id":"` + f.merchant + `","to_merchant_id":"` + id.New(id.Merchant) + `","reference":"r",` + amount + `}`,
 		"createTransferBatch": `{"mode":"per_item","items":[{"from_merchant_id":"` + f.merchant + `","to_merchant_id":"` + id.New(id.Merchant) +
 			`","reference":"r",` + amount + `}]}`,
+		"openAccount":           `{"merchant_id":"` + f.merchant + `","name":"spare","currency":"CNY"}`,
+		"changeAccountStatus":   `{"status":"frozen","reason":"r"}`,
+		"changeAccountLimits":   `{"limits":[],"reason":"r"}`,
+		"placeHold":             `{"merchant_id":"` + f.merchant + `","reference":"r","reason":"r",` + amount + `}`,
+		"releaseHold":           `{"reason":"r"}`,
 		"createMerchant":        `{"reference":"` + id.Number() + `","name":"n","settlement":"T0"}`,
 		"createSplitRule":       `{"merchant_id":"` + f.merchant + `","legs":[{"receiver":"merchant","merchant_id":"` + f.merchant + `","type":"remainder"}]}`,
 		"createSplitPreview":    `{"merchant_id":"` + f.merchant + `",` + amount + `}`,

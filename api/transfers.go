@@ -17,7 +17,7 @@ func (h *handlers) CreateTransfer(ctx context.Context, r gen.CreateTransferReque
 	c, body := callOf(ctx), r.Body
 	n := transfer.New{
 		ID: id.New(id.Transfer), Reference: body.Reference, FromMerchantID: body.FromMerchantID, ToMerchantID: body.ToMerchantID,
-		Amount: readAmount(body.Amount),
+		FromAccount: text(body.FromAccount), ToAccount: text(body.ToAccount), Amount: readAmount(body.Amount), HoldID: text(body.HoldID),
 	}
 	if body.DryRun != nil && *body.DryRun {
 		return h.tryTransfer(c, r.Params.IdempotencyKey, n)
@@ -37,7 +37,8 @@ func (h *handlers) tryTransfer(c call, key string, n transfer.New) (gen.CreateTr
 			Balances: mapped(after, func(b transfer.Balance) gen.TransferPreviewBalance {
 				show := func(minor int64) gen.Amount { return showAmount(money.Of(minor, n.Amount.Currency)) }
 				return gen.TransferPreviewBalance{
-					MerchantID: b.MerchantID, Posted: show(b.Posted), Held: show(b.Held), Available: show(b.Posted - b.Held),
+					MerchantID: b.MerchantID, AccountName: b.Account,
+					Posted: show(b.Posted), Held: show(b.Held), Available: show(b.Posted - b.Held),
 				}
 			}),
 		}, err
@@ -51,7 +52,7 @@ func (h *handlers) CreateTransferBatch(ctx context.Context, r gen.CreateTransfer
 	for i, item := range body.Items {
 		items[i] = transfer.New{
 			ID: id.New(id.Transfer), Reference: item.Reference, FromMerchantID: item.FromMerchantID, ToMerchantID: item.ToMerchantID,
-			Amount: readAmount(item.Amount),
+			FromAccount: text(item.FromAccount), ToAccount: text(item.ToAccount), Amount: readAmount(item.Amount), HoldID: text(item.HoldID),
 		}
 	}
 	batchID := id.New(id.TransferBatch)
@@ -105,7 +106,8 @@ func (h *handlers) ListTransfers(ctx context.Context, r gen.ListTransfersRequest
 func showTransfer(t transfer.Transfer) gen.Transfer {
 	return gen.Transfer{
 		ID: t.ID, Reference: t.Reference, FromMerchantID: t.FromMerchantID, ToMerchantID: t.ToMerchantID,
-		Amount: showAmount(t.Amount), Status: "succeeded", BatchID: orNull(t.BatchID), CreatedAt: showTime(t.CreatedAt),
+		FromAccount: t.FromAccount, ToAccount: t.ToAccount, Amount: showAmount(t.Amount), Status: "succeeded",
+		HoldID: orNull(t.HoldID), BatchID: orNull(t.BatchID), CreatedAt: showTime(t.CreatedAt),
 	}
 }
 
@@ -118,7 +120,7 @@ func showTransferBatch(b transfer.Batch) gen.TransferBatch {
 			return shown
 		}
 		out.Refused++
-		shown.Refusal = &gen.TransferRefusal{Code: r.Code, Detail: r.Detail, Field: orNull(r.Field)}
+		shown.Refusal = &gen.TransferRefusal{Code: r.Code, Detail: r.Detail, Field: orNull(r.Field), Limit: orNull(r.Limit)}
 		return shown
 	})
 	return out

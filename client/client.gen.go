@@ -355,6 +355,11 @@ func (e EntryKind) Valid() bool {
 
 // Defines values for EventType.
 const (
+	EventTypeAccountLimitsChanged     EventType = "account.limits_changed"
+	EventTypeAccountStatusChanged     EventType = "account.status_changed"
+	EventTypeHoldCaptured             EventType = "hold.captured"
+	EventTypeHoldPlaced               EventType = "hold.placed"
+	EventTypeHoldReleased             EventType = "hold.released"
 	EventTypePaymentAwaitingPayer     EventType = "payment.awaiting_payer"
 	EventTypePaymentClosed            EventType = "payment.closed"
 	EventTypePaymentFailed            EventType = "payment.failed"
@@ -372,6 +377,16 @@ const (
 // Valid indicates whether the value is a known member of the EventType enum.
 func (e EventType) Valid() bool {
 	switch e {
+	case EventTypeAccountLimitsChanged:
+		return true
+	case EventTypeAccountStatusChanged:
+		return true
+	case EventTypeHoldCaptured:
+		return true
+	case EventTypeHoldPlaced:
+		return true
+	case EventTypeHoldReleased:
+		return true
 	case EventTypePaymentAwaitingPayer:
 		return true
 	case EventTypePaymentClosed:
@@ -401,6 +416,24 @@ func (e EventType) Valid() bool {
 	}
 }
 
+// Defines values for HoldPlacedBy.
+const (
+	HoldPlacedByPlatform HoldPlacedBy = "platform"
+	HoldPlacedByTenant   HoldPlacedBy = "tenant"
+)
+
+// Valid indicates whether the value is a known member of the HoldPlacedBy enum.
+func (e HoldPlacedBy) Valid() bool {
+	switch e {
+	case HoldPlacedByPlatform:
+		return true
+	case HoldPlacedByTenant:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for HoldStatus.
 const (
 	HoldStatusCaptured HoldStatus = "captured"
@@ -419,6 +452,48 @@ func (e HoldStatus) Valid() bool {
 	case HoldStatusOpen:
 		return true
 	case HoldStatusReleased:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LimitName.
+const (
+	LimitNameCreditDayAmount     LimitName = "credit.day_amount"
+	LimitNameCreditDayCount      LimitName = "credit.day_count"
+	LimitNameCreditMonthAmount   LimitName = "credit.month_amount"
+	LimitNameCreditMonthCount    LimitName = "credit.month_count"
+	LimitNameCreditPostingAmount LimitName = "credit.posting_amount"
+	LimitNameDebitDayAmount      LimitName = "debit.day_amount"
+	LimitNameDebitDayCount       LimitName = "debit.day_count"
+	LimitNameDebitMonthAmount    LimitName = "debit.month_amount"
+	LimitNameDebitMonthCount     LimitName = "debit.month_count"
+	LimitNameDebitPostingAmount  LimitName = "debit.posting_amount"
+)
+
+// Valid indicates whether the value is a known member of the LimitName enum.
+func (e LimitName) Valid() bool {
+	switch e {
+	case LimitNameCreditDayAmount:
+		return true
+	case LimitNameCreditDayCount:
+		return true
+	case LimitNameCreditMonthAmount:
+		return true
+	case LimitNameCreditMonthCount:
+		return true
+	case LimitNameCreditPostingAmount:
+		return true
+	case LimitNameDebitDayAmount:
+		return true
+	case LimitNameDebitDayCount:
+		return true
+	case LimitNameDebitMonthAmount:
+		return true
+	case LimitNameDebitMonthCount:
+		return true
+	case LimitNameDebitPostingAmount:
 		return true
 	default:
 		return false
@@ -803,7 +878,13 @@ type Account struct {
 	Past *PastBalance `json:"past"`
 
 	// Posted A signed count of minor units of one currency.
-	Posted Amount        `json:"posted"`
+	Posted Amount `json:"posted"`
+
+	// Status - `active`: everything that the rules permit.
+	// - `debit_frozen`: no money out and no new holds; what is held may still be captured.
+	// - `credit_frozen`: no money in.
+	// - `frozen`: both.
+	// - `closed`: nothing, for ever.
 	Status AccountStatus `json:"status"`
 
 	// Type What an account is for; the chart of accounts is in docs/books.md.
@@ -813,19 +894,90 @@ type Account struct {
 	Withdrawable Amount `json:"withdrawable"`
 }
 
-// AccountStatus defines model for Account.Status.
-type AccountStatus string
+// AccountChange One decision about an account, of which what differs before and after was changed.
+type AccountChange struct {
+	ChangedAt  time.Time `json:"changed_at"`
+	FloorAfter int64     `json:"floor_after"`
+
+	// FloorBefore How low the available balance may fall; minor units.
+	FloorBefore  int64        `json:"floor_before"`
+	LimitsAfter  []LimitBound `json:"limits_after"`
+	LimitsBefore []LimitBound `json:"limits_before"`
+	Reason       string       `json:"reason"`
+
+	// StatusAfter - `active`: everything that the rules permit.
+	// - `debit_frozen`: no money out and no new holds; what is held may still be captured.
+	// - `credit_frozen`: no money in.
+	// - `frozen`: both.
+	// - `closed`: nothing, for ever.
+	StatusAfter AccountStatus `json:"status_after"`
+
+	// StatusBefore - `active`: everything that the rules permit.
+	// - `debit_frozen`: no money out and no new holds; what is held may still be captured.
+	// - `credit_frozen`: no money in.
+	// - `frozen`: both.
+	// - `closed`: nothing, for ever.
+	StatusBefore AccountStatus `json:"status_before"`
+}
+
+// AccountChangePage One page. `next_cursor` is null on the last.
+type AccountChangePage struct {
+	Data       []AccountChange `json:"data"`
+	NextCursor *string         `json:"next_cursor"`
+}
 
 // AccountID A ledger account.
 //
 // Example: acc_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type AccountID = string
 
+// AccountLimit defines model for AccountLimit.
+type AccountLimit struct {
+	// Max Minor units or a count.
+	Max int64 `json:"max"`
+
+	// Name The side and what it bounds: a single posting or hold, a business day, a month of business
+	// days; minor units or a count. On a merchant's account debit is money out, credit money in.
+	Name LimitName `json:"name"`
+
+	// Used What has passed in the running day or month since the account has limits; 0 for a single posting.
+	Used int64 `json:"used"`
+}
+
+// AccountLimits What may pass over an account. A hold counts when it is placed, its captures do not count again.
+type AccountLimits struct {
+	// AccountID A ledger account.
+	//
+	// Example: acc_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	AccountID AccountID `json:"account_id"`
+
+	// BusinessDate An Asia/Shanghai calendar day.
+	//
+	// Example: 2026-11-23
+	BusinessDate Date `json:"business_date"`
+
+	// Currency ISO 4217. CNY is counted in fen, 1/100 yuan.
+	Currency Currency       `json:"currency"`
+	Limits   []AccountLimit `json:"limits"`
+}
+
+// AccountName Tells several accounts of one merchant apart. Not a person's name; it stays in the books for ever.
+//
+// Example: deposits-2026
+type AccountName = string
+
 // AccountPage One page. `next_cursor` is null on the last.
 type AccountPage struct {
 	Data       []Account `json:"data"`
 	NextCursor *string   `json:"next_cursor"`
 }
+
+// AccountStatus - `active`: everything that the rules permit.
+// - `debit_frozen`: no money out and no new holds; what is held may still be captured.
+// - `credit_frozen`: no money in.
+// - `frozen`: both.
+// - `closed`: nothing, for ever.
+type AccountStatus string
 
 // AccountType What an account is for; the chart of accounts is in docs/books.md.
 type AccountType string
@@ -852,6 +1004,32 @@ type BalanceOrNull struct {
 
 // Book `trust`: money held for others. `own`: the tenant's own.
 type Book string
+
+// ChangeAccountLimits defines model for ChangeAccountLimits.
+type ChangeAccountLimits struct {
+	// Limits All limits the account is to have.
+	Limits []NewLimit `json:"limits"`
+
+	// Reason Why, kept for ever with the change. At most 256 bytes; no personal data.
+	//
+	// Example: Asked for by the merchant on the phone
+	Reason Reason `json:"reason"`
+}
+
+// ChangeAccountStatus defines model for ChangeAccountStatus.
+type ChangeAccountStatus struct {
+	// Reason Why, kept for ever with the change. At most 256 bytes; no personal data.
+	//
+	// Example: Asked for by the merchant on the phone
+	Reason Reason `json:"reason"`
+
+	// Status - `active`: everything that the rules permit.
+	// - `debit_frozen`: no money out and no new holds; what is held may still be captured.
+	// - `credit_frozen`: no money in.
+	// - `frozen`: both.
+	// - `closed`: nothing, for ever.
+	Status AccountStatus `json:"status"`
+}
 
 // Channel A payment provider.
 type Channel string
@@ -1024,15 +1202,30 @@ type CreateTransfer struct {
 	// DryRun Answer what the transfer would bring and book nothing.
 	DryRun *bool `json:"dry_run,omitempty"`
 
+	// FromAccount Tells several accounts of one merchant apart. Not a person's name; it stays in the books for ever.
+	//
+	// Example: deposits-2026
+	FromAccount *AccountName `json:"from_account,omitempty"`
+
 	// FromMerchantID A merchant.
 	//
 	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
 	FromMerchantID MerchantID `json:"from_merchant_id"`
 
+	// HoldID A hold.
+	//
+	// Example: hld_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	HoldID *HoldID `json:"hold_id,omitempty"`
+
 	// Reference The tenant's own number, unique per tenant and kind of object for ever.
 	//
 	// Example: order-20261123-000042
 	Reference Reference `json:"reference"`
+
+	// ToAccount Tells several accounts of one merchant apart. Not a person's name; it stays in the books for ever.
+	//
+	// Example: deposits-2026
+	ToAccount *AccountName `json:"to_account,omitempty"`
 
 	// ToMerchantID A merchant.
 	//
@@ -1319,6 +1512,8 @@ type Event struct {
 	// - `payment.succeeded`, `payment.closed`, `payment.failed`: the payment reached its end.
 	// - `payment.paid_late`: money arrived after the end; it is being given back.
 	// - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
+	// - `account.status_changed`, `account.limits_changed`
+	// - `hold.placed`, `hold.captured`, `hold.released`: by you, not by a refund or a withdrawal.
 	// - `reconciliation.balanced`, `reconciliation.discrepant`
 	Type EventType `json:"type"`
 }
@@ -1338,6 +1533,8 @@ type EventPage struct {
 // - `payment.succeeded`, `payment.closed`, `payment.failed`: the payment reached its end.
 // - `payment.paid_late`: money arrived after the end; it is being given back.
 // - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
+// - `account.status_changed`, `account.limits_changed`
+// - `hold.placed`, `hold.captured`, `hold.released`: by you, not by a refund or a withdrawal.
 // - `reconciliation.balanced`, `reconciliation.discrepant`
 type EventType string
 
@@ -1376,17 +1573,29 @@ type Hold struct {
 	// ID A hold.
 	//
 	// Example: hld_01JD8Y3K5T7W9ABCDEFGHJKMNP
-	ID        HoldID `json:"id"`
-	Reference string `json:"reference"`
+	ID HoldID `json:"id"`
+
+	// PlacedBy Who captures or releases it: `tenant`: you, by transfers and releases; `platform`: the refund or withdrawal that `reference` names.
+	PlacedBy HoldPlacedBy `json:"placed_by"`
+
+	// Reason Why you placed it.
+	Reason    *string `json:"reason"`
+	Reference string  `json:"reference"`
 
 	// Released A signed count of minor units of one currency.
 	Released Amount `json:"released"`
+
+	// Releases What you released, oldest first.
+	Releases []HoldRelease `json:"releases"`
 
 	// Status Who acts next:
 	// - `open`: its holder, who captures or releases it, or the sweep when its time is over.
 	// - `captured`, `released`, `expired`: nobody.
 	Status HoldStatus `json:"status"`
 }
+
+// HoldPlacedBy Who captures or releases it: `tenant`: you, by transfers and releases; `platform`: the refund or withdrawal that `reference` names.
+type HoldPlacedBy string
 
 // HoldID A hold.
 //
@@ -1397,6 +1606,14 @@ type HoldID = string
 type HoldPage struct {
 	Data       []Hold  `json:"data"`
 	NextCursor *string `json:"next_cursor"`
+}
+
+// HoldRelease defines model for HoldRelease.
+type HoldRelease struct {
+	// Amount A signed count of minor units of one currency.
+	Amount     Amount    `json:"amount"`
+	Reason     string    `json:"reason"`
+	ReleasedAt time.Time `json:"released_at"`
 }
 
 // HoldStatus Who acts next:
@@ -1416,6 +1633,20 @@ type LatePayment struct {
 	// Example: rfd_01JD8Y3K5T7W9ABCDEFGHJKMNP
 	RefundID RefundID `json:"refund_id"`
 }
+
+// LimitBound defines model for LimitBound.
+type LimitBound struct {
+	// Max Minor units or a count.
+	Max int64 `json:"max"`
+
+	// Name The side and what it bounds: a single posting or hold, a business day, a month of business
+	// days; minor units or a count. On a merchant's account debit is money out, credit money in.
+	Name LimitName `json:"name"`
+}
+
+// LimitName The side and what it bounds: a single posting or hold, a business day, a month of business
+// days; minor units or a count. On a merchant's account debit is money out, credit money in.
+type LimitName string
 
 // Merchant A node of the tenant's merchant tree.
 type Merchant struct {
@@ -1459,6 +1690,16 @@ type MoveTestClock struct {
 	Now time.Time `json:"now"`
 }
 
+// NewLimit defines model for NewLimit.
+type NewLimit struct {
+	// Max Minor units of the account's currency
+	Max int64 `json:"max"`
+
+	// Name The side and what it bounds: a single posting or hold, a business day, a month of business
+	// days; minor units or a count. On a merchant's account debit is money out, credit money in.
+	Name LimitName `json:"name"`
+}
+
 // NextAction What the payer must do; null unless the status is `awaiting_payer`.
 type NextAction struct {
 	// QrCode The text to show as a QR code.
@@ -1470,6 +1711,22 @@ type NextAction struct {
 
 // NextActionType defines model for NextAction.Type.
 type NextActionType string
+
+// OpenAccount defines model for OpenAccount.
+type OpenAccount struct {
+	// Currency ISO 4217. CNY is counted in fen, 1/100 yuan.
+	Currency Currency `json:"currency"`
+
+	// MerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	MerchantID MerchantID `json:"merchant_id"`
+
+	// Name Tells several accounts of one merchant apart. Not a person's name; it stays in the books for ever.
+	//
+	// Example: deposits-2026
+	Name *AccountName `json:"name,omitempty"`
+}
 
 // PastBalance The posted balance when a seal was made; null unless asked for.
 type PastBalance struct {
@@ -1586,6 +1843,35 @@ type PayoutAccount struct {
 // PayoutAccountChannel defines model for PayoutAccount.Channel.
 type PayoutAccountChannel string
 
+// PlaceHold defines model for PlaceHold.
+type PlaceHold struct {
+	// AccountName Tells several accounts of one merchant apart. Not a person's name; it stays in the books for ever.
+	//
+	// Example: deposits-2026
+	AccountName *AccountName `json:"account_name,omitempty"`
+
+	// Amount An amount asked for, from one minor unit to one thousand million yuan.
+	Amount PositiveAmount `json:"amount"`
+
+	// ExpiresIn Seconds until what is left is freed by itself; without, it stays held.
+	ExpiresIn *int `json:"expires_in,omitempty"`
+
+	// MerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	MerchantID MerchantID `json:"merchant_id"`
+
+	// Reason Why, kept for ever with the change. At most 256 bytes; no personal data.
+	//
+	// Example: Asked for by the merchant on the phone
+	Reason Reason `json:"reason"`
+
+	// Reference The tenant's own number, unique per tenant and kind of object for ever.
+	//
+	// Example: order-20261123-000042
+	Reference Reference `json:"reference"`
+}
+
 // PositiveAmount An amount asked for, from one minor unit to one thousand million yuan.
 type PositiveAmount struct {
 	// Amount Minor units; an integer without fraction or exponent.
@@ -1612,6 +1898,11 @@ type Problem struct {
 	// Example: amount.amount
 	Field *string `json:"field,omitempty"`
 
+	// Limit With `limit_exceeded`, the limit that refuses.
+	//
+	// Example: debit.day_amount
+	Limit *string `json:"limit,omitempty"`
+
 	// Status The HTTP status again.
 	//
 	// Example: 400
@@ -1627,6 +1918,11 @@ type Problem struct {
 	// Example: urn:suanpan:problem:amount_out_of_range
 	Type string `json:"type"`
 }
+
+// Reason Why, kept for ever with the change. At most 256 bytes; no personal data.
+//
+// Example: Asked for by the merchant on the phone
+type Reason = string
 
 // Receiver `platform`: the tenant's own fee income. `merchant`: the merchant named beside it.
 type Receiver string
@@ -1782,6 +2078,17 @@ type RefundPage struct {
 // - `succeeded`: nobody; the money went back and is booked.
 // - `failed`: the tenant; the provider refused, nothing moved and nothing is held.
 type RefundStatus string
+
+// ReleaseHold defines model for ReleaseHold.
+type ReleaseHold struct {
+	// Amount An amount asked for, from one minor unit to one thousand million yuan.
+	Amount *PositiveAmount `json:"amount,omitempty"`
+
+	// Reason Why, kept for ever with the change. At most 256 bytes; no personal data.
+	//
+	// Example: Asked for by the merchant on the phone
+	Reason Reason `json:"reason"`
+}
 
 // Settlement When collected money becomes available: `T0` at once, `T1` with the closing of the day.
 type Settlement string
@@ -1945,10 +2252,16 @@ type Transfer struct {
 	BatchID   *string   `json:"batch_id"`
 	CreatedAt time.Time `json:"created_at"`
 
+	// FromAccount The name of the payer's account; empty for the usual one.
+	FromAccount string `json:"from_account"`
+
 	// FromMerchantID A merchant.
 	//
 	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
 	FromMerchantID MerchantID `json:"from_merchant_id"`
+
+	// HoldID The hold that it captured from.
+	HoldID *string `json:"hold_id"`
 
 	// ID A transfer.
 	//
@@ -1962,6 +2275,9 @@ type Transfer struct {
 
 	// Status Who acts next: `succeeded`: nobody; the money is the other merchant's.
 	Status TransferStatus `json:"status"`
+
+	// ToAccount The name of the receiver's account; empty for the usual one.
+	ToAccount string `json:"to_account"`
 
 	// ToMerchantID A merchant.
 	//
@@ -2001,15 +2317,30 @@ type TransferBatchItem struct {
 	// Amount An amount asked for, from one minor unit to one thousand million yuan.
 	Amount PositiveAmount `json:"amount"`
 
+	// FromAccount Tells several accounts of one merchant apart. Not a person's name; it stays in the books for ever.
+	//
+	// Example: deposits-2026
+	FromAccount *AccountName `json:"from_account,omitempty"`
+
 	// FromMerchantID A merchant.
 	//
 	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
 	FromMerchantID MerchantID `json:"from_merchant_id"`
 
+	// HoldID A hold.
+	//
+	// Example: hld_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	HoldID *HoldID `json:"hold_id,omitempty"`
+
 	// Reference The tenant's own number, unique per tenant and kind of object for ever.
 	//
 	// Example: order-20261123-000042
 	Reference Reference `json:"reference"`
+
+	// ToAccount Tells several accounts of one merchant apart. Not a person's name; it stays in the books for ever.
+	//
+	// Example: deposits-2026
+	ToAccount *AccountName `json:"to_account,omitempty"`
 
 	// ToMerchantID A merchant.
 	//
@@ -2063,6 +2394,9 @@ type TransferPreview struct {
 
 // TransferPreviewBalance defines model for TransferPreviewBalance.
 type TransferPreviewBalance struct {
+	// AccountName Empty for the usual account.
+	AccountName string `json:"account_name"`
+
 	// Available A signed count of minor units of one currency.
 	Available Amount `json:"available"`
 
@@ -2085,6 +2419,9 @@ type TransferRefusal struct {
 
 	// Field The field of the item at fault, if it is one.
 	Field *string `json:"field,omitempty"`
+
+	// Limit With `limit_exceeded`, the limit that refuses.
+	Limit *string `json:"limit,omitempty"`
 }
 
 // TransferStatus Who acts next: `succeeded`: nobody; the money is the other merchant's.
@@ -2370,6 +2707,11 @@ type EventIDInPath = EventID
 // Format defines model for Format.
 type Format string
 
+// HoldIDInPath A hold.
+//
+// Example: hld_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type HoldIDInPath = HoldID
+
 // IdempotencyKey Example: 5d2f9c1e-0c8b-4b7e-9a51-6a6f7f1f8c11
 type IdempotencyKey = string
 
@@ -2436,6 +2778,12 @@ type ListAccountsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// OpenAccountParams defines parameters for OpenAccount.
+type OpenAccountParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // GetAccountParams defines parameters for GetAccount.
 type GetAccountParams struct {
 	// At The balance at this moment.
@@ -2443,6 +2791,21 @@ type GetAccountParams struct {
 
 	// Seal The balance at the seal of this number; not together with at.
 	Seal *int64 `form:"seal,omitempty" json:"seal,omitempty"`
+}
+
+// ListAccountChangesParams defines parameters for ListAccountChanges.
+type ListAccountChangesParams struct {
+	// Limit How many objects to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ChangeAccountLimitsParams defines parameters for ChangeAccountLimits.
+type ChangeAccountLimitsParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
 // GetAccountStatementParams defines parameters for GetAccountStatement.
@@ -2465,6 +2828,12 @@ type GetAccountStatementParams struct {
 
 // GetAccountStatementParamsFormat defines parameters for GetAccountStatement.
 type GetAccountStatementParamsFormat string
+
+// ChangeAccountStatusParams defines parameters for ChangeAccountStatus.
+type ChangeAccountStatusParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
 
 // ListDailyOperationsParams defines parameters for ListDailyOperations.
 type ListDailyOperationsParams struct {
@@ -2557,6 +2926,18 @@ type ListHoldsParams struct {
 
 	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// PlaceHoldParams defines parameters for PlaceHold.
+type PlaceHoldParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ReleaseHoldParams defines parameters for ReleaseHold.
+type ReleaseHoldParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
 // ListMerchantsParams defines parameters for ListMerchants.
@@ -2823,8 +3204,23 @@ type CreateWithdrawalParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// OpenAccountJSONRequestBody defines body for OpenAccount for application/json ContentType.
+type OpenAccountJSONRequestBody = OpenAccount
+
+// ChangeAccountLimitsJSONRequestBody defines body for ChangeAccountLimits for application/json ContentType.
+type ChangeAccountLimitsJSONRequestBody = ChangeAccountLimits
+
+// ChangeAccountStatusJSONRequestBody defines body for ChangeAccountStatus for application/json ContentType.
+type ChangeAccountStatusJSONRequestBody = ChangeAccountStatus
+
 // CreateDailyOperationJSONRequestBody defines body for CreateDailyOperation for application/json ContentType.
 type CreateDailyOperationJSONRequestBody = CreateDailyOperation
+
+// PlaceHoldJSONRequestBody defines body for PlaceHold for application/json ContentType.
+type PlaceHoldJSONRequestBody = PlaceHold
+
+// ReleaseHoldJSONRequestBody defines body for ReleaseHold for application/json ContentType.
+type ReleaseHoldJSONRequestBody = ReleaseHold
 
 // CreateMerchantJSONRequestBody defines body for CreateMerchant for application/json ContentType.
 type CreateMerchantJSONRequestBody = CreateMerchant
@@ -2938,6 +3334,28 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/accounts (the `ListAccounts` operationId).
 	ListAccounts(ctx context.Context, params *ListAccountsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// OpenAccountWithBody Make sure that a merchant's account is open
+	//
+	// A merchant has one usual account, which opens by itself, and as many named ones as it needs.
+	// Transfers reach named accounts; payments, splits, refunds and withdrawals use the usual one.
+	// An account that is open is answered as it is.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/accounts (the `OpenAccount` operationId).
+	OpenAccountWithBody(ctx context.Context, params *OpenAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OpenAccount Make sure that a merchant's account is open
+	//
+	// A merchant has one usual account, which opens by itself, and as many named ones as it needs.
+	// Transfers reach named accounts; payments, splits, refunds and withdrawals use the usual one.
+	// An account that is open is answered as it is.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/accounts (the `OpenAccount` operationId).
+	OpenAccount(ctx context.Context, params *OpenAccountParams, body OpenAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetAccount Read a ledger account
 	//
 	// With `at` or `seal` the answer also has the posted balance at that point of the past in
@@ -2947,6 +3365,36 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/accounts/{account_id} (the `GetAccount` operationId).
 	GetAccount(ctx context.Context, accountID AccountIDInPath, params *GetAccountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListAccountChanges List what was decided about an account, newest first
+	//
+	// Corresponds with GET /v1/accounts/{account_id}/changes (the `ListAccountChanges` operationId).
+	ListAccountChanges(ctx context.Context, accountID AccountIDInPath, params *ListAccountChangesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeAccountLimitsWithBody Set or remove the limits of a named account
+	//
+	// Replaces all limits; an empty list removes them. A posting or hold that a limit does not allow
+	// is 422 `limit_exceeded` with its name in `limit`. Only named accounts, as with the status.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/accounts/{account_id}/limit_changes (the `ChangeAccountLimits` operationId).
+	ChangeAccountLimitsWithBody(ctx context.Context, accountID AccountIDInPath, params *ChangeAccountLimitsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeAccountLimits Set or remove the limits of a named account
+	//
+	// Replaces all limits; an empty list removes them. A posting or hold that a limit does not allow
+	// is 422 `limit_exceeded` with its name in `limit`. Only named accounts, as with the status.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/accounts/{account_id}/limit_changes (the `ChangeAccountLimits` operationId).
+	ChangeAccountLimits(ctx context.Context, accountID AccountIDInPath, params *ChangeAccountLimitsParams, body ChangeAccountLimitsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetAccountLimits Read the limits of an account and what is used of them
+	//
+	// Corresponds with GET /v1/accounts/{account_id}/limits (the `GetAccountLimits` operationId).
+	GetAccountLimits(ctx context.Context, accountID AccountIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetAccountStatement What an account did in some days, with opening, running and closing balance
 	//
 	// JSON comes in pages. `format=csv` and `format=xlsx`, or the same by the header `Accept`,
@@ -2955,6 +3403,28 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/accounts/{account_id}/statement (the `GetAccountStatement` operationId).
 	GetAccountStatement(ctx context.Context, accountID AccountIDInPath, params *GetAccountStatementParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeAccountStatusWithBody Freeze, unfreeze or close a named account
+	//
+	// Closing needs a balance of zero and no open holds, and is final. The status that the account has
+	// already is no change. Only named accounts: what providers did is booked to the usual ones, and
+	// a fact cannot be refused (422 `account_not_changeable`); place a hold there.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/accounts/{account_id}/status_changes (the `ChangeAccountStatus` operationId).
+	ChangeAccountStatusWithBody(ctx context.Context, accountID AccountIDInPath, params *ChangeAccountStatusParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeAccountStatus Freeze, unfreeze or close a named account
+	//
+	// Closing needs a balance of zero and no open holds, and is final. The status that the account has
+	// already is no change. Only named accounts: what providers did is booked to the usual ones, and
+	// a fact cannot be refused (422 `account_not_changeable`); place a hold there.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/accounts/{account_id}/status_changes (the `ChangeAccountStatus` operationId).
+	ChangeAccountStatus(ctx context.Context, accountID AccountIDInPath, params *ChangeAccountStatusParams, body ChangeAccountStatusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListChannelAccounts List the tenant's accounts at providers, all on one page
 	//
@@ -3020,6 +3490,51 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/holds (the `ListHolds` operationId).
 	ListHolds(ctx context.Context, params *ListHoldsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PlaceHoldWithBody Set money of a merchant aside
+	//
+	// The money stays the merchant's, but nothing can spend or withdraw it: only a transfer that names
+	// the hold in `hold_id` captures it, in one or many parts, and a release frees it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/holds (the `PlaceHold` operationId).
+	PlaceHoldWithBody(ctx context.Context, params *PlaceHoldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PlaceHold Set money of a merchant aside
+	//
+	// The money stays the merchant's, but nothing can spend or withdraw it: only a transfer that names
+	// the hold in `hold_id` captures it, in one or many parts, and a release frees it.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/holds (the `PlaceHold` operationId).
+	PlaceHold(ctx context.Context, params *PlaceHoldParams, body PlaceHoldJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetHold Read a hold
+	//
+	// Corresponds with GET /v1/holds/{hold_id} (the `GetHold` operationId).
+	GetHold(ctx context.Context, holdID HoldIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReleaseHoldWithBody Free held money
+	//
+	// Frees `amount` of what is left, or all of it without. Only holds placed by `POST /v1/holds`: those
+	// of refunds and withdrawals end with them.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/holds/{hold_id}/releases (the `ReleaseHold` operationId).
+	ReleaseHoldWithBody(ctx context.Context, holdID HoldIDInPath, params *ReleaseHoldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReleaseHold Free held money
+	//
+	// Frees `amount` of what is left, or all of it without. Only holds placed by `POST /v1/holds`: those
+	// of refunds and withdrawals end with them.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/holds/{hold_id}/releases (the `ReleaseHold` operationId).
+	ReleaseHold(ctx context.Context, holdID HoldIDInPath, params *ReleaseHoldParams, body ReleaseHoldJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListMerchants List merchants, newest first
 	//
@@ -3257,7 +3772,9 @@ type ClientInterface interface {
 
 	// CreateTransferWithBody Move money from one merchant to another
 	//
-	// Moves available balance. It is final with the answer: booked with 201, or refused and
+	// Moves available balance, between the merchants' usual accounts or those named in
+	// `from_account` and `to_account`; with `hold_id` it captures the amount from that hold on the
+	// payer's account, which keeps the rest. It is final with the answer: booked with 201, or refused and
 	// nothing happened. With `dry_run` the answer is what the request would bring, 200 with the
 	// balances afterwards or the same refusal, and nothing is kept but the key.
 	//
@@ -3268,7 +3785,9 @@ type ClientInterface interface {
 
 	// CreateTransfer Move money from one merchant to another
 	//
-	// Moves available balance. It is final with the answer: booked with 201, or refused and
+	// Moves available balance, between the merchants' usual accounts or those named in
+	// `from_account` and `to_account`; with `hold_id` it captures the amount from that hold on the
+	// payer's account, which keeps the rest. It is final with the answer: booked with 201, or refused and
 	// nothing happened. With `dry_run` the answer is what the request would bring, 200 with the
 	// balances afterwards or the same refusal, and nothing is kept but the key.
 	//
@@ -3396,6 +3915,48 @@ func (c *Client) ListAccounts(ctx context.Context, params *ListAccountsParams, r
 	return c.Client.Do(req)
 }
 
+// OpenAccountWithBody Make sure that a merchant's account is open
+//
+// A merchant has one usual account, which opens by itself, and as many named ones as it needs.
+// Transfers reach named accounts; payments, splits, refunds and withdrawals use the usual one.
+// An account that is open is answered as it is.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/accounts (the `OpenAccount` operationId).
+func (c *Client) OpenAccountWithBody(ctx context.Context, params *OpenAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOpenAccountRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OpenAccount Make sure that a merchant's account is open
+//
+// A merchant has one usual account, which opens by itself, and as many named ones as it needs.
+// Transfers reach named accounts; payments, splits, refunds and withdrawals use the usual one.
+// An account that is open is answered as it is.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/accounts (the `OpenAccount` operationId).
+func (c *Client) OpenAccount(ctx context.Context, params *OpenAccountParams, body OpenAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOpenAccountRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetAccount Read a ledger account
 //
 // With `at` or `seal` the answer also has the posted balance at that point of the past in
@@ -3415,6 +3976,76 @@ func (c *Client) GetAccount(ctx context.Context, accountID AccountIDInPath, para
 	return c.Client.Do(req)
 }
 
+// ListAccountChanges List what was decided about an account, newest first
+//
+// Corresponds with GET /v1/accounts/{account_id}/changes (the `ListAccountChanges` operationId).
+func (c *Client) ListAccountChanges(ctx context.Context, accountID AccountIDInPath, params *ListAccountChangesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAccountChangesRequest(c.Server, accountID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeAccountLimitsWithBody Set or remove the limits of a named account
+//
+// Replaces all limits; an empty list removes them. A posting or hold that a limit does not allow
+// is 422 `limit_exceeded` with its name in `limit`. Only named accounts, as with the status.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/accounts/{account_id}/limit_changes (the `ChangeAccountLimits` operationId).
+func (c *Client) ChangeAccountLimitsWithBody(ctx context.Context, accountID AccountIDInPath, params *ChangeAccountLimitsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeAccountLimitsRequestWithBody(c.Server, accountID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeAccountLimits Set or remove the limits of a named account
+//
+// Replaces all limits; an empty list removes them. A posting or hold that a limit does not allow
+// is 422 `limit_exceeded` with its name in `limit`. Only named accounts, as with the status.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/accounts/{account_id}/limit_changes (the `ChangeAccountLimits` operationId).
+func (c *Client) ChangeAccountLimits(ctx context.Context, accountID AccountIDInPath, params *ChangeAccountLimitsParams, body ChangeAccountLimitsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeAccountLimitsRequest(c.Server, accountID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetAccountLimits Read the limits of an account and what is used of them
+//
+// Corresponds with GET /v1/accounts/{account_id}/limits (the `GetAccountLimits` operationId).
+func (c *Client) GetAccountLimits(ctx context.Context, accountID AccountIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetAccountLimitsRequest(c.Server, accountID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetAccountStatement What an account did in some days, with opening, running and closing balance
 //
 // JSON comes in pages. `format=csv` and `format=xlsx`, or the same by the header `Accept`,
@@ -3424,6 +4055,48 @@ func (c *Client) GetAccount(ctx context.Context, accountID AccountIDInPath, para
 // Corresponds with GET /v1/accounts/{account_id}/statement (the `GetAccountStatement` operationId).
 func (c *Client) GetAccountStatement(ctx context.Context, accountID AccountIDInPath, params *GetAccountStatementParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetAccountStatementRequest(c.Server, accountID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeAccountStatusWithBody Freeze, unfreeze or close a named account
+//
+// Closing needs a balance of zero and no open holds, and is final. The status that the account has
+// already is no change. Only named accounts: what providers did is booked to the usual ones, and
+// a fact cannot be refused (422 `account_not_changeable`); place a hold there.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/accounts/{account_id}/status_changes (the `ChangeAccountStatus` operationId).
+func (c *Client) ChangeAccountStatusWithBody(ctx context.Context, accountID AccountIDInPath, params *ChangeAccountStatusParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeAccountStatusRequestWithBody(c.Server, accountID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeAccountStatus Freeze, unfreeze or close a named account
+//
+// Closing needs a balance of zero and no open holds, and is final. The status that the account has
+// already is no change. Only named accounts: what providers did is booked to the usual ones, and
+// a fact cannot be refused (422 `account_not_changeable`); place a hold there.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/accounts/{account_id}/status_changes (the `ChangeAccountStatus` operationId).
+func (c *Client) ChangeAccountStatus(ctx context.Context, accountID AccountIDInPath, params *ChangeAccountStatusParams, body ChangeAccountStatusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeAccountStatusRequest(c.Server, accountID, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3599,6 +4272,101 @@ func (c *Client) GetEvent(ctx context.Context, eventID EventIDInPath, reqEditors
 // Corresponds with GET /v1/holds (the `ListHolds` operationId).
 func (c *Client) ListHolds(ctx context.Context, params *ListHoldsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListHoldsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PlaceHoldWithBody Set money of a merchant aside
+//
+// The money stays the merchant's, but nothing can spend or withdraw it: only a transfer that names
+// the hold in `hold_id` captures it, in one or many parts, and a release frees it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/holds (the `PlaceHold` operationId).
+func (c *Client) PlaceHoldWithBody(ctx context.Context, params *PlaceHoldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlaceHoldRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PlaceHold Set money of a merchant aside
+//
+// The money stays the merchant's, but nothing can spend or withdraw it: only a transfer that names
+// the hold in `hold_id` captures it, in one or many parts, and a release frees it.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/holds (the `PlaceHold` operationId).
+func (c *Client) PlaceHold(ctx context.Context, params *PlaceHoldParams, body PlaceHoldJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlaceHoldRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetHold Read a hold
+//
+// Corresponds with GET /v1/holds/{hold_id} (the `GetHold` operationId).
+func (c *Client) GetHold(ctx context.Context, holdID HoldIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetHoldRequest(c.Server, holdID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReleaseHoldWithBody Free held money
+//
+// Frees `amount` of what is left, or all of it without. Only holds placed by `POST /v1/holds`: those
+// of refunds and withdrawals end with them.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/holds/{hold_id}/releases (the `ReleaseHold` operationId).
+func (c *Client) ReleaseHoldWithBody(ctx context.Context, holdID HoldIDInPath, params *ReleaseHoldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReleaseHoldRequestWithBody(c.Server, holdID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReleaseHold Free held money
+//
+// Frees `amount` of what is left, or all of it without. Only holds placed by `POST /v1/holds`: those
+// of refunds and withdrawals end with them.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/holds/{hold_id}/releases (the `ReleaseHold` operationId).
+func (c *Client) ReleaseHold(ctx context.Context, holdID HoldIDInPath, params *ReleaseHoldParams, body ReleaseHoldJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReleaseHoldRequest(c.Server, holdID, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4145,7 +4913,9 @@ func (c *Client) ListTransfers(ctx context.Context, params *ListTransfersParams,
 
 // CreateTransferWithBody Move money from one merchant to another
 //
-// Moves available balance. It is final with the answer: booked with 201, or refused and
+// Moves available balance, between the merchants' usual accounts or those named in
+// `from_account` and `to_account`; with `hold_id` it captures the amount from that hold on the
+// payer's account, which keeps the rest. It is final with the answer: booked with 201, or refused and
 // nothing happened. With `dry_run` the answer is what the request would bring, 200 with the
 // balances afterwards or the same refusal, and nothing is kept but the key.
 //
@@ -4166,7 +4936,9 @@ func (c *Client) CreateTransferWithBody(ctx context.Context, params *CreateTrans
 
 // CreateTransfer Move money from one merchant to another
 //
-// Moves available balance. It is final with the answer: booked with 201, or refused and
+// Moves available balance, between the merchants' usual accounts or those named in
+// `from_account` and `to_account`; with `hold_id` it captures the amount from that hold on the
+// payer's account, which keeps the rest. It is final with the answer: booked with 201, or refused and
 // nothing happened. With `dry_run` the answer is what the request would bring, 200 with the
 // balances afterwards or the same refusal, and nothing is kept but the key.
 //
@@ -4518,6 +5290,59 @@ func NewListAccountsRequest(server string, params *ListAccountsParams) (*http.Re
 	return req, nil
 }
 
+// NewOpenAccountRequest calls the generic OpenAccount builder with application/json body
+func NewOpenAccountRequest(server string, params *OpenAccountParams, body OpenAccountJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewOpenAccountRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewOpenAccountRequestWithBody constructs an http.Request for the OpenAccount method, with any body, and a specified content type
+func NewOpenAccountRequestWithBody(server string, params *OpenAccountParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewGetAccountRequest constructs an http.Request for the GetAccount method
 func NewGetAccountRequest(server string, accountID AccountIDInPath, params *GetAccountParams) (*http.Request, error) {
 	var err error
@@ -4581,6 +5406,173 @@ func NewGetAccountRequest(server string, accountID AccountIDInPath, params *GetA
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
 		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListAccountChangesRequest constructs an http.Request for the ListAccountChanges method
+func NewListAccountChangesRequest(server string, accountID AccountIDInPath, params *ListAccountChangesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account_id", accountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/changes", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewChangeAccountLimitsRequest calls the generic ChangeAccountLimits builder with application/json body
+func NewChangeAccountLimitsRequest(server string, accountID AccountIDInPath, params *ChangeAccountLimitsParams, body ChangeAccountLimitsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewChangeAccountLimitsRequestWithBody(server, accountID, params, "application/json", bodyReader)
+}
+
+// NewChangeAccountLimitsRequestWithBody constructs an http.Request for the ChangeAccountLimits method, with any body, and a specified content type
+func NewChangeAccountLimitsRequestWithBody(server string, accountID AccountIDInPath, params *ChangeAccountLimitsParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account_id", accountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/limit_changes", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewGetAccountLimitsRequest constructs an http.Request for the GetAccountLimits method
+func NewGetAccountLimitsRequest(server string, accountID AccountIDInPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account_id", accountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/limits", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -4695,6 +5687,66 @@ func NewGetAccountStatementRequest(server string, accountID AccountIDInPath, par
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewChangeAccountStatusRequest calls the generic ChangeAccountStatus builder with application/json body
+func NewChangeAccountStatusRequest(server string, accountID AccountIDInPath, params *ChangeAccountStatusParams, body ChangeAccountStatusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewChangeAccountStatusRequestWithBody(server, accountID, params, "application/json", bodyReader)
+}
+
+// NewChangeAccountStatusRequestWithBody constructs an http.Request for the ChangeAccountStatus method, with any body, and a specified content type
+func NewChangeAccountStatusRequestWithBody(server string, accountID AccountIDInPath, params *ChangeAccountStatusParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account_id", accountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/accounts/%s/status_changes", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
 	}
 
 	return req, nil
@@ -5375,6 +6427,153 @@ func NewListHoldsRequest(server string, params *ListHoldsParams) (*http.Request,
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPlaceHoldRequest calls the generic PlaceHold builder with application/json body
+func NewPlaceHoldRequest(server string, params *PlaceHoldParams, body PlaceHoldJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPlaceHoldRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewPlaceHoldRequestWithBody constructs an http.Request for the PlaceHold method, with any body, and a specified content type
+func NewPlaceHoldRequestWithBody(server string, params *PlaceHoldParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/holds")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewGetHoldRequest constructs an http.Request for the GetHold method
+func NewGetHoldRequest(server string, holdID HoldIDInPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "hold_id", holdID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/holds/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReleaseHoldRequest calls the generic ReleaseHold builder with application/json body
+func NewReleaseHoldRequest(server string, holdID HoldIDInPath, params *ReleaseHoldParams, body ReleaseHoldJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReleaseHoldRequestWithBody(server, holdID, params, "application/json", bodyReader)
+}
+
+// NewReleaseHoldRequestWithBody constructs an http.Request for the ReleaseHold method, with any body, and a specified content type
+func NewReleaseHoldRequestWithBody(server string, holdID HoldIDInPath, params *ReleaseHoldParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "hold_id", holdID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/holds/%s/releases", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
 	}
 
 	return req, nil
@@ -7558,6 +8757,28 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/accounts (the `ListAccounts` operationId).
 	ListAccountsWithResponse(ctx context.Context, params *ListAccountsParams, reqEditors ...RequestEditorFn) (*ListAccountsResponse, error)
 
+	// OpenAccountWithBodyWithResponse Make sure that a merchant's account is open
+	//
+	// A merchant has one usual account, which opens by itself, and as many named ones as it needs.
+	// Transfers reach named accounts; payments, splits, refunds and withdrawals use the usual one.
+	// An account that is open is answered as it is.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts (the `OpenAccount` operationId).
+	OpenAccountWithBodyWithResponse(ctx context.Context, params *OpenAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OpenAccountResponse, error)
+
+	// OpenAccountWithResponse Make sure that a merchant's account is open
+	//
+	// A merchant has one usual account, which opens by itself, and as many named ones as it needs.
+	// Transfers reach named accounts; payments, splits, refunds and withdrawals use the usual one.
+	// An account that is open is answered as it is.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts (the `OpenAccount` operationId).
+	OpenAccountWithResponse(ctx context.Context, params *OpenAccountParams, body OpenAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*OpenAccountResponse, error)
+
 	// GetAccountWithResponse Read a ledger account
 	//
 	// With `at` or `seal` the answer also has the posted balance at that point of the past in
@@ -7569,6 +8790,40 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/accounts/{account_id} (the `GetAccount` operationId).
 	GetAccountWithResponse(ctx context.Context, accountID AccountIDInPath, params *GetAccountParams, reqEditors ...RequestEditorFn) (*GetAccountResponse, error)
 
+	// ListAccountChangesWithResponse List what was decided about an account, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account_id}/changes (the `ListAccountChanges` operationId).
+	ListAccountChangesWithResponse(ctx context.Context, accountID AccountIDInPath, params *ListAccountChangesParams, reqEditors ...RequestEditorFn) (*ListAccountChangesResponse, error)
+
+	// ChangeAccountLimitsWithBodyWithResponse Set or remove the limits of a named account
+	//
+	// Replaces all limits; an empty list removes them. A posting or hold that a limit does not allow
+	// is 422 `limit_exceeded` with its name in `limit`. Only named accounts, as with the status.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account_id}/limit_changes (the `ChangeAccountLimits` operationId).
+	ChangeAccountLimitsWithBodyWithResponse(ctx context.Context, accountID AccountIDInPath, params *ChangeAccountLimitsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeAccountLimitsResponse, error)
+
+	// ChangeAccountLimitsWithResponse Set or remove the limits of a named account
+	//
+	// Replaces all limits; an empty list removes them. A posting or hold that a limit does not allow
+	// is 422 `limit_exceeded` with its name in `limit`. Only named accounts, as with the status.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account_id}/limit_changes (the `ChangeAccountLimits` operationId).
+	ChangeAccountLimitsWithResponse(ctx context.Context, accountID AccountIDInPath, params *ChangeAccountLimitsParams, body ChangeAccountLimitsJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeAccountLimitsResponse, error)
+
+	// GetAccountLimitsWithResponse Read the limits of an account and what is used of them
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/accounts/{account_id}/limits (the `GetAccountLimits` operationId).
+	GetAccountLimitsWithResponse(ctx context.Context, accountID AccountIDInPath, reqEditors ...RequestEditorFn) (*GetAccountLimitsResponse, error)
+
 	// GetAccountStatementWithResponse What an account did in some days, with opening, running and closing balance
 	//
 	// JSON comes in pages. `format=csv` and `format=xlsx`, or the same by the header `Accept`,
@@ -7579,6 +8834,28 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/accounts/{account_id}/statement (the `GetAccountStatement` operationId).
 	GetAccountStatementWithResponse(ctx context.Context, accountID AccountIDInPath, params *GetAccountStatementParams, reqEditors ...RequestEditorFn) (*GetAccountStatementResponse, error)
+
+	// ChangeAccountStatusWithBodyWithResponse Freeze, unfreeze or close a named account
+	//
+	// Closing needs a balance of zero and no open holds, and is final. The status that the account has
+	// already is no change. Only named accounts: what providers did is booked to the usual ones, and
+	// a fact cannot be refused (422 `account_not_changeable`); place a hold there.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account_id}/status_changes (the `ChangeAccountStatus` operationId).
+	ChangeAccountStatusWithBodyWithResponse(ctx context.Context, accountID AccountIDInPath, params *ChangeAccountStatusParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeAccountStatusResponse, error)
+
+	// ChangeAccountStatusWithResponse Freeze, unfreeze or close a named account
+	//
+	// Closing needs a balance of zero and no open holds, and is final. The status that the account has
+	// already is no change. Only named accounts: what providers did is booked to the usual ones, and
+	// a fact cannot be refused (422 `account_not_changeable`); place a hold there.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/accounts/{account_id}/status_changes (the `ChangeAccountStatus` operationId).
+	ChangeAccountStatusWithResponse(ctx context.Context, accountID AccountIDInPath, params *ChangeAccountStatusParams, body ChangeAccountStatusJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeAccountStatusResponse, error)
 
 	// ListChannelAccountsWithResponse List the tenant's accounts at providers, all on one page
 	//
@@ -7662,6 +8939,53 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/holds (the `ListHolds` operationId).
 	ListHoldsWithResponse(ctx context.Context, params *ListHoldsParams, reqEditors ...RequestEditorFn) (*ListHoldsResponse, error)
+
+	// PlaceHoldWithBodyWithResponse Set money of a merchant aside
+	//
+	// The money stays the merchant's, but nothing can spend or withdraw it: only a transfer that names
+	// the hold in `hold_id` captures it, in one or many parts, and a release frees it.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/holds (the `PlaceHold` operationId).
+	PlaceHoldWithBodyWithResponse(ctx context.Context, params *PlaceHoldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlaceHoldResponse, error)
+
+	// PlaceHoldWithResponse Set money of a merchant aside
+	//
+	// The money stays the merchant's, but nothing can spend or withdraw it: only a transfer that names
+	// the hold in `hold_id` captures it, in one or many parts, and a release frees it.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/holds (the `PlaceHold` operationId).
+	PlaceHoldWithResponse(ctx context.Context, params *PlaceHoldParams, body PlaceHoldJSONRequestBody, reqEditors ...RequestEditorFn) (*PlaceHoldResponse, error)
+
+	// GetHoldWithResponse Read a hold
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/holds/{hold_id} (the `GetHold` operationId).
+	GetHoldWithResponse(ctx context.Context, holdID HoldIDInPath, reqEditors ...RequestEditorFn) (*GetHoldResponse, error)
+
+	// ReleaseHoldWithBodyWithResponse Free held money
+	//
+	// Frees `amount` of what is left, or all of it without. Only holds placed by `POST /v1/holds`: those
+	// of refunds and withdrawals end with them.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/holds/{hold_id}/releases (the `ReleaseHold` operationId).
+	ReleaseHoldWithBodyWithResponse(ctx context.Context, holdID HoldIDInPath, params *ReleaseHoldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReleaseHoldResponse, error)
+
+	// ReleaseHoldWithResponse Free held money
+	//
+	// Frees `amount` of what is left, or all of it without. Only holds placed by `POST /v1/holds`: those
+	// of refunds and withdrawals end with them.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/holds/{hold_id}/releases (the `ReleaseHold` operationId).
+	ReleaseHoldWithResponse(ctx context.Context, holdID HoldIDInPath, params *ReleaseHoldParams, body ReleaseHoldJSONRequestBody, reqEditors ...RequestEditorFn) (*ReleaseHoldResponse, error)
 
 	// ListMerchantsWithResponse List merchants, newest first
 	//
@@ -7927,7 +9251,9 @@ type ClientWithResponsesInterface interface {
 
 	// CreateTransferWithBodyWithResponse Move money from one merchant to another
 	//
-	// Moves available balance. It is final with the answer: booked with 201, or refused and
+	// Moves available balance, between the merchants' usual accounts or those named in
+	// `from_account` and `to_account`; with `hold_id` it captures the amount from that hold on the
+	// payer's account, which keeps the rest. It is final with the answer: booked with 201, or refused and
 	// nothing happened. With `dry_run` the answer is what the request would bring, 200 with the
 	// balances afterwards or the same refusal, and nothing is kept but the key.
 	//
@@ -7938,7 +9264,9 @@ type ClientWithResponsesInterface interface {
 
 	// CreateTransferWithResponse Move money from one merchant to another
 	//
-	// Moves available balance. It is final with the answer: booked with 201, or refused and
+	// Moves available balance, between the merchants' usual accounts or those named in
+	// `from_account` and `to_account`; with `hold_id` it captures the amount from that hold on the
+	// payer's account, which keeps the rest. It is final with the answer: booked with 201, or refused and
 	// nothing happened. With `dry_run` the answer is what the request would bring, 200 with the
 	// balances afterwards or the same refusal, and nothing is kept but the key.
 	//
@@ -8112,6 +9440,54 @@ func (r ListAccountsResponse) ContentType() string {
 	return ""
 }
 
+// OpenAccountResponse201Headers the declared response headers of an HTTP 201 response for OpenAccount
+type OpenAccountResponse201Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type OpenAccountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Account
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *OpenAccountResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r OpenAccountResponse) GetJSON201() *Account {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r OpenAccountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r OpenAccountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r OpenAccountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r OpenAccountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetAccountResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -8153,6 +9529,136 @@ func (r GetAccountResponse) ContentType() string {
 	return ""
 }
 
+type ListAccountChangesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AccountChangePage
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAccountChangesResponse) GetJSON200() *AccountChangePage {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAccountChangesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAccountChangesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAccountChangesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAccountChangesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ChangeAccountLimitsResponse201Headers the declared response headers of an HTTP 201 response for ChangeAccountLimits
+type ChangeAccountLimitsResponse201Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type ChangeAccountLimitsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *AccountLimits
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *ChangeAccountLimitsResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ChangeAccountLimitsResponse) GetJSON201() *AccountLimits {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r ChangeAccountLimitsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChangeAccountLimitsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChangeAccountLimitsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChangeAccountLimitsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetAccountLimitsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AccountLimits
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetAccountLimitsResponse) GetJSON200() *AccountLimits {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetAccountLimitsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetAccountLimitsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetAccountLimitsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetAccountLimitsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetAccountStatementResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -8188,6 +9694,54 @@ func (r GetAccountStatementResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetAccountStatementResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ChangeAccountStatusResponse201Headers the declared response headers of an HTTP 201 response for ChangeAccountStatus
+type ChangeAccountStatusResponse201Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type ChangeAccountStatusResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Account
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *ChangeAccountStatusResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ChangeAccountStatusResponse) GetJSON201() *Account {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r ChangeAccountStatusResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChangeAccountStatusResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChangeAccountStatusResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChangeAccountStatusResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -8605,6 +10159,143 @@ func (r ListHoldsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListHoldsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PlaceHoldResponse201Headers the declared response headers of an HTTP 201 response for PlaceHold
+type PlaceHoldResponse201Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type PlaceHoldResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Hold
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *PlaceHoldResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r PlaceHoldResponse) GetJSON201() *Hold {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r PlaceHoldResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PlaceHoldResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PlaceHoldResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PlaceHoldResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetHoldResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Hold
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetHoldResponse) GetJSON200() *Hold {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetHoldResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetHoldResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetHoldResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetHoldResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReleaseHoldResponse201Headers the declared response headers of an HTTP 201 response for ReleaseHold
+type ReleaseHoldResponse201Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type ReleaseHoldResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Hold
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *ReleaseHoldResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ReleaseHoldResponse) GetJSON201() *Hold {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r ReleaseHoldResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReleaseHoldResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReleaseHoldResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReleaseHoldResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -10150,6 +11841,40 @@ func (c *ClientWithResponses) ListAccountsWithResponse(ctx context.Context, para
 	return ParseListAccountsResponse(rsp)
 }
 
+// OpenAccountWithBodyWithResponse Make sure that a merchant's account is open
+//
+// A merchant has one usual account, which opens by itself, and as many named ones as it needs.
+// Transfers reach named accounts; payments, splits, refunds and withdrawals use the usual one.
+// An account that is open is answered as it is.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts (the `OpenAccount` operationId).
+func (c *ClientWithResponses) OpenAccountWithBodyWithResponse(ctx context.Context, params *OpenAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OpenAccountResponse, error) {
+	rsp, err := c.OpenAccountWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOpenAccountResponse(rsp)
+}
+
+// OpenAccountWithResponse Make sure that a merchant's account is open
+//
+// A merchant has one usual account, which opens by itself, and as many named ones as it needs.
+// Transfers reach named accounts; payments, splits, refunds and withdrawals use the usual one.
+// An account that is open is answered as it is.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts (the `OpenAccount` operationId).
+func (c *ClientWithResponses) OpenAccountWithResponse(ctx context.Context, params *OpenAccountParams, body OpenAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*OpenAccountResponse, error) {
+	rsp, err := c.OpenAccount(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOpenAccountResponse(rsp)
+}
+
 // GetAccountWithResponse Read a ledger account
 //
 // With `at` or `seal` the answer also has the posted balance at that point of the past in
@@ -10167,6 +11892,64 @@ func (c *ClientWithResponses) GetAccountWithResponse(ctx context.Context, accoun
 	return ParseGetAccountResponse(rsp)
 }
 
+// ListAccountChangesWithResponse List what was decided about an account, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account_id}/changes (the `ListAccountChanges` operationId).
+func (c *ClientWithResponses) ListAccountChangesWithResponse(ctx context.Context, accountID AccountIDInPath, params *ListAccountChangesParams, reqEditors ...RequestEditorFn) (*ListAccountChangesResponse, error) {
+	rsp, err := c.ListAccountChanges(ctx, accountID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAccountChangesResponse(rsp)
+}
+
+// ChangeAccountLimitsWithBodyWithResponse Set or remove the limits of a named account
+//
+// Replaces all limits; an empty list removes them. A posting or hold that a limit does not allow
+// is 422 `limit_exceeded` with its name in `limit`. Only named accounts, as with the status.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account_id}/limit_changes (the `ChangeAccountLimits` operationId).
+func (c *ClientWithResponses) ChangeAccountLimitsWithBodyWithResponse(ctx context.Context, accountID AccountIDInPath, params *ChangeAccountLimitsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeAccountLimitsResponse, error) {
+	rsp, err := c.ChangeAccountLimitsWithBody(ctx, accountID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeAccountLimitsResponse(rsp)
+}
+
+// ChangeAccountLimitsWithResponse Set or remove the limits of a named account
+//
+// Replaces all limits; an empty list removes them. A posting or hold that a limit does not allow
+// is 422 `limit_exceeded` with its name in `limit`. Only named accounts, as with the status.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account_id}/limit_changes (the `ChangeAccountLimits` operationId).
+func (c *ClientWithResponses) ChangeAccountLimitsWithResponse(ctx context.Context, accountID AccountIDInPath, params *ChangeAccountLimitsParams, body ChangeAccountLimitsJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeAccountLimitsResponse, error) {
+	rsp, err := c.ChangeAccountLimits(ctx, accountID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeAccountLimitsResponse(rsp)
+}
+
+// GetAccountLimitsWithResponse Read the limits of an account and what is used of them
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/accounts/{account_id}/limits (the `GetAccountLimits` operationId).
+func (c *ClientWithResponses) GetAccountLimitsWithResponse(ctx context.Context, accountID AccountIDInPath, reqEditors ...RequestEditorFn) (*GetAccountLimitsResponse, error) {
+	rsp, err := c.GetAccountLimits(ctx, accountID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetAccountLimitsResponse(rsp)
+}
+
 // GetAccountStatementWithResponse What an account did in some days, with opening, running and closing balance
 //
 // JSON comes in pages. `format=csv` and `format=xlsx`, or the same by the header `Accept`,
@@ -10182,6 +11965,40 @@ func (c *ClientWithResponses) GetAccountStatementWithResponse(ctx context.Contex
 		return nil, err
 	}
 	return ParseGetAccountStatementResponse(rsp)
+}
+
+// ChangeAccountStatusWithBodyWithResponse Freeze, unfreeze or close a named account
+//
+// Closing needs a balance of zero and no open holds, and is final. The status that the account has
+// already is no change. Only named accounts: what providers did is booked to the usual ones, and
+// a fact cannot be refused (422 `account_not_changeable`); place a hold there.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account_id}/status_changes (the `ChangeAccountStatus` operationId).
+func (c *ClientWithResponses) ChangeAccountStatusWithBodyWithResponse(ctx context.Context, accountID AccountIDInPath, params *ChangeAccountStatusParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeAccountStatusResponse, error) {
+	rsp, err := c.ChangeAccountStatusWithBody(ctx, accountID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeAccountStatusResponse(rsp)
+}
+
+// ChangeAccountStatusWithResponse Freeze, unfreeze or close a named account
+//
+// Closing needs a balance of zero and no open holds, and is final. The status that the account has
+// already is no change. Only named accounts: what providers did is booked to the usual ones, and
+// a fact cannot be refused (422 `account_not_changeable`); place a hold there.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/accounts/{account_id}/status_changes (the `ChangeAccountStatus` operationId).
+func (c *ClientWithResponses) ChangeAccountStatusWithResponse(ctx context.Context, accountID AccountIDInPath, params *ChangeAccountStatusParams, body ChangeAccountStatusJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeAccountStatusResponse, error) {
+	rsp, err := c.ChangeAccountStatus(ctx, accountID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeAccountStatusResponse(rsp)
 }
 
 // ListChannelAccountsWithResponse List the tenant's accounts at providers, all on one page
@@ -10331,6 +12148,83 @@ func (c *ClientWithResponses) ListHoldsWithResponse(ctx context.Context, params 
 		return nil, err
 	}
 	return ParseListHoldsResponse(rsp)
+}
+
+// PlaceHoldWithBodyWithResponse Set money of a merchant aside
+//
+// The money stays the merchant's, but nothing can spend or withdraw it: only a transfer that names
+// the hold in `hold_id` captures it, in one or many parts, and a release frees it.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/holds (the `PlaceHold` operationId).
+func (c *ClientWithResponses) PlaceHoldWithBodyWithResponse(ctx context.Context, params *PlaceHoldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlaceHoldResponse, error) {
+	rsp, err := c.PlaceHoldWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlaceHoldResponse(rsp)
+}
+
+// PlaceHoldWithResponse Set money of a merchant aside
+//
+// The money stays the merchant's, but nothing can spend or withdraw it: only a transfer that names
+// the hold in `hold_id` captures it, in one or many parts, and a release frees it.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/holds (the `PlaceHold` operationId).
+func (c *ClientWithResponses) PlaceHoldWithResponse(ctx context.Context, params *PlaceHoldParams, body PlaceHoldJSONRequestBody, reqEditors ...RequestEditorFn) (*PlaceHoldResponse, error) {
+	rsp, err := c.PlaceHold(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlaceHoldResponse(rsp)
+}
+
+// GetHoldWithResponse Read a hold
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/holds/{hold_id} (the `GetHold` operationId).
+func (c *ClientWithResponses) GetHoldWithResponse(ctx context.Context, holdID HoldIDInPath, reqEditors ...RequestEditorFn) (*GetHoldResponse, error) {
+	rsp, err := c.GetHold(ctx, holdID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetHoldResponse(rsp)
+}
+
+// ReleaseHoldWithBodyWithResponse Free held money
+//
+// Frees `amount` of what is left, or all of it without. Only holds placed by `POST /v1/holds`: those
+// of refunds and withdrawals end with them.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/holds/{hold_id}/releases (the `ReleaseHold` operationId).
+func (c *ClientWithResponses) ReleaseHoldWithBodyWithResponse(ctx context.Context, holdID HoldIDInPath, params *ReleaseHoldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReleaseHoldResponse, error) {
+	rsp, err := c.ReleaseHoldWithBody(ctx, holdID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReleaseHoldResponse(rsp)
+}
+
+// ReleaseHoldWithResponse Free held money
+//
+// Frees `amount` of what is left, or all of it without. Only holds placed by `POST /v1/holds`: those
+// of refunds and withdrawals end with them.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/holds/{hold_id}/releases (the `ReleaseHold` operationId).
+func (c *ClientWithResponses) ReleaseHoldWithResponse(ctx context.Context, holdID HoldIDInPath, params *ReleaseHoldParams, body ReleaseHoldJSONRequestBody, reqEditors ...RequestEditorFn) (*ReleaseHoldResponse, error) {
+	rsp, err := c.ReleaseHold(ctx, holdID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReleaseHoldResponse(rsp)
 }
 
 // ListMerchantsWithResponse List merchants, newest first
@@ -10777,7 +12671,9 @@ func (c *ClientWithResponses) ListTransfersWithResponse(ctx context.Context, par
 
 // CreateTransferWithBodyWithResponse Move money from one merchant to another
 //
-// Moves available balance. It is final with the answer: booked with 201, or refused and
+// Moves available balance, between the merchants' usual accounts or those named in
+// `from_account` and `to_account`; with `hold_id` it captures the amount from that hold on the
+// payer's account, which keeps the rest. It is final with the answer: booked with 201, or refused and
 // nothing happened. With `dry_run` the answer is what the request would bring, 200 with the
 // balances afterwards or the same refusal, and nothing is kept but the key.
 //
@@ -10794,7 +12690,9 @@ func (c *ClientWithResponses) CreateTransferWithBodyWithResponse(ctx context.Con
 
 // CreateTransferWithResponse Move money from one merchant to another
 //
-// Moves available balance. It is final with the answer: booked with 201, or refused and
+// Moves available balance, between the merchants' usual accounts or those named in
+// `from_account` and `to_account`; with `hold_id` it captures the amount from that hold on the
+// payer's account, which keeps the rest. It is final with the answer: booked with 201, or refused and
 // nothing happened. With `dry_run` the answer is what the request would bring, 200 with the
 // balances afterwards or the same refusal, and nothing is kept but the key.
 //
@@ -11042,6 +12940,45 @@ func ParseListAccountsResponse(rsp *http.Response) (*ListAccountsResponse, error
 	return response, nil
 }
 
+// ParseOpenAccountResponse parses an HTTP response from a OpenAccountWithResponse call
+func ParseOpenAccountResponse(rsp *http.Response) (*OpenAccountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &OpenAccountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Account
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers OpenAccountResponse201Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseGetAccountResponse parses an HTTP response from a GetAccountWithResponse call
 func ParseGetAccountResponse(rsp *http.Response) (*GetAccountResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -11058,6 +12995,97 @@ func ParseGetAccountResponse(rsp *http.Response) (*GetAccountResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Account
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListAccountChangesResponse parses an HTTP response from a ListAccountChangesWithResponse call
+func ParseListAccountChangesResponse(rsp *http.Response) (*ListAccountChangesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAccountChangesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AccountChangePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseChangeAccountLimitsResponse parses an HTTP response from a ChangeAccountLimitsWithResponse call
+func ParseChangeAccountLimitsResponse(rsp *http.Response) (*ChangeAccountLimitsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChangeAccountLimitsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest AccountLimits
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers ChangeAccountLimitsResponse201Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetAccountLimitsResponse parses an HTTP response from a GetAccountLimitsWithResponse call
+func ParseGetAccountLimitsResponse(rsp *http.Response) (*GetAccountLimitsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetAccountLimitsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AccountLimits
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -11092,6 +13120,45 @@ func ParseGetAccountStatementResponse(rsp *http.Response) (*GetAccountStatementR
 	case rsp.StatusCode == 200:
 		// Content-type (text/csv) unsupported
 
+	}
+
+	return response, nil
+}
+
+// ParseChangeAccountStatusResponse parses an HTTP response from a ChangeAccountStatusWithResponse call
+func ParseChangeAccountStatusResponse(rsp *http.Response) (*ChangeAccountStatusResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChangeAccountStatusResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Account
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers ChangeAccountStatusResponse201Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers201 = &headers
 	}
 
 	return response, nil
@@ -11365,6 +13432,110 @@ func ParseListHoldsResponse(rsp *http.Response) (*ListHoldsResponse, error) {
 		}
 		response.JSON200 = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParsePlaceHoldResponse parses an HTTP response from a PlaceHoldWithResponse call
+func ParsePlaceHoldResponse(rsp *http.Response) (*PlaceHoldResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PlaceHoldResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Hold
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers PlaceHoldResponse201Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetHoldResponse parses an HTTP response from a GetHoldWithResponse call
+func ParseGetHoldResponse(rsp *http.Response) (*GetHoldResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetHoldResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Hold
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReleaseHoldResponse parses an HTTP response from a ReleaseHoldWithResponse call
+func ParseReleaseHoldResponse(rsp *http.Response) (*ReleaseHoldResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReleaseHoldResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Hold
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers ReleaseHoldResponse201Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers201 = &headers
 	}
 
 	return response, nil

@@ -41,6 +41,8 @@ func (a Account) Withdrawable() int64 {
 	switch {
 	case a.Key.Type != MerchantAvailable && a.Key.Type != UserCash:
 		return 0
+	case a.Key.Type == MerchantAvailable && a.Key.Name != "": // only the usual account is paid out
+		return 0
 	case a.Status != Active && a.Status != CreditFrozen:
 		return 0
 	}
@@ -369,6 +371,9 @@ type HoldFilter struct {
 	AccountID string
 	Status    HoldStatus
 	Reference string
+	// References finds holds with any of these, ID one hold.
+	References []string
+	ID         string
 	// Before is the cursor of the page before: the id of its last hold.
 	Before string
 	// Limit bounds the page; 0 means 50, at most 200.
@@ -394,7 +399,8 @@ func Holds(ctx context.Context, q pg.Querier, tenant string, f HoldFilter) (page
 		from holds h join ledger_accounts a on a.tenant_id = h.tenant_id and a.id = h.account_id
 		where h.tenant_id = $1 and ($2 = '' or h.account_id = $2) and ($3 = '' or h.status = $3)
 		  and ($4 = '' or h.reference = $4) and ($5 = '' or h.id < $5)
-		order by h.id desc limit $6`, tenant, f.AccountID, f.Status, f.Reference, f.Before, limit+1)
+		  and ($7::text[] is null or h.reference = any($7)) and ($8 = '' or h.id = $8)
+		order by h.id desc limit $6`, tenant, f.AccountID, f.Status, f.Reference, f.Before, limit+1, f.References, f.ID)
 	if err != nil {
 		return nil, "", fmt.Errorf("ledger: list holds: %w", err)
 	}

@@ -355,6 +355,11 @@ func (e EntryKind) Valid() bool {
 
 // Defines values for EventType.
 const (
+	EventTypeAccountLimitsChanged     EventType = "account.limits_changed"
+	EventTypeAccountStatusChanged     EventType = "account.status_changed"
+	EventTypeHoldCaptured             EventType = "hold.captured"
+	EventTypeHoldPlaced               EventType = "hold.placed"
+	EventTypeHoldReleased             EventType = "hold.released"
 	EventTypePaymentAwaitingPayer     EventType = "payment.awaiting_payer"
 	EventTypePaymentClosed            EventType = "payment.closed"
 	EventTypePaymentFailed            EventType = "payment.failed"
@@ -372,6 +377,16 @@ const (
 // Valid indicates whether the value is a known member of the EventType enum.
 func (e EventType) Valid() bool {
 	switch e {
+	case EventTypeAccountLimitsChanged:
+		return true
+	case EventTypeAccountStatusChanged:
+		return true
+	case EventTypeHoldCaptured:
+		return true
+	case EventTypeHoldPlaced:
+		return true
+	case EventTypeHoldReleased:
+		return true
 	case EventTypePaymentAwaitingPayer:
 		return true
 	case EventTypePaymentClosed:
@@ -401,6 +416,24 @@ func (e EventType) Valid() bool {
 	}
 }
 
+// Defines values for HoldPlacedBy.
+const (
+	HoldPlacedByPlatform HoldPlacedBy = "platform"
+	HoldPlacedByTenant   HoldPlacedBy = "tenant"
+)
+
+// Valid indicates whether the value is a known member of the HoldPlacedBy enum.
+func (e HoldPlacedBy) Valid() bool {
+	switch e {
+	case HoldPlacedByPlatform:
+		return true
+	case HoldPlacedByTenant:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for HoldStatus.
 const (
 	HoldStatusCaptured HoldStatus = "captured"
@@ -419,6 +452,48 @@ func (e HoldStatus) Valid() bool {
 	case HoldStatusOpen:
 		return true
 	case HoldStatusReleased:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LimitName.
+const (
+	LimitNameCreditDayAmount     LimitName = "credit.day_amount"
+	LimitNameCreditDayCount      LimitName = "credit.day_count"
+	LimitNameCreditMonthAmount   LimitName = "credit.month_amount"
+	LimitNameCreditMonthCount    LimitName = "credit.month_count"
+	LimitNameCreditPostingAmount LimitName = "credit.posting_amount"
+	LimitNameDebitDayAmount      LimitName = "debit.day_amount"
+	LimitNameDebitDayCount       LimitName = "debit.day_count"
+	LimitNameDebitMonthAmount    LimitName = "debit.month_amount"
+	LimitNameDebitMonthCount     LimitName = "debit.month_count"
+	LimitNameDebitPostingAmount  LimitName = "debit.posting_amount"
+)
+
+// Valid indicates whether the value is a known member of the LimitName enum.
+func (e LimitName) Valid() bool {
+	switch e {
+	case LimitNameCreditDayAmount:
+		return true
+	case LimitNameCreditDayCount:
+		return true
+	case LimitNameCreditMonthAmount:
+		return true
+	case LimitNameCreditMonthCount:
+		return true
+	case LimitNameCreditPostingAmount:
+		return true
+	case LimitNameDebitDayAmount:
+		return true
+	case LimitNameDebitDayCount:
+		return true
+	case LimitNameDebitMonthAmount:
+		return true
+	case LimitNameDebitMonthCount:
+		return true
+	case LimitNameDebitPostingAmount:
 		return true
 	default:
 		return false
@@ -803,7 +878,13 @@ type Account struct {
 	Past *PastBalance `json:"past"`
 
 	// Posted A signed count of minor units of one currency.
-	Posted Amount        `json:"posted"`
+	Posted Amount `json:"posted"`
+
+	// Status - `active`: everything that the rules permit.
+	// - `debit_frozen`: no money out and no new holds; what is held may still be captured.
+	// - `credit_frozen`: no money in.
+	// - `frozen`: both.
+	// - `closed`: nothing, for ever.
 	Status AccountStatus `json:"status"`
 
 	// Type What an account is for; the chart of accounts is in docs/books.md.
@@ -813,19 +894,90 @@ type Account struct {
 	Withdrawable Amount `json:"withdrawable"`
 }
 
-// AccountStatus defines model for Account.Status.
-type AccountStatus string
+// AccountChange One decision about an account, of which what differs before and after was changed.
+type AccountChange struct {
+	ChangedAt  time.Time `json:"changed_at"`
+	FloorAfter int64     `json:"floor_after"`
+
+	// FloorBefore How low the available balance may fall; minor units.
+	FloorBefore  int64        `json:"floor_before"`
+	LimitsAfter  []LimitBound `json:"limits_after"`
+	LimitsBefore []LimitBound `json:"limits_before"`
+	Reason       string       `json:"reason"`
+
+	// StatusAfter - `active`: everything that the rules permit.
+	// - `debit_frozen`: no money out and no new holds; what is held may still be captured.
+	// - `credit_frozen`: no money in.
+	// - `frozen`: both.
+	// - `closed`: nothing, for ever.
+	StatusAfter AccountStatus `json:"status_after"`
+
+	// StatusBefore - `active`: everything that the rules permit.
+	// - `debit_frozen`: no money out and no new holds; what is held may still be captured.
+	// - `credit_frozen`: no money in.
+	// - `frozen`: both.
+	// - `closed`: nothing, for ever.
+	StatusBefore AccountStatus `json:"status_before"`
+}
+
+// AccountChangePage One page. `next_cursor` is null on the last.
+type AccountChangePage struct {
+	Data       []AccountChange `json:"data"`
+	NextCursor *string         `json:"next_cursor"`
+}
 
 // AccountID A ledger account.
 //
 // Example: acc_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type AccountID = string
 
+// AccountLimit defines model for AccountLimit.
+type AccountLimit struct {
+	// Max Minor units or a count.
+	Max int64 `json:"max"`
+
+	// Name The side and what it bounds: a single posting or hold, a business day, a month of business
+	// days; minor units or a count. On a merchant's account debit is money out, credit money in.
+	Name LimitName `json:"name"`
+
+	// Used What has passed in the running day or month since the account has limits; 0 for a single posting.
+	Used int64 `json:"used"`
+}
+
+// AccountLimits What may pass over an account. A hold counts when it is placed, its captures do not count again.
+type AccountLimits struct {
+	// AccountID A ledger account.
+	//
+	// Example: acc_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	AccountID AccountID `json:"account_id"`
+
+	// BusinessDate An Asia/Shanghai calendar day.
+	//
+	// Example: 2026-11-23
+	BusinessDate Date `json:"business_date"`
+
+	// Currency ISO 4217. CNY is counted in fen, 1/100 yuan.
+	Currency Currency       `json:"currency"`
+	Limits   []AccountLimit `json:"limits"`
+}
+
+// AccountName Tells several accounts of one merchant apart. Not a person's name; it stays in the books for ever.
+//
+// Example: deposits-2026
+type AccountName = string
+
 // AccountPage One page. `next_cursor` is null on the last.
 type AccountPage struct {
 	Data       []Account `json:"data"`
 	NextCursor *string   `json:"next_cursor"`
 }
+
+// AccountStatus - `active`: everything that the rules permit.
+// - `debit_frozen`: no money out and no new holds; what is held may still be captured.
+// - `credit_frozen`: no money in.
+// - `frozen`: both.
+// - `closed`: nothing, for ever.
+type AccountStatus string
 
 // AccountType What an account is for; the chart of accounts is in docs/books.md.
 type AccountType string
@@ -852,6 +1004,32 @@ type BalanceOrNull struct {
 
 // Book `trust`: money held for others. `own`: the tenant's own.
 type Book string
+
+// ChangeAccountLimits defines model for ChangeAccountLimits.
+type ChangeAccountLimits struct {
+	// Limits All limits the account is to have.
+	Limits []NewLimit `json:"limits"`
+
+	// Reason Why, kept for ever with the change. At most 256 bytes; no personal data.
+	//
+	// Example: Asked for by the merchant on the phone
+	Reason Reason `json:"reason"`
+}
+
+// ChangeAccountStatus defines model for ChangeAccountStatus.
+type ChangeAccountStatus struct {
+	// Reason Why, kept for ever with the change. At most 256 bytes; no personal data.
+	//
+	// Example: Asked for by the merchant on the phone
+	Reason Reason `json:"reason"`
+
+	// Status - `active`: everything that the rules permit.
+	// - `debit_frozen`: no money out and no new holds; what is held may still be captured.
+	// - `credit_frozen`: no money in.
+	// - `frozen`: both.
+	// - `closed`: nothing, for ever.
+	Status AccountStatus `json:"status"`
+}
 
 // Channel A payment provider.
 type Channel string
@@ -1024,15 +1202,30 @@ type CreateTransfer struct {
 	// DryRun Answer what the transfer would bring and book nothing.
 	DryRun *bool `json:"dry_run,omitempty"`
 
+	// FromAccount Tells several accounts of one merchant apart. Not a person's name; it stays in the books for ever.
+	//
+	// Example: deposits-2026
+	FromAccount *AccountName `json:"from_account,omitempty"`
+
 	// FromMerchantID A merchant.
 	//
 	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
 	FromMerchantID MerchantID `json:"from_merchant_id"`
 
+	// HoldID A hold.
+	//
+	// Example: hld_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	HoldID *HoldID `json:"hold_id,omitempty"`
+
 	// Reference The tenant's own number, unique per tenant and kind of object for ever.
 	//
 	// Example: order-20261123-000042
 	Reference Reference `json:"reference"`
+
+	// ToAccount Tells several accounts of one merchant apart. Not a person's name; it stays in the books for ever.
+	//
+	// Example: deposits-2026
+	ToAccount *AccountName `json:"to_account,omitempty"`
 
 	// ToMerchantID A merchant.
 	//
@@ -1319,6 +1512,8 @@ type Event struct {
 	// - `payment.succeeded`, `payment.closed`, `payment.failed`: the payment reached its end.
 	// - `payment.paid_late`: money arrived after the end; it is being given back.
 	// - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
+	// - `account.status_changed`, `account.limits_changed`
+	// - `hold.placed`, `hold.captured`, `hold.released`: by you, not by a refund or a withdrawal.
 	// - `reconciliation.balanced`, `reconciliation.discrepant`
 	Type EventType `json:"type"`
 }
@@ -1338,6 +1533,8 @@ type EventPage struct {
 // - `payment.succeeded`, `payment.closed`, `payment.failed`: the payment reached its end.
 // - `payment.paid_late`: money arrived after the end; it is being given back.
 // - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
+// - `account.status_changed`, `account.limits_changed`
+// - `hold.placed`, `hold.captured`, `hold.released`: by you, not by a refund or a withdrawal.
 // - `reconciliation.balanced`, `reconciliation.discrepant`
 type EventType string
 
@@ -1376,17 +1573,29 @@ type Hold struct {
 	// ID A hold.
 	//
 	// Example: hld_01JD8Y3K5T7W9ABCDEFGHJKMNP
-	ID        HoldID `json:"id"`
-	Reference string `json:"reference"`
+	ID HoldID `json:"id"`
+
+	// PlacedBy Who captures or releases it: `tenant`: you, by transfers and releases; `platform`: the refund or withdrawal that `reference` names.
+	PlacedBy HoldPlacedBy `json:"placed_by"`
+
+	// Reason Why you placed it.
+	Reason    *string `json:"reason"`
+	Reference string  `json:"reference"`
 
 	// Released A signed count of minor units of one currency.
 	Released Amount `json:"released"`
+
+	// Releases What you released, oldest first.
+	Releases []HoldRelease `json:"releases"`
 
 	// Status Who acts next:
 	// - `open`: its holder, who captures or releases it, or the sweep when its time is over.
 	// - `captured`, `released`, `expired`: nobody.
 	Status HoldStatus `json:"status"`
 }
+
+// HoldPlacedBy Who captures or releases it: `tenant`: you, by transfers and releases; `platform`: the refund or withdrawal that `reference` names.
+type HoldPlacedBy string
 
 // HoldID A hold.
 //
@@ -1397,6 +1606,14 @@ type HoldID = string
 type HoldPage struct {
 	Data       []Hold  `json:"data"`
 	NextCursor *string `json:"next_cursor"`
+}
+
+// HoldRelease defines model for HoldRelease.
+type HoldRelease struct {
+	// Amount A signed count of minor units of one currency.
+	Amount     Amount    `json:"amount"`
+	Reason     string    `json:"reason"`
+	ReleasedAt time.Time `json:"released_at"`
 }
 
 // HoldStatus Who acts next:
@@ -1416,6 +1633,20 @@ type LatePayment struct {
 	// Example: rfd_01JD8Y3K5T7W9ABCDEFGHJKMNP
 	RefundID RefundID `json:"refund_id"`
 }
+
+// LimitBound defines model for LimitBound.
+type LimitBound struct {
+	// Max Minor units or a count.
+	Max int64 `json:"max"`
+
+	// Name The side and what it bounds: a single posting or hold, a business day, a month of business
+	// days; minor units or a count. On a merchant's account debit is money out, credit money in.
+	Name LimitName `json:"name"`
+}
+
+// LimitName The side and what it bounds: a single posting or hold, a business day, a month of business
+// days; minor units or a count. On a merchant's account debit is money out, credit money in.
+type LimitName string
 
 // Merchant A node of the tenant's merchant tree.
 type Merchant struct {
@@ -1459,6 +1690,16 @@ type MoveTestClock struct {
 	Now time.Time `json:"now"`
 }
 
+// NewLimit defines model for NewLimit.
+type NewLimit struct {
+	// Max Minor units of the account's currency
+	Max int64 `json:"max"`
+
+	// Name The side and what it bounds: a single posting or hold, a business day, a month of business
+	// days; minor units or a count. On a merchant's account debit is money out, credit money in.
+	Name LimitName `json:"name"`
+}
+
 // NextAction What the payer must do; null unless the status is `awaiting_payer`.
 type NextAction struct {
 	// QrCode The text to show as a QR code.
@@ -1470,6 +1711,22 @@ type NextAction struct {
 
 // NextActionType defines model for NextAction.Type.
 type NextActionType string
+
+// OpenAccount defines model for OpenAccount.
+type OpenAccount struct {
+	// Currency ISO 4217. CNY is counted in fen, 1/100 yuan.
+	Currency Currency `json:"currency"`
+
+	// MerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	MerchantID MerchantID `json:"merchant_id"`
+
+	// Name Tells several accounts of one merchant apart. Not a person's name; it stays in the books for ever.
+	//
+	// Example: deposits-2026
+	Name *AccountName `json:"name,omitempty"`
+}
 
 // PastBalance The posted balance when a seal was made; null unless asked for.
 type PastBalance struct {
@@ -1586,6 +1843,35 @@ type PayoutAccount struct {
 // PayoutAccountChannel defines model for PayoutAccount.Channel.
 type PayoutAccountChannel string
 
+// PlaceHold defines model for PlaceHold.
+type PlaceHold struct {
+	// AccountName Tells several accounts of one merchant apart. Not a person's name; it stays in the books for ever.
+	//
+	// Example: deposits-2026
+	AccountName *AccountName `json:"account_name,omitempty"`
+
+	// Amount An amount asked for, from one minor unit to one thousand million yuan.
+	Amount PositiveAmount `json:"amount"`
+
+	// ExpiresIn Seconds until what is left is freed by itself; without, it stays held.
+	ExpiresIn *int `json:"expires_in,omitempty"`
+
+	// MerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	MerchantID MerchantID `json:"merchant_id"`
+
+	// Reason Why, kept for ever with the change. At most 256 bytes; no personal data.
+	//
+	// Example: Asked for by the merchant on the phone
+	Reason Reason `json:"reason"`
+
+	// Reference The tenant's own number, unique per tenant and kind of object for ever.
+	//
+	// Example: order-20261123-000042
+	Reference Reference `json:"reference"`
+}
+
 // PositiveAmount An amount asked for, from one minor unit to one thousand million yuan.
 type PositiveAmount struct {
 	// Amount Minor units; an integer without fraction or exponent.
@@ -1612,6 +1898,11 @@ type Problem struct {
 	// Example: amount.amount
 	Field *string `json:"field,omitempty"`
 
+	// Limit With `limit_exceeded`, the limit that refuses.
+	//
+	// Example: debit.day_amount
+	Limit *string `json:"limit,omitempty"`
+
 	// Status The HTTP status again.
 	//
 	// Example: 400
@@ -1627,6 +1918,11 @@ type Problem struct {
 	// Example: urn:suanpan:problem:amount_out_of_range
 	Type string `json:"type"`
 }
+
+// Reason Why, kept for ever with the change. At most 256 bytes; no personal data.
+//
+// Example: Asked for by the merchant on the phone
+type Reason = string
 
 // Receiver `platform`: the tenant's own fee income. `merchant`: the merchant named beside it.
 type Receiver string
@@ -1782,6 +2078,17 @@ type RefundPage struct {
 // - `succeeded`: nobody; the money went back and is booked.
 // - `failed`: the tenant; the provider refused, nothing moved and nothing is held.
 type RefundStatus string
+
+// ReleaseHold defines model for ReleaseHold.
+type ReleaseHold struct {
+	// Amount An amount asked for, from one minor unit to one thousand million yuan.
+	Amount *PositiveAmount `json:"amount,omitempty"`
+
+	// Reason Why, kept for ever with the change. At most 256 bytes; no personal data.
+	//
+	// Example: Asked for by the merchant on the phone
+	Reason Reason `json:"reason"`
+}
 
 // Settlement When collected money becomes available: `T0` at once, `T1` with the closing of the day.
 type Settlement string
@@ -1945,10 +2252,16 @@ type Transfer struct {
 	BatchID   *string   `json:"batch_id"`
 	CreatedAt time.Time `json:"created_at"`
 
+	// FromAccount The name of the payer's account; empty for the usual one.
+	FromAccount string `json:"from_account"`
+
 	// FromMerchantID A merchant.
 	//
 	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
 	FromMerchantID MerchantID `json:"from_merchant_id"`
+
+	// HoldID The hold that it captured from.
+	HoldID *string `json:"hold_id"`
 
 	// ID A transfer.
 	//
@@ -1962,6 +2275,9 @@ type Transfer struct {
 
 	// Status Who acts next: `succeeded`: nobody; the money is the other merchant's.
 	Status TransferStatus `json:"status"`
+
+	// ToAccount The name of the receiver's account; empty for the usual one.
+	ToAccount string `json:"to_account"`
 
 	// ToMerchantID A merchant.
 	//
@@ -2001,15 +2317,30 @@ type TransferBatchItem struct {
 	// Amount An amount asked for, from one minor unit to one thousand million yuan.
 	Amount PositiveAmount `json:"amount"`
 
+	// FromAccount Tells several accounts of one merchant apart. Not a person's name; it stays in the books for ever.
+	//
+	// Example: deposits-2026
+	FromAccount *AccountName `json:"from_account,omitempty"`
+
 	// FromMerchantID A merchant.
 	//
 	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
 	FromMerchantID MerchantID `json:"from_merchant_id"`
 
+	// HoldID A hold.
+	//
+	// Example: hld_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	HoldID *HoldID `json:"hold_id,omitempty"`
+
 	// Reference The tenant's own number, unique per tenant and kind of object for ever.
 	//
 	// Example: order-20261123-000042
 	Reference Reference `json:"reference"`
+
+	// ToAccount Tells several accounts of one merchant apart. Not a person's name; it stays in the books for ever.
+	//
+	// Example: deposits-2026
+	ToAccount *AccountName `json:"to_account,omitempty"`
 
 	// ToMerchantID A merchant.
 	//
@@ -2063,6 +2394,9 @@ type TransferPreview struct {
 
 // TransferPreviewBalance defines model for TransferPreviewBalance.
 type TransferPreviewBalance struct {
+	// AccountName Empty for the usual account.
+	AccountName string `json:"account_name"`
+
 	// Available A signed count of minor units of one currency.
 	Available Amount `json:"available"`
 
@@ -2085,6 +2419,9 @@ type TransferRefusal struct {
 
 	// Field The field of the item at fault, if it is one.
 	Field *string `json:"field,omitempty"`
+
+	// Limit With `limit_exceeded`, the limit that refuses.
+	Limit *string `json:"limit,omitempty"`
 }
 
 // TransferStatus Who acts next: `succeeded`: nobody; the money is the other merchant's.
@@ -2370,6 +2707,11 @@ type EventIDInPath = EventID
 // Format defines model for Format.
 type Format string
 
+// HoldIDInPath A hold.
+//
+// Example: hld_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type HoldIDInPath = HoldID
+
 // IdempotencyKey Example: 5d2f9c1e-0c8b-4b7e-9a51-6a6f7f1f8c11
 type IdempotencyKey = string
 
@@ -2436,6 +2778,12 @@ type ListAccountsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// OpenAccountParams defines parameters for OpenAccount.
+type OpenAccountParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // GetAccountParams defines parameters for GetAccount.
 type GetAccountParams struct {
 	// At The balance at this moment.
@@ -2443,6 +2791,21 @@ type GetAccountParams struct {
 
 	// Seal The balance at the seal of this number; not together with at.
 	Seal *int64 `form:"seal,omitempty" json:"seal,omitempty"`
+}
+
+// ListAccountChangesParams defines parameters for ListAccountChanges.
+type ListAccountChangesParams struct {
+	// Limit How many objects to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ChangeAccountLimitsParams defines parameters for ChangeAccountLimits.
+type ChangeAccountLimitsParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
 // GetAccountStatementParams defines parameters for GetAccountStatement.
@@ -2465,6 +2828,12 @@ type GetAccountStatementParams struct {
 
 // GetAccountStatementParamsFormat defines parameters for GetAccountStatement.
 type GetAccountStatementParamsFormat string
+
+// ChangeAccountStatusParams defines parameters for ChangeAccountStatus.
+type ChangeAccountStatusParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
 
 // ListDailyOperationsParams defines parameters for ListDailyOperations.
 type ListDailyOperationsParams struct {
@@ -2557,6 +2926,18 @@ type ListHoldsParams struct {
 
 	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// PlaceHoldParams defines parameters for PlaceHold.
+type PlaceHoldParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ReleaseHoldParams defines parameters for ReleaseHold.
+type ReleaseHoldParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
 // ListMerchantsParams defines parameters for ListMerchants.
@@ -2823,8 +3204,23 @@ type CreateWithdrawalParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// OpenAccountJSONRequestBody defines body for OpenAccount for application/json ContentType.
+type OpenAccountJSONRequestBody = OpenAccount
+
+// ChangeAccountLimitsJSONRequestBody defines body for ChangeAccountLimits for application/json ContentType.
+type ChangeAccountLimitsJSONRequestBody = ChangeAccountLimits
+
+// ChangeAccountStatusJSONRequestBody defines body for ChangeAccountStatus for application/json ContentType.
+type ChangeAccountStatusJSONRequestBody = ChangeAccountStatus
+
 // CreateDailyOperationJSONRequestBody defines body for CreateDailyOperation for application/json ContentType.
 type CreateDailyOperationJSONRequestBody = CreateDailyOperation
+
+// PlaceHoldJSONRequestBody defines body for PlaceHold for application/json ContentType.
+type PlaceHoldJSONRequestBody = PlaceHold
+
+// ReleaseHoldJSONRequestBody defines body for ReleaseHold for application/json ContentType.
+type ReleaseHoldJSONRequestBody = ReleaseHold
 
 // CreateMerchantJSONRequestBody defines body for CreateMerchant for application/json ContentType.
 type CreateMerchantJSONRequestBody = CreateMerchant
@@ -2864,12 +3260,27 @@ type ServerInterface interface {
 	// ListAccounts List ledger accounts, oldest first
 	// (GET /v1/accounts)
 	ListAccounts(c *gin.Context, params ListAccountsParams)
+	// OpenAccount Make sure that a merchant's account is open
+	// (POST /v1/accounts)
+	OpenAccount(c *gin.Context, params OpenAccountParams)
 	// GetAccount Read a ledger account
 	// (GET /v1/accounts/{account_id})
 	GetAccount(c *gin.Context, accountID AccountIDInPath, params GetAccountParams)
+	// ListAccountChanges List what was decided about an account, newest first
+	// (GET /v1/accounts/{account_id}/changes)
+	ListAccountChanges(c *gin.Context, accountID AccountIDInPath, params ListAccountChangesParams)
+	// ChangeAccountLimits Set or remove the limits of a named account
+	// (POST /v1/accounts/{account_id}/limit_changes)
+	ChangeAccountLimits(c *gin.Context, accountID AccountIDInPath, params ChangeAccountLimitsParams)
+	// GetAccountLimits Read the limits of an account and what is used of them
+	// (GET /v1/accounts/{account_id}/limits)
+	GetAccountLimits(c *gin.Context, accountID AccountIDInPath)
 	// GetAccountStatement What an account did in some days, with opening, running and closing balance
 	// (GET /v1/accounts/{account_id}/statement)
 	GetAccountStatement(c *gin.Context, accountID AccountIDInPath, params GetAccountStatementParams)
+	// ChangeAccountStatus Freeze, unfreeze or close a named account
+	// (POST /v1/accounts/{account_id}/status_changes)
+	ChangeAccountStatus(c *gin.Context, accountID AccountIDInPath, params ChangeAccountStatusParams)
 	// ListChannelAccounts List the tenant's accounts at providers, all on one page
 	// (GET /v1/channel_accounts)
 	ListChannelAccounts(c *gin.Context)
@@ -2900,6 +3311,15 @@ type ServerInterface interface {
 	// ListHolds List holds, newest first
 	// (GET /v1/holds)
 	ListHolds(c *gin.Context, params ListHoldsParams)
+	// PlaceHold Set money of a merchant aside
+	// (POST /v1/holds)
+	PlaceHold(c *gin.Context, params PlaceHoldParams)
+	// GetHold Read a hold
+	// (GET /v1/holds/{hold_id})
+	GetHold(c *gin.Context, holdID HoldIDInPath)
+	// ReleaseHold Free held money
+	// (POST /v1/holds/{hold_id}/releases)
+	ReleaseHold(c *gin.Context, holdID HoldIDInPath, params ReleaseHoldParams)
 	// ListMerchants List merchants, newest first
 	// (GET /v1/merchants)
 	ListMerchants(c *gin.Context, params ListMerchantsParams)
@@ -3067,6 +3487,49 @@ func (siw *ServerInterfaceWrapper) ListAccounts(c *gin.Context) {
 	siw.Handler.ListAccounts(c, params)
 }
 
+// OpenAccount operation middleware
+func (siw *ServerInterfaceWrapper) OpenAccount(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params OpenAccountParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.OpenAccount(c, params)
+}
+
 // GetAccount operation middleware
 func (siw *ServerInterfaceWrapper) GetAccount(c *gin.Context) {
 
@@ -3109,6 +3572,127 @@ func (siw *ServerInterfaceWrapper) GetAccount(c *gin.Context) {
 	}
 
 	siw.Handler.GetAccount(c, accountID, params)
+}
+
+// ListAccountChanges operation middleware
+func (siw *ServerInterfaceWrapper) ListAccountChanges(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "account_id" -------------
+	var accountID AccountIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account_id", c.Param("account_id"), &accountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter account_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAccountChangesParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAccountChanges(c, accountID, params)
+}
+
+// ChangeAccountLimits operation middleware
+func (siw *ServerInterfaceWrapper) ChangeAccountLimits(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "account_id" -------------
+	var accountID AccountIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account_id", c.Param("account_id"), &accountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter account_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ChangeAccountLimitsParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ChangeAccountLimits(c, accountID, params)
+}
+
+// GetAccountLimits operation middleware
+func (siw *ServerInterfaceWrapper) GetAccountLimits(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "account_id" -------------
+	var accountID AccountIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account_id", c.Param("account_id"), &accountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter account_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetAccountLimits(c, accountID)
 }
 
 // GetAccountStatement operation middleware
@@ -3177,6 +3761,58 @@ func (siw *ServerInterfaceWrapper) GetAccountStatement(c *gin.Context) {
 	}
 
 	siw.Handler.GetAccountStatement(c, accountID, params)
+}
+
+// ChangeAccountStatus operation middleware
+func (siw *ServerInterfaceWrapper) ChangeAccountStatus(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "account_id" -------------
+	var accountID AccountIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account_id", c.Param("account_id"), &accountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter account_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ChangeAccountStatusParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ChangeAccountStatus(c, accountID, params)
 }
 
 // ListChannelAccounts operation middleware
@@ -3595,6 +4231,126 @@ func (siw *ServerInterfaceWrapper) ListHolds(c *gin.Context) {
 	}
 
 	siw.Handler.ListHolds(c, params)
+}
+
+// PlaceHold operation middleware
+func (siw *ServerInterfaceWrapper) PlaceHold(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PlaceHoldParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PlaceHold(c, params)
+}
+
+// GetHold operation middleware
+func (siw *ServerInterfaceWrapper) GetHold(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "hold_id" -------------
+	var holdID HoldIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "hold_id", c.Param("hold_id"), &holdID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter hold_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetHold(c, holdID)
+}
+
+// ReleaseHold operation middleware
+func (siw *ServerInterfaceWrapper) ReleaseHold(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "hold_id" -------------
+	var holdID HoldIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "hold_id", c.Param("hold_id"), &holdID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter hold_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReleaseHoldParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReleaseHold(c, holdID, params)
 }
 
 // ListMerchants operation middleware
@@ -5078,8 +5834,13 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	}
 
 	router.GET(options.BaseURL+"/v1/accounts", wrapper.ListAccounts)
+	router.POST(options.BaseURL+"/v1/accounts", wrapper.OpenAccount)
 	router.GET(options.BaseURL+"/v1/accounts/:account_id", wrapper.GetAccount)
+	router.GET(options.BaseURL+"/v1/accounts/:account_id/changes", wrapper.ListAccountChanges)
+	router.POST(options.BaseURL+"/v1/accounts/:account_id/limit_changes", wrapper.ChangeAccountLimits)
+	router.GET(options.BaseURL+"/v1/accounts/:account_id/limits", wrapper.GetAccountLimits)
 	router.GET(options.BaseURL+"/v1/accounts/:account_id/statement", wrapper.GetAccountStatement)
+	router.POST(options.BaseURL+"/v1/accounts/:account_id/status_changes", wrapper.ChangeAccountStatus)
 	router.GET(options.BaseURL+"/v1/channel_accounts", wrapper.ListChannelAccounts)
 	router.GET(options.BaseURL+"/v1/daily_operations", wrapper.ListDailyOperations)
 	router.POST(options.BaseURL+"/v1/daily_operations", wrapper.CreateDailyOperation)
@@ -5090,6 +5851,9 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/events", wrapper.ListEvents)
 	router.GET(options.BaseURL+"/v1/events/:event_id", wrapper.GetEvent)
 	router.GET(options.BaseURL+"/v1/holds", wrapper.ListHolds)
+	router.POST(options.BaseURL+"/v1/holds", wrapper.PlaceHold)
+	router.GET(options.BaseURL+"/v1/holds/:hold_id", wrapper.GetHold)
+	router.POST(options.BaseURL+"/v1/holds/:hold_id/releases", wrapper.ReleaseHold)
 	router.GET(options.BaseURL+"/v1/merchants", wrapper.ListMerchants)
 	router.POST(options.BaseURL+"/v1/merchants", wrapper.CreateMerchant)
 	router.GET(options.BaseURL+"/v1/merchants/:merchant_id", wrapper.GetMerchant)
@@ -5149,6 +5913,39 @@ func (response ListAccounts200JSONResponse) VisitListAccountsResponse(w http.Res
 	return err
 }
 
+type OpenAccountRequestObject struct {
+	Params OpenAccountParams
+	Body   *OpenAccountJSONRequestBody
+}
+
+type OpenAccountResponseObject interface {
+	VisitOpenAccountResponse(w http.ResponseWriter) error
+}
+
+type OpenAccount201ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type OpenAccount201JSONResponse struct {
+	Body    Account
+	Headers OpenAccount201ResponseHeaders
+}
+
+func (response OpenAccount201JSONResponse) VisitOpenAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetAccountRequestObject struct {
 	AccountID AccountIDInPath `json:"account_id"`
 	Params    GetAccountParams
@@ -5161,6 +5958,85 @@ type GetAccountResponseObject interface {
 type GetAccount200JSONResponse Account
 
 func (response GetAccount200JSONResponse) VisitGetAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAccountChangesRequestObject struct {
+	AccountID AccountIDInPath `json:"account_id"`
+	Params    ListAccountChangesParams
+}
+
+type ListAccountChangesResponseObject interface {
+	VisitListAccountChangesResponse(w http.ResponseWriter) error
+}
+
+type ListAccountChanges200JSONResponse AccountChangePage
+
+func (response ListAccountChanges200JSONResponse) VisitListAccountChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeAccountLimitsRequestObject struct {
+	AccountID AccountIDInPath `json:"account_id"`
+	Params    ChangeAccountLimitsParams
+	Body      *ChangeAccountLimitsJSONRequestBody
+}
+
+type ChangeAccountLimitsResponseObject interface {
+	VisitChangeAccountLimitsResponse(w http.ResponseWriter) error
+}
+
+type ChangeAccountLimits201ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type ChangeAccountLimits201JSONResponse struct {
+	Body    AccountLimits
+	Headers ChangeAccountLimits201ResponseHeaders
+}
+
+func (response ChangeAccountLimits201JSONResponse) VisitChangeAccountLimitsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccountLimitsRequestObject struct {
+	AccountID AccountIDInPath `json:"account_id"`
+}
+
+type GetAccountLimitsResponseObject interface {
+	VisitGetAccountLimitsResponse(w http.ResponseWriter) error
+}
+
+type GetAccountLimits200JSONResponse AccountLimits
+
+func (response GetAccountLimits200JSONResponse) VisitGetAccountLimitsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -5232,6 +6108,40 @@ func (response GetAccountStatement200TextCsvResponse) VisitGetAccountStatementRe
 		defer closer.Close()
 	}
 	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ChangeAccountStatusRequestObject struct {
+	AccountID AccountIDInPath `json:"account_id"`
+	Params    ChangeAccountStatusParams
+	Body      *ChangeAccountStatusJSONRequestBody
+}
+
+type ChangeAccountStatusResponseObject interface {
+	VisitChangeAccountStatusResponse(w http.ResponseWriter) error
+}
+
+type ChangeAccountStatus201ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type ChangeAccountStatus201JSONResponse struct {
+	Body    Account
+	Headers ChangeAccountStatus201ResponseHeaders
+}
+
+func (response ChangeAccountStatus201JSONResponse) VisitChangeAccountStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
 	return err
 }
 
@@ -5461,6 +6371,95 @@ func (response ListHolds200JSONResponse) VisitListHoldsResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlaceHoldRequestObject struct {
+	Params PlaceHoldParams
+	Body   *PlaceHoldJSONRequestBody
+}
+
+type PlaceHoldResponseObject interface {
+	VisitPlaceHoldResponse(w http.ResponseWriter) error
+}
+
+type PlaceHold201ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type PlaceHold201JSONResponse struct {
+	Body    Hold
+	Headers PlaceHold201ResponseHeaders
+}
+
+func (response PlaceHold201JSONResponse) VisitPlaceHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetHoldRequestObject struct {
+	HoldID HoldIDInPath `json:"hold_id"`
+}
+
+type GetHoldResponseObject interface {
+	VisitGetHoldResponse(w http.ResponseWriter) error
+}
+
+type GetHold200JSONResponse Hold
+
+func (response GetHold200JSONResponse) VisitGetHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseHoldRequestObject struct {
+	HoldID HoldIDInPath `json:"hold_id"`
+	Params ReleaseHoldParams
+	Body   *ReleaseHoldJSONRequestBody
+}
+
+type ReleaseHoldResponseObject interface {
+	VisitReleaseHoldResponse(w http.ResponseWriter) error
+}
+
+type ReleaseHold201ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type ReleaseHold201JSONResponse struct {
+	Body    Hold
+	Headers ReleaseHold201ResponseHeaders
+}
+
+func (response ReleaseHold201JSONResponse) VisitReleaseHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(201)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6431,12 +7430,27 @@ type StrictServerInterface interface {
 	// ListAccounts List ledger accounts, oldest first
 	// (GET /v1/accounts)
 	ListAccounts(ctx context.Context, request ListAccountsRequestObject) (ListAccountsResponseObject, error)
+	// OpenAccount Make sure that a merchant's account is open
+	// (POST /v1/accounts)
+	OpenAccount(ctx context.Context, request OpenAccountRequestObject) (OpenAccountResponseObject, error)
 	// GetAccount Read a ledger account
 	// (GET /v1/accounts/{account_id})
 	GetAccount(ctx context.Context, request GetAccountRequestObject) (GetAccountResponseObject, error)
+	// ListAccountChanges List what was decided about an account, newest first
+	// (GET /v1/accounts/{account_id}/changes)
+	ListAccountChanges(ctx context.Context, request ListAccountChangesRequestObject) (ListAccountChangesResponseObject, error)
+	// ChangeAccountLimits Set or remove the limits of a named account
+	// (POST /v1/accounts/{account_id}/limit_changes)
+	ChangeAccountLimits(ctx context.Context, request ChangeAccountLimitsRequestObject) (ChangeAccountLimitsResponseObject, error)
+	// GetAccountLimits Read the limits of an account and what is used of them
+	// (GET /v1/accounts/{account_id}/limits)
+	GetAccountLimits(ctx context.Context, request GetAccountLimitsRequestObject) (GetAccountLimitsResponseObject, error)
 	// GetAccountStatement What an account did in some days, with opening, running and closing balance
 	// (GET /v1/accounts/{account_id}/statement)
 	GetAccountStatement(ctx context.Context, request GetAccountStatementRequestObject) (GetAccountStatementResponseObject, error)
+	// ChangeAccountStatus Freeze, unfreeze or close a named account
+	// (POST /v1/accounts/{account_id}/status_changes)
+	ChangeAccountStatus(ctx context.Context, request ChangeAccountStatusRequestObject) (ChangeAccountStatusResponseObject, error)
 	// ListChannelAccounts List the tenant's accounts at providers, all on one page
 	// (GET /v1/channel_accounts)
 	ListChannelAccounts(ctx context.Context, request ListChannelAccountsRequestObject) (ListChannelAccountsResponseObject, error)
@@ -6467,6 +7481,15 @@ type StrictServerInterface interface {
 	// ListHolds List holds, newest first
 	// (GET /v1/holds)
 	ListHolds(ctx context.Context, request ListHoldsRequestObject) (ListHoldsResponseObject, error)
+	// PlaceHold Set money of a merchant aside
+	// (POST /v1/holds)
+	PlaceHold(ctx context.Context, request PlaceHoldRequestObject) (PlaceHoldResponseObject, error)
+	// GetHold Read a hold
+	// (GET /v1/holds/{hold_id})
+	GetHold(ctx context.Context, request GetHoldRequestObject) (GetHoldResponseObject, error)
+	// ReleaseHold Free held money
+	// (POST /v1/holds/{hold_id}/releases)
+	ReleaseHold(ctx context.Context, request ReleaseHoldRequestObject) (ReleaseHoldResponseObject, error)
 	// ListMerchants List merchants, newest first
 	// (GET /v1/merchants)
 	ListMerchants(ctx context.Context, request ListMerchantsRequestObject) (ListMerchantsResponseObject, error)
@@ -6657,6 +7680,50 @@ func (sh *strictHandler) ListAccounts(ctx *gin.Context, params ListAccountsParam
 	}
 }
 
+// OpenAccount operation middleware
+func (sh *strictHandler) OpenAccount(ctx *gin.Context, params OpenAccountParams) {
+	var request OpenAccountRequestObject
+
+	request.Params = params
+
+	var body OpenAccountJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.OpenAccount(ctx, request.(OpenAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "OpenAccount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(OpenAccountResponseObject); ok {
+		if err := validResponse.VisitOpenAccountResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetAccount operation middleware
 func (sh *strictHandler) GetAccount(ctx *gin.Context, accountID AccountIDInPath, params GetAccountParams) {
 	var request GetAccountRequestObject
@@ -6684,6 +7751,104 @@ func (sh *strictHandler) GetAccount(ctx *gin.Context, accountID AccountIDInPath,
 	}
 }
 
+// ListAccountChanges operation middleware
+func (sh *strictHandler) ListAccountChanges(ctx *gin.Context, accountID AccountIDInPath, params ListAccountChangesParams) {
+	var request ListAccountChangesRequestObject
+
+	request.AccountID = accountID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAccountChanges(ctx, request.(ListAccountChangesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAccountChanges")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListAccountChangesResponseObject); ok {
+		if err := validResponse.VisitListAccountChangesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangeAccountLimits operation middleware
+func (sh *strictHandler) ChangeAccountLimits(ctx *gin.Context, accountID AccountIDInPath, params ChangeAccountLimitsParams) {
+	var request ChangeAccountLimitsRequestObject
+
+	request.AccountID = accountID
+	request.Params = params
+
+	var body ChangeAccountLimitsJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeAccountLimits(ctx, request.(ChangeAccountLimitsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeAccountLimits")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ChangeAccountLimitsResponseObject); ok {
+		if err := validResponse.VisitChangeAccountLimitsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetAccountLimits operation middleware
+func (sh *strictHandler) GetAccountLimits(ctx *gin.Context, accountID AccountIDInPath) {
+	var request GetAccountLimitsRequestObject
+
+	request.AccountID = accountID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAccountLimits(ctx, request.(GetAccountLimitsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAccountLimits")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetAccountLimitsResponseObject); ok {
+		if err := validResponse.VisitGetAccountLimitsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetAccountStatement operation middleware
 func (sh *strictHandler) GetAccountStatement(ctx *gin.Context, accountID AccountIDInPath, params GetAccountStatementParams) {
 	var request GetAccountStatementRequestObject
@@ -6704,6 +7869,51 @@ func (sh *strictHandler) GetAccountStatement(ctx *gin.Context, accountID Account
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetAccountStatementResponseObject); ok {
 		if err := validResponse.VisitGetAccountStatementResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangeAccountStatus operation middleware
+func (sh *strictHandler) ChangeAccountStatus(ctx *gin.Context, accountID AccountIDInPath, params ChangeAccountStatusParams) {
+	var request ChangeAccountStatusRequestObject
+
+	request.AccountID = accountID
+	request.Params = params
+
+	var body ChangeAccountStatusJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeAccountStatus(ctx, request.(ChangeAccountStatusRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeAccountStatus")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ChangeAccountStatusResponseObject); ok {
+		if err := validResponse.VisitChangeAccountStatusResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -6980,6 +8190,121 @@ func (sh *strictHandler) ListHolds(ctx *gin.Context, params ListHoldsParams) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListHoldsResponseObject); ok {
 		if err := validResponse.VisitListHoldsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PlaceHold operation middleware
+func (sh *strictHandler) PlaceHold(ctx *gin.Context, params PlaceHoldParams) {
+	var request PlaceHoldRequestObject
+
+	request.Params = params
+
+	var body PlaceHoldJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PlaceHold(ctx, request.(PlaceHoldRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PlaceHold")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(PlaceHoldResponseObject); ok {
+		if err := validResponse.VisitPlaceHoldResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetHold operation middleware
+func (sh *strictHandler) GetHold(ctx *gin.Context, holdID HoldIDInPath) {
+	var request GetHoldRequestObject
+
+	request.HoldID = holdID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetHold(ctx, request.(GetHoldRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetHold")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetHoldResponseObject); ok {
+		if err := validResponse.VisitGetHoldResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReleaseHold operation middleware
+func (sh *strictHandler) ReleaseHold(ctx *gin.Context, holdID HoldIDInPath, params ReleaseHoldParams) {
+	var request ReleaseHoldRequestObject
+
+	request.HoldID = holdID
+	request.Params = params
+
+	var body ReleaseHoldJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReleaseHold(ctx, request.(ReleaseHoldRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReleaseHold")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReleaseHoldResponseObject); ok {
+		if err := validResponse.VisitReleaseHoldResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -29,6 +29,11 @@ const (
 	WithdrawalSucceeded      Type = "withdrawal.succeeded"
 	WithdrawalFailed         Type = "withdrawal.failed"
 	TransferSucceeded        Type = "transfer.succeeded"
+	AccountStatusChanged     Type = "account.status_changed"
+	AccountLimitsChanged     Type = "account.limits_changed"
+	HoldPlaced               Type = "hold.placed"
+	HoldCaptured             Type = "hold.captured"
+	HoldReleased             Type = "hold.released"
 	ReconciliationBalanced   Type = "reconciliation.balanced"
 	ReconciliationDiscrepant Type = "reconciliation.discrepant"
 )
@@ -38,6 +43,7 @@ func Types() []Type {
 	return []Type{
 		PaymentAwaitingPayer, PaymentSucceeded, PaymentClosed, PaymentFailed, PaymentPaidLate,
 		RefundSucceeded, RefundFailed, WithdrawalSucceeded, WithdrawalFailed, TransferSucceeded,
+		AccountStatusChanged, AccountLimitsChanged, HoldPlaced, HoldCaptured, HoldReleased,
 		ReconciliationBalanced, ReconciliationDiscrepant,
 	}
 }

@@ -49,6 +49,8 @@ type Error struct {
 	Field string
 	// Detail is one sentence for a person: what is wrong and the way out.
 	Detail string
+	// Limit names the limit that refuses, such as debit.day_amount, or is "".
+	Limit string
 	// RetryAfter is set on KindLimited and KindUnavailable.
 	RetryAfter time.Duration
 	// Cause is logged and never shown.

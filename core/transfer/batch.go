@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/suanpan/suanpan/core/account"
 	"github.com/suanpan/suanpan/core/fault"
 	"github.com/suanpan/suanpan/ledger"
 )
@@ -43,6 +44,7 @@ type Result struct {
 	Code       string `json:"code,omitempty"`
 	Field      string `json:"field,omitempty"`
 	Detail     string `json:"detail,omitempty"`
+	Limit      string `json:"limit,omitempty"`
 }
 
 // CreateBatch accepts a batch in tx and books what it may; events are queued to
@@ -99,11 +101,14 @@ func bookAll(ctx context.Context, tx pgx.Tx, last *pgx.Batch, tenantID, batchID 
 	results := make([]Result, len(items))
 	var entries []ledger.Entry
 	for _, i := range inOrderOfReference(items) {
-		n := items[i]
+		n := &items[i]
 		if err := n.check(); err != nil {
 			return nil, inItem(i, err)
 		}
-		t, err := insert(ctx, tx, tenantID, batchID, n)
+		if err := n.find(ctx, tx, tenantID); err != nil {
+			return nil, inItem(i, err)
+		}
+		t, err := insert(ctx, tx, tenantID, batchID, *n)
 		if err != nil {
 			return nil, inItem(i, err)
 		}
@@ -116,7 +121,7 @@ func bookAll(ctx context.Context, tx pgx.Tx, last *pgx.Batch, tenantID, batchID 
 		entries = append(entries, n.entries()...)
 	}
 	if _, err := ledger.Post(ctx, tx, tenantID, entries...); err != nil {
-		return nil, inItem(itemOf(err), refusal(err))
+		return nil, inItem(itemOf(err), account.Refusal(err))
 	}
 	return results, nil
 }
@@ -155,7 +160,8 @@ func bookEach(ctx context.Context, tx pgx.Tx, last *pgx.Batch, tenantID, batchID
 	for _, n := range items {
 		t, err := bookOne(ctx, tx, tenantID, batchID, n)
 		if refused, ok := fault.As(err); ok {
-			results = append(results, Result{Reference: n.Reference, Code: refused.Code, Field: refused.Field, Detail: refused.Detail})
+			results = append(results, Result{Reference: n.Reference, Code: refused.Code, Field: refused.Field, Detail: refused.Detail,
+				Limit: refused.Limit})
 			continue
 		}
 		if err == nil {
@@ -173,6 +179,9 @@ func bookOne(ctx context.Context, tx pgx.Tx, tenantID, batchID string, n New) (t
 	if err := n.check(); err != nil {
 		return t, err
 	}
+	if err := n.find(ctx, tx, tenantID); err != nil {
+		return t, err
+	}
 	nested, err := tx.Begin(ctx)
 	if err != nil {
 		return t, fmt.Errorf("transfer: savepoint: %w", err)
@@ -183,7 +192,7 @@ func bookOne(ctx context.Context, tx pgx.Tx, tenantID, batchID string, n New) (t
 	if err != nil {
 		// A deadlock, which makes the whole transaction run again, is looked for in
 		// the first error; a lost connection also fails to go back.
-		return t, errors.Join(refusal(err), nested.Rollback(ctx))
+		return t, errors.Join(account.Refusal(err), nested.Rollback(ctx))
 	}
 	return t, nested.Commit(ctx)
 }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/suanpan/suanpan/core/account"
 	"github.com/suanpan/suanpan/core/event"
+	"github.com/suanpan/suanpan/core/party"
 	"github.com/suanpan/suanpan/ledger"
 )
 
@@ -22,12 +25,15 @@ func Create(ctx context.Context, tx pgx.Tx, last *pgx.Batch, tenantID string, n 
 	if err := n.check(); err != nil {
 		return Transfer{}, err
 	}
+	if err := n.find(ctx, tx, tenantID); err != nil {
+		return Transfer{}, err
+	}
 	t, err := insert(ctx, tx, tenantID, "", n)
 	if err != nil {
 		return Transfer{}, err
 	}
 	if _, err := ledger.Post(ctx, tx, tenantID, n.entries()...); err != nil {
-		return Transfer{}, refusal(err)
+		return Transfer{}, account.Refusal(err)
 	}
 	return t, t.tell(last, tenantID)
 }
@@ -37,6 +43,12 @@ func (t Transfer) tell(last *pgx.Batch, tenantID string) error {
 		Type: event.TransferSucceeded, ObjectID: t.ID,
 		Data: map[string]string{"transfer_id": t.ID, "status": "succeeded"},
 	})
+	if err != nil || t.HoldID == "" {
+		return err
+	}
+	_, err = event.Queue(last, tenantID, event.News{
+		Type: event.HoldCaptured, ObjectID: t.HoldID, Data: map[string]string{"hold_id": t.HoldID, "transfer_id": t.ID},
+	})
 	return err
 }
 
@@ -45,26 +57,31 @@ func (t Transfer) tell(last *pgx.Batch, tenantID string) error {
 // reference the second waits here, without locks on accounts.
 func insert(ctx context.Context, tx pgx.Tx, tenantID, batchID string, n New) (Transfer, error) {
 	t := Transfer{ID: n.ID, Reference: n.Reference, FromMerchantID: n.FromMerchantID, ToMerchantID: n.ToMerchantID,
-		Amount: n.Amount, BatchID: batchID}
+		FromAccount: n.FromAccount, ToAccount: n.ToAccount, Amount: n.Amount, HoldID: n.HoldID, BatchID: batchID}
 	var known []string
 	var createdAt *time.Time
 	err := tx.QueryRow(ctx, `
 		with known as (
-		  select array_agg(id) as ids from merchants where tenant_id = $1 and id in ($4, $5)
+		  select array_agg(id) as ids, count(*) as found from merchants where tenant_id = $1 and id in ($4, $5)
 		), written as (
-		  insert into transfers (tenant_id, id, reference, from_merchant_id, to_merchant_id, currency, amount, batch_id)
-		  select $1, $2, $3, $4, $5, $6, $7, nullif($8, '') from known where cardinality(ids) = 2
+		  insert into transfers (tenant_id, id, reference, from_merchant_id, to_merchant_id, currency, amount, batch_id,
+		    from_account, to_account, hold_id)
+		  select $1, $2, $3, $4, $5, $6, $7, nullif($8, ''), $9, $10, nullif($11, '') from known
+		  where found = case when $4 = $5 then 1 else 2 end
 		  on conflict on constraint transfers_reference do nothing
 		  returning created_at
 		)
 		select coalesce(ids, '{}'), (select created_at from written) from known`,
-		tenantID, n.ID, n.Reference, n.FromMerchantID, n.ToMerchantID, n.Amount.Currency, n.Amount.Minor, batchID).
+		tenantID, n.ID, n.Reference, n.FromMerchantID, n.ToMerchantID, n.Amount.Currency, n.Amount.Minor, batchID,
+		n.FromAccount, n.ToAccount, n.HoldID).
 		Scan(&known, &createdAt)
 	switch {
 	case err != nil:
 		return Transfer{}, fmt.Errorf("create transfer: %w", err)
-	case len(known) < 2:
-		return Transfer{}, n.missingMerchant(known)
+	case !slices.Contains(known, n.FromMerchantID):
+		return Transfer{}, party.NotFoundIn("from_merchant_id")
+	case !slices.Contains(known, n.ToMerchantID):
+		return Transfer{}, party.NotFoundIn("to_merchant_id")
 	case createdAt == nil:
 		return Transfer{}, referenceUsed()
 	}
@@ -75,14 +92,19 @@ func insert(ctx context.Context, tx pgx.Tx, tenantID, batchID string, n New) (Tr
 // Balance is a merchant's available balance in minor units.
 type Balance struct {
 	MerchantID string
-	Posted     int64
-	Held       int64
+	// Account is its name, "" the usual one.
+	Account string
+	Posted  int64
+	Held    int64
 }
 
 // Try answers what Create would, in the same state of the books, and leaves
 // nothing: the balances of both merchants afterwards, or the same refusal.
 func Try(ctx context.Context, tx pgx.Tx, tenantID string, n New) ([]Balance, error) {
 	if err := n.check(); err != nil {
+		return nil, err
+	}
+	if err := n.find(ctx, tx, tenantID); err != nil {
 		return nil, err
 	}
 	nested, err := tx.Begin(ctx)
@@ -99,11 +121,11 @@ func try(ctx context.Context, tx pgx.Tx, tenantID string, n New) ([]Balance, err
 	}
 	preview, err := ledger.Try(ctx, tx, tenantID, n.entries()...)
 	if err != nil {
-		return nil, refusal(err)
+		return nil, account.Refusal(err)
 	}
 	var after []Balance
 	for _, a := range preview.After {
-		after = append(after, Balance{MerchantID: a.Account.Owner, Posted: a.Posted, Held: a.Held})
+		after = append(after, Balance{MerchantID: a.Account.Owner, Account: a.Account.Name, Posted: a.Posted, Held: a.Held})
 	}
 	return after, nil
 }

@@ -12,12 +12,13 @@ import (
 	"github.com/suanpan/suanpan/internal/pg"
 )
 
-const columns = `id, reference, from_merchant_id, to_merchant_id, currency, amount, coalesce(batch_id, ''), created_at`
+const columns = `id, reference, from_merchant_id, to_merchant_id, from_account, to_account, currency, amount,
+  coalesce(hold_id, ''), coalesce(batch_id, ''), created_at`
 
 func scan(row pgx.CollectableRow) (Transfer, error) {
 	var t Transfer
-	err := row.Scan(&t.ID, &t.Reference, &t.FromMerchantID, &t.ToMerchantID, &t.Amount.Currency, &t.Amount.Minor,
-		&t.BatchID, &t.CreatedAt)
+	err := row.Scan(&t.ID, &t.Reference, &t.FromMerchantID, &t.ToMerchantID, &t.FromAccount, &t.ToAccount,
+		&t.Amount.Currency, &t.Amount.Minor, &t.HoldID, &t.BatchID, &t.CreatedAt)
 	return t, err
 }
 

@@ -1,13 +1,14 @@
 package transfer
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"time"
 
+	"github.com/suanpan/suanpan/core/account"
 	"github.com/suanpan/suanpan/core/books"
 	"github.com/suanpan/suanpan/core/fault"
-	"github.com/suanpan/suanpan/core/party"
+	"github.com/suanpan/suanpan/internal/pg"
 	"github.com/suanpan/suanpan/ledger"
 	"github.com/suanpan/suanpan/money"
 )
@@ -19,7 +20,12 @@ type Transfer struct {
 	Reference      string
 	FromMerchantID string
 	ToMerchantID   string
-	Amount         money.Amount
+	// FromAccount and ToAccount are the names of their accounts, "" the usual ones.
+	FromAccount string
+	ToAccount   string
+	Amount      money.Amount
+	// HoldID is the hold that it captured from, or "".
+	HoldID string
 	// BatchID is the batch it came in, or "".
 	BatchID   string
 	CreatedAt time.Time
@@ -31,19 +37,30 @@ type New struct {
 	Reference      string
 	FromMerchantID string
 	ToMerchantID   string
-	Amount         money.Amount
+	// FromAccount and ToAccount name accounts of theirs, "" the usual ones.
+	FromAccount string
+	ToAccount   string
+	Amount      money.Amount
+	// HoldID is a hold on the payer's account to capture Amount from; "" takes
+	// what is available.
+	HoldID string
+
+	// hold is the reference of HoldID in the ledger, once it is found.
+	hold string
 }
 
 // Codes of refusals that only transfers have.
 const (
 	CodeSameMerchant  = "same_merchant"
 	CodeReferenceUsed = "reference_used"
+	CodeHoldElsewhere = "hold_elsewhere"
 )
 
 func (n New) check() error {
 	switch {
-	case n.FromMerchantID == n.ToMerchantID:
-		return fault.Invalid("to_merchant_id", CodeSameMerchant, "A transfer goes from one merchant to another; name two.")
+	case n.FromMerchantID == n.ToMerchantID && n.FromAccount == n.ToAccount:
+		return fault.Invalid("to_merchant_id", CodeSameMerchant,
+			"A transfer goes from one merchant to another, or between two accounts of one; name two.")
 	case n.Amount.Check() != nil || n.Amount.Minor <= 0:
 		return fault.Invalid("amount.amount", "amount_out_of_range",
 			fmt.Sprintf("The amount is between 1 and %d in a currency of the books.", money.MaxMinor))
@@ -54,13 +71,12 @@ func (n New) check() error {
 }
 
 func (n New) accounts() (from, to ledger.AccountKey) {
-	return books.MerchantAccount(n.FromMerchantID, n.Amount.Currency, true),
-		books.MerchantAccount(n.ToMerchantID, n.Amount.Currency, true)
+	return account.Key(n.FromMerchantID, n.FromAccount, n.Amount.Currency), account.Key(n.ToMerchantID, n.ToAccount, n.Amount.Currency)
 }
 
 func (n New) entries() []ledger.Entry {
 	from, to := n.accounts()
-	return books.Transfer(books.Moving{Transfer: n.ID, Amount: n.Amount, From: from, To: to})
+	return books.Transfer(books.Moving{Transfer: n.ID, Amount: n.Amount, From: from, To: to, Hold: n.hold})
 }
 
 // referenceUsed refuses a reference that another transfer has.
@@ -70,32 +86,23 @@ func referenceUsed() error {
 			"To repeat a request, repeat its Idempotency-Key.")
 }
 
-// refusal words what the ledger refuses in the words of the request; other errors
-// stay as they are.
-func refusal(err error) error {
-	var e *ledger.Error
-	if !errors.As(err, &e) {
+// find looks up what the request names beside its merchants: accounts that must be
+// open, and the hold. Most requests name neither and cost nothing here.
+func (n *New) find(ctx context.Context, q pg.Querier, tenantID string) error {
+	from, to := n.accounts()
+	if err := account.RequireOpen(ctx, q, tenantID, "from_account", from); err != nil {
 		return err
 	}
-	switch e.Kind {
-	case ledger.Insufficient:
-		return fault.Refused("amount", "funds_insufficient", "The paying merchant's available balance is smaller than this amount.")
-	case ledger.AccountStatus:
-		return fault.Refused("", "account_not_active", "An account is frozen or closed: "+e.Rule+".")
-	case ledger.LimitExceeded:
-		return fault.Refused("amount", "limit_exceeded", "A limit of an account does not allow this: "+e.Rule+".")
-	case ledger.CustodyMode:
-		return fault.Refused("", "custody_mode_forbids", "The tenant's custody mode does not allow this: "+e.Rule+".")
+	if err := account.RequireOpen(ctx, q, tenantID, "to_account", to); err != nil {
+		return err
 	}
+	if n.HoldID == "" {
+		return nil
+	}
+	capture, err := account.ToCapture(ctx, q, tenantID, n.HoldID)
+	if err == nil && capture.Account != from {
+		err = fault.Refused("hold_id", CodeHoldElsewhere, "The hold is on another account than the one this transfer pays from.")
+	}
+	n.hold = capture.Reference
 	return err
-}
-
-// missingMerchant refuses the first of the two that is not among the known ones.
-func (n New) missingMerchant(known []string) error {
-	for _, id := range known {
-		if id == n.FromMerchantID {
-			return party.NotFoundIn("to_merchant_id")
-		}
-	}
-	return party.NotFoundIn("from_merchant_id")
 }

@@ -66,12 +66,17 @@ func (w *world) oneOfEach() map[string]string {
 			ToMerchantID: w.shop.agent, Amount: client.PositiveAmount{Amount: 100, Currency: client.CurrencyCNY}}}})
 	require.NoError(w, err)
 	require.NotNil(w, batch.JSON201, "%s", batch.Body)
+	hold, err := w.api.PlaceHoldWithResponse(w.ctx, &client.PlaceHoldParams{IdempotencyKey: "place-hold"},
+		client.PlaceHold{Reference: "hold", MerchantID: w.shop.agent, Reason: "a test", Amount: client.PositiveAmount{Amount: 10, Currency: client.CurrencyCNY}})
+	require.NoError(w, err)
+	require.NotNil(w, hold.JSON201, "%s", hold.Body)
 	out := w.withdrawalIs(w.withdraw(w.shop.id, 100).ID, client.WithdrawalStatusSucceeded)
 	w.moveClock(noonOf(w.now(), 1))
 	daily := w.daily(date)
 	w.dailyIsDone(daily.ID)
 	ids := map[string]string{"payment_id": p.ID, "refund_id": r.ID, "withdrawal_id": out.ID,
 		"transfer_batch_id": batch.JSON201.ID, "transfer_id": *batch.JSON201.Results[0].TransferID,
+		"hold_id":     hold.JSON201.ID,
 		"merchant_id": w.shop.id, "daily_operation_id": daily.ID}
 	for _, one := range w.reconciliations(daily.ID) {
 		ids["reconciliation_id"] = one.ID

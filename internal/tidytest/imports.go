@@ -19,7 +19,7 @@ func coreOrder() [][]string {
 		{"core/fault", "core/status"},
 		{"core/accept", "core/clock", "core/event", "core/tenant", "core/party"},
 		{"core/channel"},
-		{"core/books"},
+		{"core/books", "core/account"},
 		{"core/payment"},
 		{"core/split", "core/payout", "core/transfer"},
 		{"core/refund"},
