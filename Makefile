@@ -16,6 +16,8 @@ LEDGER_KILL_FLAGS ?= -kills 4
 BENCH_FLAGS ?= -growth 10000000 -append docs/performance.md
 # Flags for the seeded bugs, such as BUG_FLAGS="-only lock-order".
 BUG_FLAGS ?=
+# Flags for the chaos run, such as CHAOS_FLAGS="-seed 7 -duration 5m" or CHAOS_FLAGS=-smoke.
+CHAOS_FLAGS ?=
 # What `make test` tests and how, such as TEST="-race ./ledger/...".
 TEST ?= -timeout 15m ./...
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -68,6 +70,10 @@ ledger-kills: ## Kill -9 what posts, and PostgreSQL under it, and look for every
 .PHONY: bench
 bench: ## Measure throughput, growth and verify beside pgbench (half an hour; leave the machine alone)
 	$(GO) run ./internal/bench $(BENCH_FLAGS)
+
+.PHONY: chaos
+chaos: ## Kill and cut off a loaded platform for 20 minutes and look for every fen (CHAOS_FLAGS="-seed 7", "-smoke")
+	$(GO) run ./internal/chaos $(CHAOS_FLAGS)
 
 .PHONY: test
 test: ## Run all tests on a real PostgreSQL and a real Temporal server
