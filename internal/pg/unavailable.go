@@ -2,6 +2,7 @@ package pg
 
 import (
 	"errors"
+	"io"
 	"net"
 	"strings"
 
@@ -17,6 +18,9 @@ func IsUnavailable(err error) bool {
 		connect *pgconn.ConnectError
 		netErr  *net.OpError
 	)
+	if errors.Is(err, io.ErrUnexpectedEOF) { // the connection ended in the middle of an answer
+		return true
+	}
 	if errors.As(err, &connect) || errors.As(err, &netErr) || pgconn.Timeout(err) || pgconn.SafeToRetry(err) {
 		return true
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"testing"
 
@@ -22,6 +23,7 @@ func TestIsUnavailableTellsLaterFromNever(t *testing.T) {
 		require.False(t, pg.IsUnavailable(&pgconn.PgError{Code: code}), code)
 	}
 	require.True(t, pg.IsUnavailable(fmt.Errorf("read: %w", &net.OpError{Op: "read", Err: errors.New("connection reset by peer")})))
+	require.True(t, pg.IsUnavailable(fmt.Errorf("create refund: %w", io.ErrUnexpectedEOF)), "the server died in the middle of its answer")
 	require.False(t, pg.IsUnavailable(errors.New("anything else")))
 	require.False(t, pg.IsUnavailable(nil))
 	_, err := pgconn.Connect(context.Background(), "postgres://127.0.0.1:1/none")
