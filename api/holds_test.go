@@ -6,10 +6,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/suanpan/suanpan/core/account"
 	"github.com/suanpan/suanpan/internal/id"
 	"github.com/suanpan/suanpan/ledger"
 	"github.com/suanpan/suanpan/money"
@@ -152,16 +154,22 @@ func TestAHoldExpires(t *testing.T) {
 	f.fund(100)
 	other := f.newMerchant("other")
 	placed := f.hold("h-1", 60, `,"expires_in":60`)
+	require.NoError(t, f.db.DB.InTenant(t.Context(), f.tenant, func(tx pgx.Tx) error {
+		_, err := ledger.PlaceHold(t.Context(), tx, f.tenant, ledger.HoldRequest{Reference: "refund/rfd_1/0", Amount: 10, ExpiresAt: time.Now(),
+			Account: ledger.AccountKey{Type: ledger.MerchantAvailable, Owner: f.merchant, Currency: money.CNY}})
+		return err
+	}))
 	f.conforms(placed, "Hold")
 	require.NotNil(t, placed.json()["expires_at"])
 	_, err := f.db.Pool.Exec(t.Context(), `update business_clock set ahead = ahead + interval '61 seconds'`)
 	require.NoError(t, err)
 	f.post("/v1/transfers", f.transfer(other, "t-1", 1, `,"hold_id":"`+placed.field("id")+`"`)).refused(422, "hold_not_open", "hold_id")
 	require.NoError(t, f.db.DB.AsSystem(t.Context(), func(tx pgx.Tx) error {
-		n, err := ledger.ExpireHolds(t.Context(), tx, 10)
-		require.Equal(t, 1, n)
+		n, err := account.ExpireHolds(t.Context(), tx, 10)
+		require.Equal(t, 2, n)
 		return err
 	}))
+	require.Equal(t, 1, f.events("hold.expired"), "that of the platform is its own business")
 	f.holdIs(placed.field("id"), "expired", 0, 60)
 	f.release(placed.field("id"), `{"reason":"r"}`).refused(422, "hold_not_open", "")
 	requireAmount(t, 100, f.get("/v1/accounts/"+placed.field("account_id")), "available")

@@ -154,9 +154,21 @@ for update of h`
 // all tenants, and returns how many: fewer than limit when no more are due. tx is
 // of the system role. Many instances may run it at once.
 func ExpireHolds(ctx context.Context, tx pgx.Tx, limit int) (int, error) {
+	expired, err := ExpireDue(ctx, tx, limit)
+	return len(expired), err
+}
+
+// ExpiredHold is a hold whose time was over.
+type ExpiredHold struct {
+	Tenant string
+	ID     string
+}
+
+// ExpireDue is ExpireHolds and says which holds they were.
+func ExpireDue(ctx context.Context, tx pgx.Tx, limit int) ([]ExpiredHold, error) {
 	rows, err := tx.Query(ctx, sqlLockOverdueAccounts, limit)
 	if err != nil {
-		return 0, fmt.Errorf("ledger: overdue holds: %w", err)
+		return nil, fmt.Errorf("ledger: overdue holds: %w", err)
 	}
 	var tenants, accounts []string
 	var tenant, account string
@@ -164,14 +176,16 @@ func ExpireHolds(ctx context.Context, tx pgx.Tx, limit int) (int, error) {
 		tenants, accounts = append(tenants, tenant), append(accounts, account)
 		return nil
 	}); err != nil || len(accounts) == 0 {
-		return 0, err
+		return nil, err
 	}
 	due, err := lockHolds(ctx, tx, sqlLockOverdueHolds, tenants, accounts, limit)
 	if err != nil || len(due) == 0 {
-		return 0, err
+		return nil, err
 	}
-	for _, h := range due {
+	expired := make([]ExpiredHold, len(due))
+	for i, h := range due {
 		h.free(h.left(), HoldExpired)
+		expired[i] = ExpiredHold{h.tenant, h.id}
 	}
-	return len(due), writeFreed(ctx, tx, due)
+	return expired, writeFreed(ctx, tx, due)
 }

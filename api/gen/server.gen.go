@@ -358,6 +358,7 @@ const (
 	EventTypeAccountLimitsChanged     EventType = "account.limits_changed"
 	EventTypeAccountStatusChanged     EventType = "account.status_changed"
 	EventTypeHoldCaptured             EventType = "hold.captured"
+	EventTypeHoldExpired              EventType = "hold.expired"
 	EventTypeHoldPlaced               EventType = "hold.placed"
 	EventTypeHoldReleased             EventType = "hold.released"
 	EventTypePaymentAwaitingPayer     EventType = "payment.awaiting_payer"
@@ -382,6 +383,8 @@ func (e EventType) Valid() bool {
 	case EventTypeAccountStatusChanged:
 		return true
 	case EventTypeHoldCaptured:
+		return true
+	case EventTypeHoldExpired:
 		return true
 	case EventTypeHoldPlaced:
 		return true
@@ -1513,7 +1516,7 @@ type Event struct {
 	// - `payment.paid_late`: money arrived after the end; it is being given back.
 	// - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
 	// - `account.status_changed`, `account.limits_changed`
-	// - `hold.placed`, `hold.captured`, `hold.released`: by you, not by a refund or a withdrawal.
+	// - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
 	// - `reconciliation.balanced`, `reconciliation.discrepant`
 	Type EventType `json:"type"`
 }
@@ -1534,7 +1537,7 @@ type EventPage struct {
 // - `payment.paid_late`: money arrived after the end; it is being given back.
 // - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
 // - `account.status_changed`, `account.limits_changed`
-// - `hold.placed`, `hold.captured`, `hold.released`: by you, not by a refund or a withdrawal.
+// - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
 // - `reconciliation.balanced`, `reconciliation.discrepant`
 type EventType string
 

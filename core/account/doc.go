@@ -4,7 +4,7 @@
 //
 // Reading order: account.go (which account, and what may be decided about it) →
 // change.go (status and limits) → limits.go (their names) → hold.go (placing and
-// releasing; a transfer captures) → refusal.go.
+// releasing; a transfer captures), expire.go, records.go → refusal.go, verify.go.
 //
 // It may not judge balances, statuses or limits, which the ledger does under its
 // locks, and it may not let a decision stand in the way of a provider's fact.

@@ -34,6 +34,7 @@ const (
 	HoldPlaced               Type = "hold.placed"
 	HoldCaptured             Type = "hold.captured"
 	HoldReleased             Type = "hold.released"
+	HoldExpired              Type = "hold.expired"
 	ReconciliationBalanced   Type = "reconciliation.balanced"
 	ReconciliationDiscrepant Type = "reconciliation.discrepant"
 )
@@ -43,7 +44,7 @@ func Types() []Type {
 	return []Type{
 		PaymentAwaitingPayer, PaymentSucceeded, PaymentClosed, PaymentFailed, PaymentPaidLate,
 		RefundSucceeded, RefundFailed, WithdrawalSucceeded, WithdrawalFailed, TransferSucceeded,
-		AccountStatusChanged, AccountLimitsChanged, HoldPlaced, HoldCaptured, HoldReleased,
+		AccountStatusChanged, AccountLimitsChanged, HoldPlaced, HoldCaptured, HoldReleased, HoldExpired,
 		ReconciliationBalanced, ReconciliationDiscrepant,
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/suanpan/suanpan/core/account"
 	"github.com/suanpan/suanpan/core/event"
 	"github.com/suanpan/suanpan/core/payment"
 	"github.com/suanpan/suanpan/core/payout"
@@ -22,7 +23,7 @@ import (
 // every business object.
 func Invariants() []ledger.Invariant {
 	return slices.Concat(ledger.Invariants(), []ledger.Invariant{ledger.StakeInvariant()}, payment.Invariants(), split.Invariants(),
-		refund.Invariants(), payout.Invariants(), transfer.Invariants(), event.Invariants(), recon.Invariants())
+		refund.Invariants(), payout.Invariants(), account.Invariants(), transfer.Invariants(), event.Invariants(), recon.Invariants())
 }
 
 // Verify checks every invariant on one snapshot.
