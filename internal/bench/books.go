@@ -39,16 +39,25 @@ func openBooks(ctx context.Context, s *server, name string, o options) (*books, 
 	if err != nil {
 		return nil, err
 	}
+	b, err := connect(ctx, at, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.fill(ctx, o.accounts); err != nil {
+		b.close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func connect(ctx context.Context, at string, o options) (*books, error) {
 	b := &books{url: at}
+	var err error
 	if b.db, err = pg.Open(ctx, at, pg.Options{MaxConns: int32(o.conns)}); err != nil {
 		return nil, err
 	}
 	if b.super, err = pgxpool.New(ctx, at); err != nil {
 		b.db.Close()
-		return nil, err
-	}
-	if err := b.fill(ctx, o.accounts); err != nil {
-		b.close()
 		return nil, err
 	}
 	return b, nil
@@ -59,9 +68,8 @@ func (b *books) close() {
 	b.super.Close()
 }
 
-// fill makes a tenant with merchants and gives each of them money, through Post.
-func (b *books) fill(ctx context.Context, merchants int) error {
-	err := b.db.AsSystem(ctx, func(tx pgx.Tx) error {
+func (b *books) makeTenant(ctx context.Context) error {
+	return b.db.AsSystem(ctx, func(tx pgx.Tx) error {
 		made, err := tenant.Create(ctx, tx, "Bench", tenant.LicensedReserve)
 		if err != nil {
 			return err
@@ -70,7 +78,11 @@ func (b *books) fill(ctx context.Context, merchants int) error {
 		_, b.key, err = tenant.CreateKey(ctx, tx, b.tenant, tenant.TestKey, "bench", []string{tenant.AllScopes})
 		return err
 	})
-	if err != nil {
+}
+
+// fill makes a tenant with merchants and gives each of them money, through Post.
+func (b *books) fill(ctx context.Context, merchants int) error {
+	if err := b.makeTenant(ctx); err != nil {
 		return err
 	}
 	for range merchants {
@@ -94,7 +106,7 @@ func (b *books) fill(ctx context.Context, merchants int) error {
 			return err
 		}
 	}
-	_, err = b.super.Exec(ctx, "vacuum analyze")
+	_, err := b.super.Exec(ctx, "vacuum analyze")
 	return err
 }
 

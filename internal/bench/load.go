@@ -17,20 +17,22 @@ type sample struct {
 	done      int
 	failed    int
 	err       error // the first failure
+	// wal is how many bytes of write-ahead log each thing done took.
+	wal float64
 }
 
 // operation is one thing done, by one of several callers.
 type operation func(ctx context.Context, random *rand.Rand) error
 
-// warmUp is run and not counted.
-const warmUp = time.Second
+// warmUp is run before a measurement of d and not counted.
+func warmUp(d time.Duration) time.Duration { return min(d, time.Second) }
 
 // measure lets callers do op again and again, each waiting for its own answer,
 // and counts what was begun and ended within the time d after a warm-up.
 func measure(ctx context.Context, callers int, d time.Duration, op operation) sample {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	start := time.Now().Add(warmUp)
+	start := time.Now().Add(warmUp(d))
 	end := start.Add(d)
 	var mu sync.Mutex
 	var all []time.Duration
@@ -103,6 +105,7 @@ func medianOf(samples []sample) sample {
 		perSecond: pick(func(s sample) float64 { return s.perSecond }),
 		p50:       time.Duration(pick(func(s sample) float64 { return float64(s.p50) })),
 		p99:       time.Duration(pick(func(s sample) float64 { return float64(s.p99) })),
+		wal:       pick(func(s sample) float64 { return s.wal }),
 	}
 	for _, s := range samples {
 		m.done += s.done

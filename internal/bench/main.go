@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,10 +24,13 @@ type options struct {
 	callers  []int
 	conns    int
 	only     string
+	parts    string
 	growth   int
 	url      string
 	appendTo string
 	serve    string
+	fillOnly bool
+	charts   string
 }
 
 func main() {
@@ -60,17 +64,20 @@ func readFlags(args []string) (options, error) {
 	f.IntVar(&o.accounts, "accounts", 10_000, "merchants with money, among whom the transfers are uniform")
 	f.StringVar(&callers, "callers", "8,32,64", "numbers of concurrent callers of Post")
 	f.IntVar(&o.conns, "conns", 16, "connections of each of the two pools, as SUANPAN_DATABASE_MAX_CONNS")
-	f.StringVar(&o.only, "only", "", "only measurements whose name contains one of these words, comma separated")
+	f.StringVar(&o.only, "only", "", "of the throughput only rows whose name contains one of these words, comma separated")
+	f.StringVar(&o.parts, "parts", "throughput,ladder,ablation,growth", "what to measure")
 	f.IntVar(&o.growth, "growth", 0, "measure growth too, with this many postings present at the end (the full run: 10000000)")
 	f.StringVar(&o.url, "url", "", "a running server's superuser URL, to use instead of one of our own; databases bench_* in it are replaced")
 	f.StringVar(&o.appendTo, "append", "", "a file to append the report to")
+	f.BoolVar(&o.fillOnly, "fill-only", false, "with -url and -growth: only make the databases bench_growth_*, which later runs find")
+	f.StringVar(&o.charts, "charts", "", "a folder to write the charts to")
 	f.StringVar(&o.serve, "serve", "", "be the API on this address (used by itself)")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
 	if o.smoke {
 		o.rounds, o.seconds, o.scale, o.accounts, callers = 1, 1, 1, 500, "8"
-		o.growth = min(max(o.growth, 20_000), 20_000)
+		o.growth = 20_000
 	}
 	for _, part := range strings.Split(callers, ",") {
 		n, err := strconv.Atoi(part)
@@ -85,7 +92,14 @@ func readFlags(args []string) (options, error) {
 	return o, nil
 }
 
-func (o options) duration() time.Duration { return time.Duration(o.seconds) * time.Second }
+func (o options) duration() time.Duration {
+	if o.smoke {
+		return 200 * time.Millisecond
+	}
+	return time.Duration(o.seconds) * time.Second
+}
+
+func (o options) part(name string) bool { return slices.Contains(strings.Split(o.parts, ","), name) }
 
 // wants reports whether -only lets a measurement through.
 func (o options) wants(name string) bool {
@@ -110,8 +124,20 @@ func run(ctx context.Context, o options) (err error) {
 	if err := server.describe(ctx, r); err != nil {
 		return err
 	}
-	if err := throughput(ctx, o, server, r); err != nil {
-		return err
+	if !o.fillOnly && (o.part("throughput") || o.part("ladder")) {
+		if err := throughput(ctx, o, server, r); err != nil {
+			return err
+		}
+	}
+	if !o.fillOnly && o.part("ablation") {
+		if err := ablation(ctx, o, server, r); err != nil {
+			return err
+		}
+	}
+	if o.growth > 0 && o.part("growth") {
+		if err := growth(ctx, o, server, r); err != nil {
+			return err
+		}
 	}
 	return r.finish()
 }

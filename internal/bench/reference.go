@@ -62,7 +62,7 @@ func (r *reference) measure(ctx context.Context, d time.Duration) (sample, error
 		return sample{}, err
 	}
 	defer os.RemoveAll(dir)
-	if _, err := r.run(ctx, dir, warmUp); err != nil {
+	if _, err := r.run(ctx, dir, warmUp(d)); err != nil {
 		return sample{}, err
 	}
 	logs, err := filepath.Glob(filepath.Join(dir, "*"))

@@ -80,12 +80,35 @@ func (s *server) database(ctx context.Context, name string) (string, error) {
 			return "", err
 		}
 	}
+	return s.urlOf(name)
+}
+
+func (s *server) urlOf(name string) (string, error) {
 	u, err := url.Parse(s.base)
 	if err != nil {
 		return "", err
 	}
 	u.Path = "/" + name
 	return u.String(), nil
+}
+
+// kept is a database with production's schema that stays for the next run, and
+// whether it is made now.
+func (s *server) kept(ctx context.Context, name string) (at string, fresh bool, err error) {
+	conn, err := pgx.Connect(ctx, s.base)
+	if err != nil {
+		return "", false, err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	if err := conn.QueryRow(ctx, "select count(*) = 0 from pg_database where datname = $1", name).Scan(&fresh); err != nil {
+		return "", false, err
+	}
+	if fresh {
+		at, err = s.migrated(ctx, name)
+		return at, true, err
+	}
+	at, err = s.urlOf(name)
+	return at, false, err
 }
 
 // migrated makes a database with production's schema and roles.
@@ -128,5 +151,44 @@ func (s *server) describe(ctx context.Context, r *report) error {
 		}
 	}
 	r.line("Settings:%s.", text)
+	return nil
+}
+
+// describeSchema prints as whom we post, and what guards the tables.
+func (b *books) describeSchema(ctx context.Context, r *report) error {
+	var user, role, secured string
+	var super bool
+	err := b.db.InTenant(ctx, b.tenant, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `
+			select session_user, current_user, (select rolsuper or rolbypassrls from pg_roles where rolname = current_user),
+			  (select string_agg(relname, ', ' order by relname) from pg_class
+			    where relname in ('entries', 'postings', 'ledger_accounts', 'transfers', 'events', 'accepted_requests')
+			      and relrowsecurity and relforcerowsecurity)`).Scan(&user, &role, &super, &secured)
+	})
+	if err != nil {
+		return err
+	}
+	r.line("")
+	r.line("Connected as `%s`, working as `%s` (superuser or past row-level security: %t); row-level security forced on %s.",
+		user, role, super, secured)
+	r.line("")
+	r.line("| table | indexes | constraints | triggers |")
+	r.line("|---|---:|---|---|")
+	for _, table := range []string{"entries", "postings", "ledger_accounts", "transfers", "events", "accepted_requests", "accepted_responses"} {
+		var indexes int
+		var constraints, triggers string
+		if err := b.super.QueryRow(ctx, `
+			select (select count(*) from pg_index where indrelid = $1::regclass),
+			  (select coalesce(string_agg(n || ' ' || kind, ', ' order by kind), '') from (
+			    select case contype when 'c' then 'check' when 'f' then 'foreign key' when 'p' then 'primary key' when 'u' then 'unique'
+			      else contype::text end as kind, count(*) as n
+			    from pg_constraint where conrelid = $1::regclass group by 1) c),
+			  (select coalesce(string_agg(tgname, ', ' order by tgname), '') from pg_trigger
+			    where tgrelid = $1::regclass and not tgisinternal and tgenabled <> 'D')`,
+			table).Scan(&indexes, &constraints, &triggers); err != nil {
+			return err
+		}
+		r.line("| %s | %d | %s | %s |", table, indexes, constraints, triggers)
+	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 )
 
 // measurement is one row of the table of throughput.
@@ -59,17 +60,35 @@ func throughput(ctx context.Context, o options, s *server, r *report) (err error
 		return err
 	}
 	defer b.close()
+	if err := b.describeSchema(ctx, r); err != nil {
+		return err
+	}
 	a, err := startAPI(ctx, b, o.conns)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.stop()) }()
 	all := measurements(o, b, a)
-	taken := map[string][]sample{}
-	for round := range o.rounds {
-		got, err := ref.measure(ctx, o.duration())
+	if o.part("throughput") {
+		taken, err := takeTurns(ctx, o, b, ref, all)
 		if err != nil {
 			return err
+		}
+		r.throughput(all, taken)
+	}
+	if o.part("ladder") {
+		return climb(ctx, o, b, a, r)
+	}
+	return nil
+}
+
+// takeTurns measures the reference and then each of all, round by round.
+func takeTurns(ctx context.Context, o options, b *books, ref *reference, all []measurement) (map[string][]sample, error) {
+	taken := map[string][]sample{}
+	for round := range o.rounds {
+		got, err := b.weighed(ctx, o.duration(), func() (sample, error) { return ref.measure(ctx, o.duration()) })
+		if err != nil {
+			return nil, err
 		}
 		taken[referenceName] = append(taken[referenceName], got)
 		progress(round, referenceName, got)
@@ -77,16 +96,37 @@ func throughput(ctx context.Context, o options, s *server, r *report) (err error
 			if !o.wants(m.name) {
 				continue
 			}
-			got := measure(ctx, m.callers, o.duration(), m.op)
-			if err := got.check(m.name); err != nil {
-				return err
+			got, err := b.weighed(ctx, o.duration(), func() (sample, error) {
+				s := measure(ctx, m.callers, o.duration(), m.op)
+				return s, s.check(m.name)
+			})
+			if err != nil {
+				return nil, err
 			}
 			taken[m.name] = append(taken[m.name], got)
 			progress(round, m.name, got)
 		}
 	}
-	r.throughput(all, taken)
-	return nil
+	return taken, nil
+}
+
+// weighed adds to a sample what each thing done took of the write-ahead log; what was
+// done while warming up is estimated from the rate.
+func (b *books) weighed(ctx context.Context, d time.Duration, take func() (sample, error)) (sample, error) {
+	var before, after float64
+	const position = "select pg_current_wal_insert_lsn() - '0/0'::pg_lsn"
+	if err := b.super.QueryRow(ctx, position).Scan(&before); err != nil {
+		return sample{}, err
+	}
+	s, err := take()
+	if err != nil {
+		return s, err
+	}
+	if err := b.super.QueryRow(ctx, position).Scan(&after); err != nil {
+		return s, err
+	}
+	s.wal = (after - before) / (float64(s.done) + s.perSecond*warmUp(d).Seconds())
+	return s, nil
 }
 
 func progress(round int, name string, s sample) {
