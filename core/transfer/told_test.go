@@ -3,6 +3,7 @@ package transfer_test
 import (
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/suanpan/suanpan/core/event"
@@ -17,7 +18,8 @@ func TestATransferBreaksNoInvariantOfEvents(t *testing.T) {
 	for _, invariant := range event.Invariants() {
 		rows, err := s.Pool.Query(t.Context(), invariant.Breaks, "")
 		require.NoError(t, err)
-		require.False(t, rows.Next(), "%s is broken", invariant.ID)
-		rows.Close()
+		broken, err := pgx.CollectRows(rows, pgx.RowToMap)
+		require.NoError(t, err)
+		require.Empty(t, broken, invariant.ID)
 	}
 }
