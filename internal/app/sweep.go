@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/suanpan/suanpan/core/accept"
+	"github.com/suanpan/suanpan/core/account"
 	"github.com/suanpan/suanpan/core/channel"
 	"github.com/suanpan/suanpan/core/fault"
 	"github.com/suanpan/suanpan/core/payment"
@@ -227,7 +228,7 @@ func (s *Sweeper) WakeOverdue(ctx context.Context) (int, error) {
 // ExpireHolds frees what is left of holds whose time is over. It returns how many.
 func (s *Sweeper) ExpireHolds(ctx context.Context) (n int, err error) {
 	err = s.DB.AsSystem(ctx, func(tx pgx.Tx) error {
-		n, err = ledger.ExpireHolds(ctx, tx, sweepBatch)
+		n, err = account.ExpireHolds(ctx, tx, sweepBatch)
 		return err
 	})
 	return n, err
