@@ -37,7 +37,7 @@ func rows[T any](ctx context.Context, r *reader, scan func(pgx.Rows) (T, error),
 	return pgx.CollectRows(found, func(row pgx.CollectableRow) (T, error) { return scan(found) })
 }
 
-// objects reads every payment, refund and withdrawal.
+// objects reads every payment, refund, withdrawal and transfer.
 func (r *reader) objects(ctx context.Context) ([]row, error) {
 	return rows(ctx, r, func(x pgx.Rows) (o row, err error) {
 		return o, x.Scan(&o.kind, &o.id, &o.reference, &o.status, &o.fen, &o.number, &o.fee, &o.ours)
@@ -48,7 +48,9 @@ func (r *reader) objects(ctx context.Context) ([]row, error) {
 		union all
 		select 'createRefund', id, coalesce(reference, id), status, amount, number, fee_returned, origin <> 'request' from refunds
 		union all
-		select 'createWithdrawal', id, reference, status, amount, number, 0, false from withdrawals`)
+		select 'createWithdrawal', id, reference, status, amount, number, 0, false from withdrawals
+		union all
+		select 'createTransfer', id, reference, 'succeeded', amount, '', 0, false from transfers`)
 }
 
 // lateReceipt is money that came after a payment was closed.

@@ -135,17 +135,15 @@ func (d *days) operate(ctx context.Context, date string) error {
 
 // keep lets the nights come at even distances until ctx ends, and pays some of
 // the payments that nobody paid in time after each.
-func (d *days) keep(ctx context.Context, every time.Duration) error {
+func (d *days) keep(ctx context.Context, every time.Duration) {
 	for rest(ctx, every) {
 		if err := d.night(context.WithoutCancel(ctx)); err != nil {
-			return fmt.Errorf("the night after %s: %w", d.day(), err)
+			d.trouble.add(fmt.Sprintf("the night after %s: %v", d.day(), err))
 		}
-		if !rest(ctx, 10*time.Second) {
-			return nil
+		if rest(ctx, 10*time.Second) {
+			d.payLate(context.WithoutCancel(ctx))
 		}
-		d.payLate(context.WithoutCancel(ctx))
 	}
-	return nil
 }
 
 // payLate pays half of the stale payments.

@@ -50,6 +50,7 @@ func faultKinds() []faultKind {
 		{"kill -9 postmaster", laneKills, 6, []string{"postgres"}, 0, 0, killOne},
 		{"kill -9 backend", laneKills, 8, []string{"postgres"}, 0, 0, killBackend},
 		{kindKillAll, laneKills, 0, []string{everything}, 0, 0, killAll},
+		{"terminate", laneRest, 8, []string{"api-1", "api-2", "worker-1", "worker-2"}, 0, 0, terminate},
 		{"stop and continue", laneRest, 20, ours, second, 8 * second, stopAndContinue},
 		{"refuse", laneRest, 14, links, second / 2, 5 * second, refuse},
 		{"black hole", laneRest, 14, links, second, 8 * second, blackHole},
@@ -181,6 +182,16 @@ func killAll(ctx context.Context, f *field, _ step) (hit, error) {
 		return hit{}, err
 	}
 	return hit{At: at, Evidence: found, Recovery: time.Since(at)}, nil
+}
+
+// terminate asks a process to end, as a rolling restart does; it may take its time.
+func terminate(ctx context.Context, f *field, s step) (hit, error) {
+	p := f.platform.find(s.Target)
+	found, err := awaitFlight(ctx, func() []string { return f.inFlight(p) })
+	if err != nil {
+		return hit{}, err
+	}
+	return hit{At: time.Now(), Evidence: found}, p.signal(syscall.SIGTERM)
 }
 
 // stopAndContinue makes a process stand still, as a paused machine does.

@@ -58,6 +58,8 @@ func (s *shopper) shop(ctx context.Context) {
 		}
 	case dice < 60 && from.t0:
 		s.withdraw(ctx, from, 100+s.random.Int64N(400))
+	case dice < 80 && from.t0:
+		s.transfer(ctx, from, s.mall.stores[s.random.IntN(len(s.mall.stores))], 1+s.random.Int64N(300))
 	}
 }
 
@@ -198,6 +200,26 @@ func (s *shopper) withdraw(ctx context.Context, from *store, fen int64) {
 		})
 	if s.fine("withdrawal", out, err) {
 		s.withdrawals.Add(1)
+	}
+}
+
+// transfer moves some of a store's money to another one.
+func (s *shopper) transfer(ctx context.Context, from, to *store, fen int64) {
+	if from == to || !from.spend(fen) {
+		return
+	}
+	key := s.key(s.name + "-over")
+	out, err := s.post(ctx, record{Operation: "createTransfer", Key: key, Reference: key, Fen: fen},
+		func(api *client.API) (outcome, error) {
+			a, err := api.CreateTransferWithResponse(ctx, &client.CreateTransferParams{IdempotencyKey: key},
+				client.CreateTransfer{FromMerchantID: from.id, ToMerchantID: to.id, Reference: key, Amount: amount(fen)})
+			if err != nil {
+				return outcome{}, err
+			}
+			return outcome{id: a.JSON201.ID, status: string(a.JSON201.Status)}, nil
+		})
+	if s.fine("transfer", out, err) {
+		s.transfers.Add(1)
 	}
 }
 

@@ -34,7 +34,9 @@ func agreeing() scene {
 	s.told = append(s.told, record{What: "ask", Operation: "createRefund", Key: "r9", Reference: "r9", Fen: 7},
 		record{What: "answer", Key: "r9", Refused: "422 refund_not_allowed"},
 		record{What: "payer", Act: "paid", Number: "N1", Fen: 1000}, record{What: "payer", Act: "pays", Number: "N3", Fen: 1})
+	s.told = append(s.told, ask("createTransfer", "t1", 30, "trf_1")...)
 	s.objects = []row{
+		{kind: "createTransfer", id: "trf_1", reference: "t1", status: "succeeded", fen: 30},
 		{kind: "createPayment", id: "pay_1", reference: "p1", status: "succeeded", fen: 1000, number: "N1", fee: 6},
 		{kind: "createPayment", id: "pay_2", reference: "p2", status: "closed", fen: 500, number: "N2"},
 		{kind: "createRefund", id: "rfd_1", reference: "r1", status: "succeeded", fen: 300, number: "R1", fee: 2},
@@ -59,24 +61,26 @@ func TestTheJoinIsEmptyWhenAllAgree(t *testing.T) {
 func TestTheJoinFindsWhatIsLostDoubledOrChanged(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(*scene){
-		"is lost":                     func(s *scene) { s.objects = s.objects[1:] },
+		"is lost":                     func(s *scene) { s.objects = s.objects[:5] },
 		"nobody asked for it":         func(s *scene) { s.told = s.told[2:] },
-		"are one request":             func(s *scene) { s.objects = append(s.objects, s.objects[0]) },
-		"was asked for with 1000 fen": func(s *scene) { s.objects[0].fen = 1001 },
-		"was answered with pay_1":     func(s *scene) { s.objects[0].id = "pay_9" },
-		"was refused":                 func(s *scene) { s.objects[2].reference = "r9" },
-		"was never answered":          func(s *scene) { s.told = append(s.told, record{What: "ask", Operation: "createPayment", Key: "p7"}) },
+		"are one request":             func(s *scene) { s.objects = append(s.objects, s.objects[1]) },
+		"was asked for with 1000 fen": func(s *scene) { s.objects[1].fen = 1001 },
+		"was answered with pay_1":     func(s *scene) { s.objects[1].id = "pay_9" },
+		"was refused":                 func(s *scene) { s.objects[3].reference = "r9" },
+		"was never answered": func(s *scene) {
+			s.told = append(s.told, record{What: "ask", Operation: "createPayment", Key: "p7", Fen: 1})
+		},
 		"2 of 1999 fen": func(s *scene) {
 			s.objects = append(s.objects, row{kind: "createPayment", status: "succeeded", fen: 999, number: "N1"})
 		},
 		"the provider 2 of 2000 fen":    func(s *scene) { s.truth.movements[movementKey{"payment", "N1"}] = moved{2, 2000} },
 		"the provider 0 of 0 fen":       func(s *scene) { delete(s.truth.movements, movementKey{"refund", "R1"}) },
 		"the books have none":           func(s *scene) { s.truth.movements[movementKey{"transfer", "W2"}] = moved{1, -100} },
-		"the books have 1 of -7 fen":    func(s *scene) { s.objects[0].fee = 7 },
+		"the books have 1 of -7 fen":    func(s *scene) { s.objects[1].fee = 7 },
 		"the provider moved 500":        func(s *scene) { s.late = nil },
 		"a payer paid 1000 fen for N1":  func(s *scene) { delete(s.truth.movements, movementKey{"payment", "N1"}) },
-		"the provider moved -100 fen":   func(s *scene) { s.objects[4].status = "failed" },
-		"the provider moved -300 fen":   func(s *scene) { s.objects[2].status = "processing" },
+		"the provider moved -100 fen":   func(s *scene) { s.objects[5].status = "failed" },
+		"the provider moved -300 fen":   func(s *scene) { s.objects[3].status = "processing" },
 		"the books have 1 of 1000 fen,": func(s *scene) { s.truth.movements[movementKey{"payment", "N1"}] = moved{1, 999} },
 	} {
 		t.Run(name, func(t *testing.T) {

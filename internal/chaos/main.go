@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -219,8 +220,8 @@ func (r *run) trouble(ctx context.Context) error {
 	defer closeShops()
 	began := time.Now()
 	r.load.start(shopping, r.shoppers)
-	nights := make(chan error, 1)
-	go func() { nights <- r.load.days.keep(shopping, max(r.duration/5, 25*time.Second)) }()
+	var nights sync.WaitGroup
+	nights.Go(func() { r.load.days.keep(shopping, max(r.duration/5, 25*time.Second)) })
 	go r.tell(shopping)
 	field := &field{platform: r.platform, load: r.load, hits: r.hits, db: r.db, said: r.say}
 	if r.faults {
@@ -232,11 +233,11 @@ func (r *run) trouble(ctx context.Context) error {
 	rest(ctx, r.duration-time.Since(began))
 	closeShops()
 	r.say("the faults stop; the last shoppers leave")
-	return r.comeToRest(ctx, began, nights)
+	return r.comeToRest(ctx, began, &nights)
 }
 
 // comeToRest heals everything and waits until every object is final.
-func (r *run) comeToRest(ctx context.Context, began time.Time, nights <-chan error) error {
+func (r *run) comeToRest(ctx context.Context, began time.Time, nights *sync.WaitGroup) error {
 	r.report.Load = time.Since(began)
 	quiet := time.Now()
 	for _, w := range r.platform.net.ways {
@@ -252,9 +253,7 @@ func (r *run) comeToRest(ctx context.Context, began time.Time, nights <-chan err
 		return err
 	}
 	r.load.wait()
-	if err := <-nights; err != nil {
-		return err
-	}
+	nights.Wait()
 	// The night ends the time of every payment that nobody paid.
 	if err := r.load.days.night(ctx); err != nil {
 		return err
@@ -269,7 +268,8 @@ func (r *run) comeToRest(ctx context.Context, began time.Time, nights <-chan err
 			break
 		}
 		if time.Now().After(deadline) {
-			r.report.Problems = append(r.report.Problems, fmt.Sprintf("not final %s after the faults stopped: %s", quietPatience, sorted(open)))
+			r.report.Problems = append(r.report.Problems,
+				fmt.Sprintf("not final %s after the faults stopped: %s", quietPatience, sorted(open)))
 			break
 		}
 		rest(ctx, time.Second)
@@ -277,8 +277,8 @@ func (r *run) comeToRest(ctx context.Context, began time.Time, nights <-chan err
 	r.report.Quiet = time.Since(quiet)
 	l := r.load
 	r.report.Counts = map[string]int64{"payments": l.payments.Load(), "refunds": l.refunds.Load(), "withdrawals": l.withdrawals.Load(),
-		"workflows": l.workflows(), "paid": l.paid.Load(), "declined": l.declined.Load(), "paid late": l.late.Load(),
-		"nights": int64(l.days.nights)}
+		"transfers": l.transfers.Load(), "workflows": l.workflows(), "paid": l.paid.Load(), "declined": l.declined.Load(),
+		"paid late": l.late.Load(), "nights": int64(l.days.nights)}
 	r.say("everything is final %s after the faults stopped", r.report.Quiet.Round(time.Second))
 	return nil
 }

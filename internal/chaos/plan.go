@@ -27,8 +27,8 @@ type plan struct {
 
 // Mean distances between faults of each lane.
 const (
-	killEvery = 7500 * time.Millisecond
-	restEvery = 12 * time.Second
+	killEvery = 7 * time.Second
+	restEvery = 15 * time.Second
 	// wholeEvery is how often everything is killed at once.
 	wholeEvery = 5 * time.Minute
 )
