@@ -55,10 +55,35 @@ func (h *handlers) CreateTransferBatch(ctx context.Context, r gen.CreateTransfer
 			FromAccount: text(item.FromAccount), ToAccount: text(item.ToAccount), Amount: readAmount(item.Amount), HoldID: text(item.HoldID),
 		}
 	}
+	mode := transfer.Mode(body.Mode)
+	if body.DryRun != nil && *body.DryRun {
+		return h.tryTransferBatch(c, r.Params.IdempotencyKey, mode, items)
+	}
 	batchID := id.New(id.TransferBatch)
 	return h.acceptedAtOnce(c, r.Params.IdempotencyKey, func(tx pgx.Tx, last *pgx.Batch) (string, int, any, error) {
-		made, err := transfer.CreateBatch(c.ctx, tx, last, c.tenant, batchID, transfer.Mode(body.Mode), items)
+		made, err := transfer.CreateBatch(c.ctx, tx, last, c.tenant, batchID, mode, items)
 		return batchID, http.StatusCreated, showTransferBatch(made), err
+	})
+}
+
+// tryTransferBatch answers a dry run. It makes no object; the key remembers the
+// first payer.
+func (h *handlers) tryTransferBatch(
+	c call, key string, mode transfer.Mode, items []transfer.New,
+) (gen.CreateTransferBatchResponseObject, error) {
+	return h.acceptedAtOnce(c, key, func(tx pgx.Tx, _ *pgx.Batch) (string, int, any, error) {
+		tried, err := transfer.TryBatch(c.ctx, tx, c.tenant, mode, items)
+		if err != nil {
+			return "", 0, nil, err
+		}
+		shown := showTransferBatch(tried)
+		return items[0].FromMerchantID, http.StatusOK, gen.TransferBatchPreview{
+			Mode: shown.Mode, Succeeded: shown.Succeeded, Refused: shown.Refused,
+			Results: mapped(shown.Results, func(r gen.TransferBatchResult) gen.TransferBatchResult {
+				r.TransferID = nil
+				return r
+			}),
+		}, nil
 	})
 }
 

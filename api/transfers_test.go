@@ -259,3 +259,28 @@ func TestTransferListsArePages(t *testing.T) {
 	}
 	require.ElementsMatch(t, []string{"p-004", "p-003", "p-002", "p-001", "p-000"}, references)
 }
+
+func TestBatchDryRunAnswersAndKeepsNothing(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.fund(1000)
+	other := f.newMerchant("other")
+	hold := f.hold("h-1", 100, "").field("id")
+	items := f.transfer(other, "b-1", 600, "") + "," + f.transfer(other, "b-2", 600, "") + "," + f.transfer(other, "b-3", 100, `,"hold_id":"`+hold+`"`)
+	tried := f.post("/v1/transfer_batches", `{"mode":"per_item","dry_run":true,"items":[`+items+`]}`, "Idempotency-Key", "key-batch-dry")
+	require.Equal(t, http.StatusOK, tried.Code, tried.Body)
+	f.conforms(tried, "TransferBatchPreview")
+	require.InDelta(t, 2, tried.json()["succeeded"], 0)
+	require.NotContains(t, tried.Body.String(), "trf_")
+	again := f.post("/v1/transfer_batches", `{"mode":"per_item","dry_run":true,"items":[`+items+`]}`, "Idempotency-Key", "key-batch-dry")
+	require.Equal(t, tried.Body.String(), again.Body.String())
+	f.post("/v1/transfer_batches", `{"mode":"all_or_nothing","dry_run":true,"items":[`+items+`]}`).refused(422, "funds_insufficient", "items[1].amount")
+	for _, table := range []string{"transfers", "transfer_batches", "entries where kind = 'transfer'", "events where type like 'transfer%'",
+		"ledger_accounts where owner = '" + other + "'"} {
+		require.Zero(t, f.count(table), table)
+	}
+	f.holdIs(hold, "open", 0, 0)
+	each := f.post("/v1/transfer_batches", `{"mode":"per_item","items":[`+items+`]}`)
+	require.Equal(t, http.StatusCreated, each.Code, each.Body)
+	require.InDelta(t, 2, each.json()["succeeded"], 0)
+}

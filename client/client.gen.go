@@ -1238,7 +1238,9 @@ type CreateTransfer struct {
 
 // CreateTransferBatch defines model for CreateTransferBatch.
 type CreateTransferBatch struct {
-	Items []TransferBatchItem `json:"items"`
+	// DryRun Answer what the batch would bring and book nothing.
+	DryRun *bool               `json:"dry_run,omitempty"`
+	Items  []TransferBatchItem `json:"items"`
 
 	// Mode What a refused item means for the rest:
 	// - `all_or_nothing`: nothing of the batch happens.
@@ -2356,6 +2358,21 @@ type TransferBatchItem struct {
 // - `per_item`: the others go on.
 type TransferBatchMode string
 
+// TransferBatchPreview What would become of the items, in their order. There are no transfers.
+type TransferBatchPreview struct {
+	// Mode What a refused item means for the rest:
+	// - `all_or_nothing`: nothing of the batch happens.
+	// - `per_item`: the others go on.
+	Mode TransferBatchMode `json:"mode"`
+
+	// Refused How many items would be refused.
+	Refused int                   `json:"refused"`
+	Results []TransferBatchResult `json:"results"`
+
+	// Succeeded How many items would be booked.
+	Succeeded int `json:"succeeded"`
+}
+
 // TransferBatchResult defines model for TransferBatchResult.
 type TransferBatchResult struct {
 	// Reference The tenant's own number, unique per tenant and kind of object for ever.
@@ -2366,7 +2383,7 @@ type TransferBatchResult struct {
 	// Refusal Why an item was refused, in the words of a problem; null when it was booked.
 	Refusal *TransferRefusal `json:"refusal"`
 
-	// TransferID The transfer; null when the item was refused.
+	// TransferID The transfer; null when the item was refused or only tried.
 	TransferID *string `json:"transfer_id"`
 }
 
@@ -3746,6 +3763,8 @@ type ClientInterface interface {
 	// `all_or_nothing`: the first refusal refuses the batch, with the item in `field`, such as
 	// `items[3].amount`, and nothing happened. `per_item`: items are booked or refused one by one,
 	// in order; the answer is 201 and tells the outcome of each. Either is final with the answer.
+	// With `dry_run` the answer is 200 with what the batch would bring, or the same refusal, and
+	// nothing is kept but the key.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3757,6 +3776,8 @@ type ClientInterface interface {
 	// `all_or_nothing`: the first refusal refuses the batch, with the item in `field`, such as
 	// `items[3].amount`, and nothing happened. `per_item`: items are booked or refused one by one,
 	// in order; the answer is 201 and tells the outcome of each. Either is final with the answer.
+	// With `dry_run` the answer is 200 with what the batch would bring, or the same refusal, and
+	// nothing is kept but the key.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4847,6 +4868,8 @@ func (c *Client) MoveTestClock(ctx context.Context, params *MoveTestClockParams,
 // `all_or_nothing`: the first refusal refuses the batch, with the item in `field`, such as
 // `items[3].amount`, and nothing happened. `per_item`: items are booked or refused one by one,
 // in order; the answer is 201 and tells the outcome of each. Either is final with the answer.
+// With `dry_run` the answer is 200 with what the batch would bring, or the same refusal, and
+// nothing is kept but the key.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4868,6 +4891,8 @@ func (c *Client) CreateTransferBatchWithBody(ctx context.Context, params *Create
 // `all_or_nothing`: the first refusal refuses the batch, with the item in `field`, such as
 // `items[3].amount`, and nothing happened. `per_item`: items are booked or refused one by one,
 // in order; the answer is 201 and tells the outcome of each. Either is final with the answer.
+// With `dry_run` the answer is 200 with what the batch would bring, or the same refusal, and
+// nothing is kept but the key.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -9221,6 +9246,8 @@ type ClientWithResponsesInterface interface {
 	// `all_or_nothing`: the first refusal refuses the batch, with the item in `field`, such as
 	// `items[3].amount`, and nothing happened. `per_item`: items are booked or refused one by one,
 	// in order; the answer is 201 and tells the outcome of each. Either is final with the answer.
+	// With `dry_run` the answer is 200 with what the batch would bring, or the same refusal, and
+	// nothing is kept but the key.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9232,6 +9259,8 @@ type ClientWithResponsesInterface interface {
 	// `all_or_nothing`: the first refusal refuses the batch, with the item in `field`, such as
 	// `items[3].amount`, and nothing happened. `per_item`: items are booked or refused one by one,
 	// in order; the answer is 201 and tells the outcome of each. Either is final with the answer.
+	// With `dry_run` the answer is 200 with what the batch would bring, or the same refusal, and
+	// nothing is kept but the key.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -11133,6 +11162,11 @@ func (r MoveTestClockResponse) ContentType() string {
 	return ""
 }
 
+// CreateTransferBatchResponse200Headers the declared response headers of an HTTP 200 response for CreateTransferBatch
+type CreateTransferBatchResponse200Headers struct {
+	IdempotencyReplayed *bool
+}
+
 // CreateTransferBatchResponse201Headers the declared response headers of an HTTP 201 response for CreateTransferBatch
 type CreateTransferBatchResponse201Headers struct {
 	IdempotencyReplayed *bool
@@ -11141,10 +11175,19 @@ type CreateTransferBatchResponse201Headers struct {
 type CreateTransferBatchResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TransferBatchPreview
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *TransferBatch
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CreateTransferBatchResponse200Headers
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateTransferBatchResponse201Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CreateTransferBatchResponse) GetJSON200() *TransferBatchPreview {
+	return r.JSON200
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
@@ -12617,6 +12660,8 @@ func (c *ClientWithResponses) MoveTestClockWithResponse(ctx context.Context, par
 // `all_or_nothing`: the first refusal refuses the batch, with the item in `field`, such as
 // `items[3].amount`, and nothing happened. `per_item`: items are booked or refused one by one,
 // in order; the answer is 201 and tells the outcome of each. Either is final with the answer.
+// With `dry_run` the answer is 200 with what the batch would bring, or the same refusal, and
+// nothing is kept but the key.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12634,6 +12679,8 @@ func (c *ClientWithResponses) CreateTransferBatchWithBodyWithResponse(ctx contex
 // `all_or_nothing`: the first refusal refuses the batch, with the item in `field`, such as
 // `items[3].amount`, and nothing happened. `per_item`: items are booked or refused one by one,
 // in order; the answer is 201 and tells the outcome of each. Either is final with the answer.
+// With `dry_run` the answer is 200 with what the batch would bring, or the same refusal, and
+// nothing is kept but the key.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -14143,6 +14190,13 @@ func ParseCreateTransferBatchResponse(rsp *http.Response) (*CreateTransferBatchR
 	}
 
 	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TransferBatchPreview
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
 		var dest TransferBatch
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14153,6 +14207,16 @@ func ParseCreateTransferBatchResponse(rsp *http.Response) (*CreateTransferBatchR
 	}
 
 	switch {
+	case rsp.StatusCode == 200:
+		var headers CreateTransferBatchResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
 	case rsp.StatusCode == 201:
 		var headers CreateTransferBatchResponse201Headers
 		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {

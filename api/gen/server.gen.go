@@ -1238,7 +1238,9 @@ type CreateTransfer struct {
 
 // CreateTransferBatch defines model for CreateTransferBatch.
 type CreateTransferBatch struct {
-	Items []TransferBatchItem `json:"items"`
+	// DryRun Answer what the batch would bring and book nothing.
+	DryRun *bool               `json:"dry_run,omitempty"`
+	Items  []TransferBatchItem `json:"items"`
 
 	// Mode What a refused item means for the rest:
 	// - `all_or_nothing`: nothing of the batch happens.
@@ -2356,6 +2358,21 @@ type TransferBatchItem struct {
 // - `per_item`: the others go on.
 type TransferBatchMode string
 
+// TransferBatchPreview What would become of the items, in their order. There are no transfers.
+type TransferBatchPreview struct {
+	// Mode What a refused item means for the rest:
+	// - `all_or_nothing`: nothing of the batch happens.
+	// - `per_item`: the others go on.
+	Mode TransferBatchMode `json:"mode"`
+
+	// Refused How many items would be refused.
+	Refused int                   `json:"refused"`
+	Results []TransferBatchResult `json:"results"`
+
+	// Succeeded How many items would be booked.
+	Succeeded int `json:"succeeded"`
+}
+
 // TransferBatchResult defines model for TransferBatchResult.
 type TransferBatchResult struct {
 	// Reference The tenant's own number, unique per tenant and kind of object for ever.
@@ -2366,7 +2383,7 @@ type TransferBatchResult struct {
 	// Refusal Why an item was refused, in the words of a problem; null when it was booked.
 	Refusal *TransferRefusal `json:"refusal"`
 
-	// TransferID The transfer; null when the item was refused.
+	// TransferID The transfer; null when the item was refused or only tried.
 	TransferID *string `json:"transfer_id"`
 }
 
@@ -6970,6 +6987,30 @@ type CreateTransferBatchRequestObject struct {
 
 type CreateTransferBatchResponseObject interface {
 	VisitCreateTransferBatchResponse(w http.ResponseWriter) error
+}
+
+type CreateTransferBatch200ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type CreateTransferBatch200JSONResponse struct {
+	Body    TransferBatchPreview
+	Headers CreateTransferBatch200ResponseHeaders
+}
+
+func (response CreateTransferBatch200JSONResponse) VisitCreateTransferBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type CreateTransferBatch201ResponseHeaders struct {

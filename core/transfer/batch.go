@@ -78,6 +78,17 @@ func CreateBatch(ctx context.Context, tx pgx.Tx, last *pgx.Batch, tenantID, batc
 	return b, nil
 }
 
+// TryBatch answers what CreateBatch would, in the same state of the books, and
+// leaves nothing: the results without transfers, or the same refusal.
+func TryBatch(ctx context.Context, tx pgx.Tx, tenantID string, mode Mode, items []New) (Batch, error) {
+	nested, err := tx.Begin(ctx)
+	if err != nil {
+		return Batch{}, fmt.Errorf("transfer: savepoint: %w", err)
+	}
+	tried, err := CreateBatch(ctx, nested, &pgx.Batch{}, tenantID, "", mode, items)
+	return tried, errors.Join(err, nested.Rollback(ctx)) // nothing of it stays
+}
+
 func checkItems(mode Mode, items []New) error {
 	if mode != AllOrNothing && mode != PerItem {
 		return fault.Invalid("mode", "mode_unknown", "mode is all_or_nothing or per_item")
