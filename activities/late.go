@@ -35,7 +35,8 @@ func (a *Payments) ReadLatePayment(ctx context.Context, in accept.Ref) (LateStat
 
 // BookLatePayment asks the provider whether a closed payment was paid after all.
 // If so, the money is booked as nobody's yet and a refund of all of it is
-// accepted in the same transaction. Idempotent.
+// accepted in the same transaction. A provider that knows of no money decides
+// nothing: its query may lag behind its notification. Idempotent.
 func (a *Payments) BookLatePayment(ctx context.Context, in accept.Ref) (LateState, error) {
 	c, err := a.load(ctx, in)
 	if err != nil {
@@ -58,7 +59,7 @@ func (a *Payments) BookLatePayment(ctx context.Context, in accept.Ref) (LateStat
 		return state, nil
 	}
 	if trade.State != channel.TradePaid {
-		state.Settled = true
+		state.NotPaid = true
 		return state, nil
 	}
 	err = a.DB.InTenant(ctx, in.Tenant, func(tx pgx.Tx) error {

@@ -69,6 +69,8 @@ type LateState struct {
 	// Settled: it is decided whether money arrived; RefundID gives it back if so.
 	Settled  bool   `json:"settled"`
 	RefundID string `json:"refund_id"`
+	// NotPaid: the provider says that no money arrived, which may be old news.
+	NotPaid bool `json:"not_paid"`
 }
 
 // contradiction turns an answer about another amount than ours into an unknown

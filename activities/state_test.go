@@ -19,7 +19,7 @@ func TestStatesReplaceOlderStatesCompletely(t *testing.T) {
 	for _, full := range []any{
 		&activities.PaymentState{Status: "processing", Final: true, Channel: "alipay", ChannelCode: "X", ExpiresAt: time.Now(), Expired: true},
 		&activities.MovingState{Status: "processing", Final: true, Channel: "alipay", Outcome: activities.Refused, ChannelCode: "X"},
-		&activities.LateState{Channel: "alipay", ChannelCode: "X", Settled: true, RefundID: "rfd_1"},
+		&activities.LateState{Channel: "alipay", ChannelCode: "X", Settled: true, RefundID: "rfd_1", NotPaid: true},
 		&activities.ReconciliationState{Status: "processing", Final: true, Channel: "alipay", Stored: true, ChannelCode: "X", Refused: true, Open: 7},
 	} {
 		kind := reflect.TypeOf(full).Elem()

@@ -7,6 +7,11 @@ import (
 	"github.com/suanpan/suanpan/core/accept"
 )
 
+// looksForLateMoney is how often a provider must say that no money arrived before
+// that is believed: with the pauses of movingPatience about two and a half
+// minutes, because a provider's query may lag behind its notification.
+const looksForLateMoney = 9
+
 // LatePayment looks into a notification that says a closed payment was paid. If
 // the provider confirms it, the money is booked and its refund accepted; the
 // payment itself stays closed.
@@ -18,14 +23,20 @@ func LatePayment(ctx workflow.Context, in accept.Ref) (activities.LateState, err
 	if err := workflow.ExecuteActivity(bookwork(ctx), a.ReadLatePayment, in).Get(ctx, &state); err != nil {
 		return state, err
 	}
-	for !state.Settled {
+	for notPaid := 0; !state.Settled; {
 		tell(ctx, "Asking %s whether the closed payment was paid.", state.Channel)
 		err := workflow.ExecuteActivity(channelCall(ctx, state.Channel), a.BookLatePayment, in).Get(ctx, &state)
 		if err != nil {
 			return state, err
 		}
+		if state.NotPaid {
+			notPaid++
+		}
+		if notPaid == looksForLateMoney {
+			state.Settled = true
+		}
 		if !state.Settled {
-			tell(ctx, "Waiting for %s: no usable answer (%s).", state.Channel, state.ChannelCode)
+			tell(ctx, "Waiting for %s: no money yet (%s).", state.Channel, state.ChannelCode)
 			wait(ctx, patience.next(), notified)
 		}
 		if !state.Settled && workflow.GetInfo(ctx).GetContinueAsNewSuggested() {

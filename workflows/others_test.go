@@ -29,6 +29,24 @@ func TestLatePaymentAsksUntilItIsDecided(t *testing.T) {
 	require.InDelta(t, 7.5, s.at.Sub(s.began).Seconds(), 1)
 }
 
+// A query may lag behind the notification: "not paid" counts only when it stays so.
+func TestLatePaymentBelievesThatNoMoneyArrivedAfterManyLooks(t *testing.T) {
+	t.Parallel()
+	s := newScript(t)
+	notPaid := activities.LateState{Channel: "alipay", ChannelCode: "10000", NotPaid: true}
+	plays(s, "ReadLatePayment", say(activities.LateState{Channel: "alipay"}))
+	looks := []reply[activities.LateState]{say(notPaid), say(activities.LateState{Channel: "alipay", ChannelCode: "NO_ANSWER"})}
+	for range 8 {
+		looks = append(looks, say(notPaid))
+	}
+	plays(s, "BookLatePayment", looks...)
+	state := ends[activities.LateState](s, payment.LateWorkflowType)
+	require.True(t, state.Settled)
+	require.Empty(t, state.RefundID)
+	require.Len(t, s.calls, 11)
+	require.Greater(t, s.at.Sub(s.began), 2*time.Minute)
+}
+
 func TestLatePaymentThatIsDecidedDoesNothing(t *testing.T) {
 	t.Parallel()
 	s := newScript(t)

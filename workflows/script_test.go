@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/suanpan/suanpan/activities"
 	"github.com/suanpan/suanpan/core/accept"
@@ -35,6 +36,8 @@ func newScript(t *testing.T) *script {
 	s := &script{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), t: t}
 	// The clock of the environment skips; this bounds the machine's.
 	s.SetTestTimeout(time.Minute)
+	// A machine that is busy with other tests is no deadlock.
+	s.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute})
 	workflows.Register(s)
 	return s
 }

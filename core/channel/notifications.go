@@ -47,6 +47,18 @@ func ClaimNotifications(ctx context.Context, tx pgx.Tx, limit int) ([]StoredNoti
 	})
 }
 
+// NotificationsOfTrade returns the ids of all notifications about the trade, handled
+// or not; those of its refunds are not among them.
+func NotificationsOfTrade(ctx context.Context, tx pgx.Tx, tenantID, tradeNumber string) ([]string, error) {
+	rows, err := tx.Query(ctx, `
+		select id from notifications where tenant_id = $1 and trade_number = $2 and kind = 'trade' order by received_at, id`,
+		tenantID, tradeNumber)
+	if err != nil {
+		return nil, fmt.Errorf("notifications of trade %s: %w", tradeNumber, err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
 // MarkHandled notes that the notification has woken its workflow, or that there
 // is nothing left to wake. Idempotent.
 func MarkHandled(ctx context.Context, tx pgx.Tx, n StoredNotification) error {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/suanpan/suanpan/core/channel"
 	"github.com/suanpan/suanpan/core/status"
 	"github.com/suanpan/suanpan/money"
 )
@@ -42,7 +43,10 @@ func NotPrepared(ctx context.Context, tx pgx.Tx, tenantID string, p Payment, f F
 	if err != nil {
 		return err
 	}
-	return setAttempt(ctx, tx, tenantID, p, Refused, "")
+	if err := setAttempt(ctx, tx, tenantID, p, Refused, ""); err != nil {
+		return err
+	}
+	return lookIntoNotified(ctx, tx, tenantID, p)
 }
 
 // Receipt is what the provider's verified answer says about the payer's money.
@@ -69,7 +73,26 @@ func ClosedNow(ctx context.Context, tx pgx.Tx, tenantID string, p Payment) error
 	if err := become(ctx, tx, tenantID, p, Closed, `, closed_at = suanpan_now()`); err != nil {
 		return err
 	}
-	return setAttempt(ctx, tx, tenantID, p, AttemptClosed, "")
+	if err := setAttempt(ctx, tx, tenantID, p, AttemptClosed, ""); err != nil {
+		return err
+	}
+	return lookIntoNotified(ctx, tx, tenantID, p)
+}
+
+// lookIntoNotified looks into every notification that was relayed while p was
+// still open: its signal may have come too late for the workflow that just ended
+// p. One that is relayed from now on finds p closed; see ByNumberAtRest.
+func lookIntoNotified(ctx context.Context, tx pgx.Tx, tenantID string, p Payment) error {
+	told, err := channel.NotificationsOfTrade(ctx, tx, tenantID, p.Attempt.Number)
+	if err != nil {
+		return err
+	}
+	for _, notification := range told {
+		if err := LookIntoLate(ctx, tx, tenantID, p, notification); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // PaidLate records money that arrived for a closed or failed payment, to be

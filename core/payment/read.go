@@ -73,6 +73,19 @@ func ByNumber(ctx context.Context, q pg.Querier, tenantID, number string) (Payme
 	return one(ctx, q, `where a.tenant_id = $1 and a.number = $2`, tenantID, number)
 }
 
+// ByNumberAtRest is ByNumber once whoever is changing the payment has committed.
+// It keeps no lock, so what is relayed by its answer holds up nobody; but a
+// change that begins after it sees everything that was committed before it.
+func ByNumberAtRest(ctx context.Context, tx pgx.Tx, tenantID, number string) (Payment, error) {
+	waiting, err := tx.Begin(ctx)
+	if err != nil {
+		return Payment{}, fmt.Errorf("payment: %w", err)
+	}
+	p, err := one(ctx, waiting, `where a.tenant_id = $1 and a.number = $2 for share of p`, tenantID, number)
+	// Going back to the savepoint gives the lock up again.
+	return p, errors.Join(err, waiting.Rollback(ctx))
+}
+
 // Filter narrows List; zero fields do not filter.
 type Filter struct {
 	Status     string

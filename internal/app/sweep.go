@@ -175,7 +175,7 @@ func (s *Sweeper) relay(ctx context.Context, tx pgx.Tx, n channel.StoredNotifica
 }
 
 func (s *Sweeper) relayTrade(ctx context.Context, tx pgx.Tx, n channel.StoredNotification) error {
-	p, err := payment.ByNumber(ctx, tx, n.Tenant, n.TradeNumber)
+	p, err := payment.ByNumberAtRest(ctx, tx, n.Tenant, n.TradeNumber)
 	if err != nil {
 		return err
 	}
