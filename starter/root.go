@@ -18,6 +18,7 @@ func rootCommand(p process) *cobra.Command {
 		devCommand(p),
 		migrateCommand(p),
 		redriveCommand(p),
+		replayCommand(p),
 		scheduleCommand(p),
 		sealCommand(p),
 		serveCommand(p),

@@ -24,6 +24,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	temporal "go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/suanpan/suanpan/api"
 	"github.com/suanpan/suanpan/client"
@@ -41,8 +42,13 @@ import (
 	"github.com/suanpan/suanpan/workflows"
 )
 
+// cache is how many workflows a worker keeps in memory; with 0 each workflow task
+// replays the whole history.
+var cache = flag.Int("cache", 2000, "size of the workers' cache of workflows")
+
 func TestMain(m *testing.M) {
 	flag.Parse()
+	worker.SetStickyWorkflowCacheSize(*cache)
 	// These tests wait for timers and other processes far more than they compute.
 	if err := flag.Set("test.parallel", "10"); err != nil {
 		panic(err)
