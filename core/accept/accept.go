@@ -11,6 +11,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -91,29 +92,65 @@ type seenRequest struct {
 	body            []byte
 }
 
+// seenCall is one request's look for its key.
+type seenCall struct {
+	req  Request
+	seen *seenRequest
+}
+
 // findSeen takes the lock on the key, so that calls with one key run one after
-// the other, and then looks for the request; both travel together.
+// the other, and then looks for the request; both travel together, and with those
+// of others that share the transaction.
 func findSeen(ctx context.Context, tx pgx.Tx, req Request) (*seenRequest, error) {
-	var seen *seenRequest
-	batch := &pgx.Batch{}
-	batch.Queue(`select pg_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 0))`, req.Tenant, req.Key)
-	batch.Queue(`
-		select r.route, r.body_hash, r.object_id, r.created_at, a.status, a.body
+	call := &seenCall{req: req}
+	met, err := pg.Meet(ctx, tx, call, findAllSeen)
+	if !met {
+		err = findAllSeen(ctx, tx, []*seenCall{call})[0]
+	}
+	return call.seen, err
+}
+
+// The keys are locked in their order, so that two transactions that share some of
+// them never wait for each other in a circle.
+const (
+	sqlLockKeys = `
+		select pg_advisory_xact_lock(hashtextextended($1 || ' ' || k.key, 0))
+		from (select key from unnest((select $2::text[])) k (key) order by key) k`
+	sqlSeen = `
+		select r.idempotency_key, r.route, r.body_hash, r.object_id, r.created_at, a.status, a.body
 		from accepted_requests r
 		left join accepted_responses a using (tenant_id, idempotency_key, created_at)
-		where r.tenant_id = $1 and r.idempotency_key = $2`, req.Tenant, req.Key).Query(func(rows pgx.Rows) error {
+		where r.tenant_id = $1 and r.idempotency_key = any ((select $2::text[])::text[])`
+)
+
+// findAllSeen is findSeen for calls of one tenant with different keys.
+func findAllSeen(ctx context.Context, tx pgx.Tx, calls []*seenCall) []error {
+	keys := make([]string, len(calls))
+	byKey := map[string]*seenCall{}
+	for i, call := range calls {
+		keys[i] = call.req.Key
+		byKey[call.req.Key] = call
+	}
+	tenant := calls[0].req.Tenant
+	batch := &pgx.Batch{}
+	batch.Queue(sqlLockKeys, tenant, keys)
+	batch.Queue(sqlSeen, tenant, keys).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
-			seen = &seenRequest{}
-			if err := rows.Scan(&seen.route, &seen.bodyHash, &seen.objectID, &seen.createdAt, &seen.status, &seen.body); err != nil {
+			var key string
+			seen := &seenRequest{}
+			err := rows.Scan(&key, &seen.route, &seen.bodyHash, &seen.objectID, &seen.createdAt, &seen.status, &seen.body)
+			if err != nil {
 				return err
 			}
+			byKey[key].seen = seen
 		}
 		return rows.Err()
 	})
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return nil, fmt.Errorf("idempotency row: %w", err)
+	err := tx.SendBatch(ctx, batch).Close()
+	if err != nil {
+		err = fmt.Errorf("idempotency row: %w", err)
 	}
-	return seen, nil
+	return slices.Repeat([]error{err}, len(calls))
 }
 
 func (seen *seenRequest) replay(req Request, hash []byte, out *Accepted) error {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -52,14 +53,9 @@ func AtOnce(
 			return err
 		}
 		out = Accepted{ObjectID: objectID, Response: &answer}
-		last.Queue(`
-			with accepted as (
-			  insert into accepted_requests (tenant_id, idempotency_key, route, body_hash, object_id)
-			  values ($1, $2, $3, $4, $5) returning created_at
-			)
-			insert into accepted_responses (tenant_id, idempotency_key, status, body, created_at)
-			select $1, $2, $6, $7, created_at from accepted`,
-			req.Tenant, req.Key, req.Route, hash[:], objectID, answer.Status, answer.Body)
+		if err := store(ctx, tx, last, &storeCall{req, hash[:], objectID, answer}); err != nil {
+			return err
+		}
 		if err := pg.CommitWith(ctx, tx, last); err != nil {
 			return fmt.Errorf("commit accepted request: %w", err)
 		}
@@ -71,4 +67,53 @@ func AtOnce(
 	}
 	err := db.Together(ctx, req.Tenant, req.Key, accept)
 	return out, err
+}
+
+// storeCall is one request's idempotency row with its answer.
+type storeCall struct {
+	req      Request
+	hash     []byte
+	objectID string
+	answer   Response
+}
+
+const sqlStore = `
+	with given as (
+	  select * from unnest((select $2::text[]), (select $3::text[]), (select $4::bytea[]), (select $5::text[]), (select $6::int4[]),
+	    (select $7::bytea[])) g (key, route, hash, object_id, status, body)
+	), accepted as (
+	  insert into accepted_requests (tenant_id, idempotency_key, route, body_hash, object_id)
+	  select $1, key, route, hash, object_id from given
+	  returning idempotency_key, created_at
+	)
+	insert into accepted_responses (tenant_id, idempotency_key, status, body, created_at)
+	select $1, g.key, g.status, g.body, a.created_at from accepted a join given g on g.key = a.idempotency_key`
+
+// store writes call's row with those of others that share the transaction; without
+// others it is queued to last and travels with the commit.
+func store(ctx context.Context, tx pgx.Tx, last *pgx.Batch, call *storeCall) error {
+	met, err := pg.Meet(ctx, tx, call, func(ctx context.Context, tx pgx.Tx, calls []*storeCall) []error {
+		batch := &pgx.Batch{}
+		queueStore(batch, calls)
+		err := tx.SendBatch(ctx, batch).Close()
+		if err != nil {
+			err = fmt.Errorf("idempotency row: %w", err)
+		}
+		return slices.Repeat([]error{err}, len(calls))
+	})
+	if !met {
+		queueStore(last, []*storeCall{call})
+	}
+	return err
+}
+
+func queueStore(batch *pgx.Batch, calls []*storeCall) {
+	n := len(calls)
+	keys, routes, hashes, objects := make([]string, n), make([]string, n), make([][]byte, n), make([]string, n)
+	statuses, bodies := make([]int32, n), make([][]byte, n)
+	for i, call := range calls {
+		keys[i], routes[i], hashes[i], objects[i] = call.req.Key, call.req.Route, call.hash, call.objectID
+		statuses[i], bodies[i] = int32(call.answer.Status), call.answer.Body
+	}
+	batch.Queue(sqlStore, calls[0].req.Tenant, keys, routes, hashes, objects, statuses, bodies)
 }

@@ -18,7 +18,8 @@ type chart struct {
 
 func newChart(width, height int, title string) *chart {
 	c := &chart{width: width, height: height}
-	fmt.Fprintf(&c.text, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">`+"\n", width, height)
+	fmt.Fprintf(&c.text, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">`+"\n",
+		width, height)
 	fmt.Fprintf(&c.text, `<rect width="%d" height="%d" fill="#ffffff"/>`+"\n", width, height)
 	c.label(16, 22, "start", "#1f2933", title)
 	return c

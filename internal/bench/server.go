@@ -174,7 +174,8 @@ func (b *books) describeSchema(ctx context.Context, r *report) error {
 	r.line("")
 	r.line("| table | indexes | constraints | triggers |")
 	r.line("|---|---:|---|---|")
-	for _, table := range []string{"entries", "postings", "ledger_accounts", "transfers", "events", "accepted_requests", "accepted_responses"} {
+	for _, table := range []string{"entries", "postings", "ledger_accounts", "transfers", "events", "accepted_requests",
+		"accepted_responses"} {
 		var indexes int
 		var constraints, triggers string
 		if err := b.super.QueryRow(ctx, `
