@@ -77,6 +77,11 @@ func (r *run) say(format string, args ...any) {
 }
 
 func carryOut(ctx context.Context, o options) (passed bool, err error) {
+	unlock, err := lockFolder(o.data)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
 	dir, err := freshFolder(o.data)
 	if err != nil {
 		return false, err
@@ -111,6 +116,24 @@ func carryOut(ctx context.Context, o options) (passed bool, err error) {
 		err = r.report.write(o.report)
 	}
 	return r.report.Passed, err
+}
+
+// lockFolder keeps a second run away from the folder; the kernel gives the lock
+// back when this process ends, however it ends.
+func lockFolder(data string) (unlock func(), err error) {
+	dir := filepath.Clean(data)
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(dir+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = file.Close()
+		return nil, fmt.Errorf("another run works in %s: choose a folder with -data", data)
+	}
+	return func() { _ = file.Close() }, nil
 }
 
 // freshFolder makes the folder anew; what another program keeps there is not touched.
@@ -252,6 +275,7 @@ func (r *run) comeToRest(ctx context.Context, began time.Time, nights *sync.Wait
 	if r.report.Channel, err = r.channel.end(ctx); err != nil {
 		return err
 	}
+	r.load.evening.Store(true) // shoppers who wait leave
 	r.load.wait()
 	nights.Wait()
 	// The night ends the time of every payment that nobody paid.
