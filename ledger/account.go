@@ -36,10 +36,11 @@ type account struct {
 	lastSeq    int64
 	// limits is nil for an account without any; today is the business day as the
 	// lock found it, known only with limits.
-	limits  *Limits
-	usage   usage
-	today   string
-	changed bool
+	limits *Limits
+	usage  usage
+	today  string
+	// booked says that posted and lastSeq moved, changed that held or usage did.
+	booked, changed bool
 }
 
 func (a *account) available() int64 { return a.posted - a.held }
@@ -73,7 +74,7 @@ func (a *account) add(change int64, field string) error {
 	}
 	a.posted = sum
 	a.lastSeq++
-	a.changed = true
+	a.booked = true
 	return nil
 }
 

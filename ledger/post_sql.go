@@ -199,9 +199,10 @@ func columns(keys []AccountKey) (types, owners, currencies, names []string) {
 }
 
 // One statement writes a call of Post, so that the triggers see every entry
-// whole. If another transaction has used the references since we looked, none
-// is inserted, nothing else moves, and the caller looks again; if it used only
-// some of them, the transaction must run again.
+// whole; they judge it, and move the balances of accounts with a floor. If another
+// transaction has used the references since we looked, none is inserted, nothing
+// else moves, and the caller looks again; if it used only some of them, the
+// transaction must run again.
 const sqlBook = `
 with booked as (
   insert into entries (tenant_id, id, kind, number, phase, currency, legs, content_hash, booked_at, channel_date, reverses, metadata)
@@ -223,20 +224,19 @@ with booked as (
     p (entry_id, leg, account_id, amount, account_seq, balance_after, hold_id)
   join booked b on b.id = p.entry_id
 ), moved as (
-  update ledger_accounts a set posted = n.posted, held = n.held, last_seq = n.last_seq, limit_usage = n.usage::jsonb
-  from unnest((select $19::text[]), (select $20::int8[]), (select $21::int8[]), (select $22::int8[]),
-    (select $23::text[])) n (id, posted, held, last_seq, usage), written w
+  update ledger_accounts a set held = n.held, limit_usage = n.usage::jsonb
+  from unnest((select $19::text[]), (select $20::int8[]), (select $21::text[])) n (id, held, usage), written w
   where a.tenant_id = $1 and a.id = n.id and w.entries > 0
 ), captured as (
   update holds h set captured = n.captured, status = n.status,
     closed_at = case when n.status = 'captured' then suanpan_now() end
-  from unnest((select $24::text[]), (select $25::int8[]), (select $26::text[])) n (id, captured, status), written w
+  from unnest((select $22::text[]), (select $23::int8[]), (select $24::text[])) n (id, captured, status), written w
   where h.tenant_id = $1 and h.id = n.id and w.entries > 0
 )
 select entries from written`
 
-// sqlBookOne is sqlBook for the call that most calls are: one entry that captures
-// no hold. It writes the same rows under the same rules, with half of the plan.
+// sqlBookOne is sqlBook for the call that most calls are: one entry that moves no
+// hold and no limit. It writes the same rows under the same rules, with half of the plan.
 const sqlBookOne = `
 with booked as (
   insert into entries (tenant_id, id, kind, number, phase, currency, legs, content_hash, booked_at, channel_date, reverses, metadata)
@@ -248,18 +248,13 @@ with booked as (
   select $1, b.seq, p.leg, p.account_id, p.amount, p.account_seq, p.balance_after, b.booked_at
   from booked b, unnest((select $12::int2[]), (select $13::text[]), (select $14::int8[]), (select $15::int8[]),
     (select $16::int8[])) p (leg, account_id, amount, account_seq, balance_after)
-), moved as (
-  update ledger_accounts a set posted = n.posted, held = n.held, last_seq = n.last_seq, limit_usage = n.usage::jsonb
-  from booked b, unnest((select $17::text[]), (select $18::int8[]), (select $19::int8[]), (select $20::int8[]),
-    (select $21::text[])) n (id, posted, held, last_seq, usage)
-  where a.tenant_id = $1 and a.id = n.id
 )
 select count(*) from booked`
 
 // write returns false when another transaction used the references meanwhile.
 func (b *booking) write(ctx context.Context, tx pgx.Tx, tenant string) (bool, error) {
-	captured := capturedColumns(b.holds)
-	switch none := len(captured[0].([]string)) == 0; {
+	captured, moved := capturedColumns(b.holds), b.accounts.changedColumns()
+	switch none := len(captured[0].([]string))+len(moved[0].([]string)) == 0; {
 	case len(b.entries) == 0:
 		return true, nil
 	case len(b.entries) == 1 && none:
@@ -268,7 +263,7 @@ func (b *booking) write(ctx context.Context, tx pgx.Tx, tenant string) (bool, er
 	args := []any{tenant}
 	args = append(args, entryColumns(b.entries)...)
 	args = append(args, postingColumns(b.postings)...)
-	args = append(args, b.accounts.changedColumns()...)
+	args = append(args, moved...)
 	args = append(args, captured...)
 	var written int64
 	if err := tx.QueryRow(ctx, sqlBook, args...).Scan(&written); err != nil {
@@ -283,7 +278,6 @@ func (b *booking) writeOne(ctx context.Context, tx pgx.Tx, tenant string) (bool,
 		orNull(e.ChannelDate), orNull(e.Reverses), metadataText(e.Metadata)}
 	postings := postingColumns(b.postings) // entry id, five columns, hold id
 	args = append(args, postings[1:6]...)
-	args = append(args, b.accounts.changedColumns()...)
 	var written int64
 	err := tx.QueryRow(ctx, sqlBookOne, args...).Scan(&written)
 	return written > 0, err
@@ -314,15 +308,16 @@ func postingColumns(postings []newPosting) []any {
 	return []any{entryIDs, legs, accountIDs, amounts, seqs, balancesAfter, holdIDs}
 }
 
+// changedColumns are id, held and limit usage of the accounts in which those
+// changed; posted and last_seq follow from the postings, in the database.
 func (b *balances) changedColumns() []any {
-	ids, posted, held, seqs, used := []string{}, []int64{}, []int64{}, []int64{}, []*string{}
+	ids, held, used := []string{}, []int64{}, []*string{}
 	for _, a := range b.inOrder {
 		if a.changed {
-			ids, posted, held = append(ids, a.id), append(posted, a.posted), append(held, a.held)
-			seqs, used = append(seqs, a.lastSeq), append(used, a.usageText())
+			ids, held, used = append(ids, a.id), append(held, a.held), append(used, a.usageText())
 		}
 	}
-	return []any{ids, posted, held, seqs, used}
+	return []any{ids, held, used}
 }
 
 func capturedColumns(holds map[string]*holdState) []any {
@@ -365,10 +360,10 @@ func writeHolds(ctx context.Context, tx pgx.Tx, tenant string, accounts *balance
 		accountIDs, amounts = append(accountIDs, h.accountID), append(amounts, h.amount)
 		expiries, limitedOn = append(expiries, h.expiresAt), append(limitedOn, orNull(h.limitedOn))
 	}
-	moved := accounts.changedColumns() // id, posted, held, last_seq, usage
+	moved := accounts.changedColumns()
 	var written int64
 	err := tx.QueryRow(ctx, sqlPlaceHolds, tenant, ids, references, accountIDs, amounts, expiries, limitedOn,
-		moved[0], moved[2], moved[4]).Scan(&written)
+		moved[0], moved[1], moved[2]).Scan(&written)
 	return written > 0, err
 }
 

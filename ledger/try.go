@@ -52,7 +52,7 @@ func Try(ctx context.Context, tx pgx.Tx, tenant string, entries ...Entry) (Previ
 		}
 	}
 	for _, a := range booked.accounts.inOrder {
-		if a.floor != nil && a.changed {
+		if a.booked || a.changed {
 			preview.After = append(preview.After, AccountAfter{Account: a.key, Posted: a.posted, Held: a.held})
 		}
 	}

@@ -332,6 +332,36 @@ func TestSweeperWakesOverduePaymentsOnceAMinute(t *testing.T) {
 	require.Equal(t, 1, s.signals(workflows.SignalExpired))
 }
 
+// What only the background does is done: holds end, books are sealed, and months to
+// come have their partitions.
+func TestSweeperEndsHoldsSealsAndMakesPartitions(t *testing.T) {
+	s := openShop(t)
+	account := ledger.AccountKey{Type: ledger.MerchantAvailable, Owner: "mch", Currency: money.CNY}
+	require.NoError(t, s.DB.InTenant(t.Context(), s.tenant, func(tx pgx.Tx) error {
+		_, err := ledger.Post(t.Context(), tx, s.tenant, ledger.Entry{
+			Reference: ledger.Reference{Kind: ledger.Collect, Number: "p1", Phase: "booked"}, Currency: money.CNY,
+			Postings: []ledger.Posting{{Account: ledger.AccountKey{Type: ledger.ChannelUnsettled, Owner: "chn", Currency: money.CNY}, Amount: 5},
+				{Account: account, Amount: -5}}})
+		if err != nil {
+			return err
+		}
+		_, err = ledger.PlaceHold(t.Context(), tx, s.tenant, ledger.HoldRequest{Account: account, Amount: 5, Reference: "h1",
+			ExpiresAt: time.Now().Add(time.Hour)})
+		return err
+	}))
+	_, err := s.Pool.Exec(t.Context(), `update business_clock set ahead = interval '11 months'`)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); s.sweeper.Run(ctx) }()
+	for _, done := range []string{`select count(*) from holds where status = 'expired'`, `select count(*) from seals`,
+		`select count(*) from partitions_until where parent = 'postings'::regclass and until > suanpan_now() + interval '3 months'`} {
+		require.Eventually(t, func() bool { return s.count(done) == 1 }, 20*time.Second, 50*time.Millisecond, done)
+	}
+	cancel()
+	<-ended
+}
+
 func TestVerifyReportsEveryInvariant(t *testing.T) {
 	s := openShop(t)
 	report, err := app.Verify(t.Context(), s.cfg, ledger.VerifyOptions{})

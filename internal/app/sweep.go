@@ -40,6 +40,7 @@ const (
 	notifyEvery    = 250 * time.Millisecond
 	overdueEvery   = 2 * time.Second
 	sealEvery      = 5 * time.Second
+	aheadEvery     = time.Hour
 	sweepBatch     = 100
 	sweepTimeLimit = 20 * time.Second
 )
@@ -58,6 +59,7 @@ func (s *Sweeper) sweeps() []sweep {
 		{"wake overdue payments", overdueEvery, s.WakeOverdue},
 		{"seal the books", sealEvery, s.SealBooks},
 		{"expire holds", overdueEvery, s.ExpireHolds},
+		{"make partitions", aheadEvery, s.MakePartitions},
 	}
 }
 
@@ -236,3 +238,16 @@ func (s *Sweeper) ExpireHolds(ctx context.Context) (n int, err error) {
 
 // SealBooks seals what is booked until now. It returns how many seals it made.
 func (s *Sweeper) SealBooks(ctx context.Context) (int, error) { return ledger.SealNow(ctx, s.DB) }
+
+// MakePartitions gives the tables partitioned by month their next months. It returns
+// how many partitions it made.
+func (s *Sweeper) MakePartitions(ctx context.Context) (n int, err error) {
+	err = s.DB.AsSystem(ctx, func(tx pgx.Tx) error {
+		n, err = ledger.MakePartitions(ctx, tx)
+		return err
+	})
+	if n > 0 && err == nil {
+		s.Log.Info("made partitions for months to come", "partitions", n)
+	}
+	return n, err
+}

@@ -22,8 +22,9 @@ import (
 // Invariants are all the statements that must hold, the ledger's and those of
 // every business object.
 func Invariants() []ledger.Invariant {
-	return slices.Concat(ledger.Invariants(), []ledger.Invariant{ledger.StakeInvariant()}, payment.Invariants(), split.Invariants(),
-		refund.Invariants(), payout.Invariants(), account.Invariants(), transfer.Invariants(), event.Invariants(), recon.Invariants())
+	return slices.Concat(ledger.Invariants(), []ledger.Invariant{ledger.StakeInvariant(), ledger.PartitionInvariant()},
+		payment.Invariants(), split.Invariants(), refund.Invariants(), payout.Invariants(), account.Invariants(),
+		transfer.Invariants(), event.Invariants(), recon.Invariants())
 }
 
 // Verify checks every invariant on one snapshot.

@@ -70,7 +70,13 @@ func ledgerBugs() []bug {
 		},
 		{
 			name: "balance-trigger", says: "the database lets an entry in whose postings do not balance",
-			file: "migrations/002_ledger.sql", old: "a.book = 'trust'), 0) <> 0", new: "a.book = 'trust'), 0) is null",
+			file: "migrations/013_books_guard.sql", old: "a.book = 'trust'), 0) <> 0", new: "a.book = 'trust'), 0) is null",
+			pkg: "./ledger", test: "TestDirectSQLIsRefused",
+		},
+		{
+			name: "balance-forged", says: "the database believes what a posting says of its account's balance",
+			file: "migrations/013_books_guard.sql",
+			old:  "else a.posted = m.start_credit and a.posted = m.end_credit end", new: "else true end",
 			pkg: "./ledger", test: "TestDirectSQLIsRefused",
 		},
 		{
