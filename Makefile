@@ -13,11 +13,13 @@ KILL_FLAGS ?=
 # Flags for the ledger's kills, such as LEDGER_KILL_FLAGS="-seed 7 -kills 50".
 LEDGER_KILL_FLAGS ?= -kills 4
 # Flags for the measurements, such as BENCH_FLAGS="-rounds 3 -only HTTP".
-BENCH_FLAGS ?= -growth 10000000 -append docs/performance.md
+BENCH_FLAGS ?= -growth 10000000 -append docs/performance.md -charts docs/performance
 # Flags for the seeded bugs, such as BUG_FLAGS="-only lock-order".
 BUG_FLAGS ?=
 # Flags for the chaos run, such as CHAOS_FLAGS="-seed 7 -duration 5m" or CHAOS_FLAGS=-smoke.
 CHAOS_FLAGS ?=
+# Flags for the crash matrix, such as CRASH_FLAGS='-share 1/8 -seed 7', '-list' or '-cell "withdraw/SendWithdrawal/call.after#1"'.
+CRASH_FLAGS ?=
 # What `make test` tests and how, such as TEST="-race ./ledger/...".
 TEST ?= -timeout 15m ./...
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -75,6 +77,11 @@ bench: ## Measure throughput, growth and verify beside pgbench (half an hour; le
 chaos: ## Kill and cut off a loaded platform for 20 minutes and look for every fen (CHAOS_FLAGS="-seed 7", "-smoke")
 	$(GO) run ./internal/chaos $(CHAOS_FLAGS)
 
+.PHONY: crash-matrix
+crash-matrix: ## Kill -9 a process at every step of every activity and workflow, one by one (CRASH_FLAGS="-share 1/8 -seed 7")
+	$(GO) run ./internal/testenv -- $(GO) test -tags chaos -count=1 -timeout 90m -parallel 12 -run TestCrashMatrix \
+	  ./internal/crashmatrix -args $(CRASH_FLAGS)
+
 .PHONY: test
 test: ## Run all tests on a real PostgreSQL and a real Temporal server
 	$(GO) run ./internal/testenv -- $(GO) test $(TEST)
@@ -85,6 +92,7 @@ lint: ## gofmt, vet, staticcheck, workflowcheck, tidytest
 	  if [ -n "$$unformatted" ]; then echo "not formatted (gofmt -w):"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(TOOL) staticcheck ./...
+	$(GO) vet -tags chaos ./internal/failpoint/... ./internal/crashmatrix
 	$(TOOL) workflowcheck ./workflows/...
 	$(GO) test -count=1 ./internal/tidytest
 

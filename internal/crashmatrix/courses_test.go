@@ -1,0 +1,343 @@
+//go:build chaos
+
+package crashmatrix_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+	temporal "go.temporal.io/sdk/client"
+
+	"github.com/suanpan/suanpan/client"
+	"github.com/suanpan/suanpan/ledger"
+	"github.com/suanpan/suanpan/money"
+	"github.com/suanpan/suanpan/workflows"
+)
+
+// courses says what happens in each scenario and what must then be true. Each is
+// written as if nothing could go wrong, and is judged the same way after a kill.
+func courses() map[string]func(*world) {
+	return map[string]func(*world){
+		"pay-alipay":            func(w *world) { w.payAndDivide(alipay) },
+		"pay-wechat":            func(w *world) { w.payAndDivide(wechatpay) },
+		"close-alipay":          func(w *world) { w.expired(w.offered(alipay, w.shop.id, 1100)) },
+		"close-scanned":         func(w *world) { w.closeFirst(alipay) },
+		"close-wechat":          func(w *world) { w.closeFirst(wechatpay) },
+		"refuse-alipay":         func(w *world) { w.refuseToPrepare(alipay) },
+		"refuse-wechat":         func(w *world) { w.refuseToPrepare(wechatpay) },
+		"late-alipay":           func(w *world) { w.payLate(alipay) },
+		"late-wechat":           func(w *world) { w.payLate(wechatpay) },
+		"refund-alipay":         func(w *world) { w.refundInParts(alipay, "") },
+		"refund-wechat":         func(w *world) { w.refundInParts(wechatpay, "") },
+		"refund-lost-alipay":    func(w *world) { w.refundInParts(alipay, "lose_reply") },
+		"refund-unseen-alipay":  func(w *world) { w.refundInParts(alipay, "error_before") },
+		"refund-refused-alipay": (*world).refundTooLate,
+		"refund-refused-wechat": (*world).refundClosed,
+		"withdraw":              func(w *world) { w.withdrawSome("") },
+		"withdraw-lost":         func(w *world) { w.withdrawSome("lose_reply") },
+		"withdraw-unseen":       func(w *world) { w.withdrawSome("error_before") },
+		"withdraw-refused":      (*world).withdrawToNobody,
+		"daily":                 (*world).endTheDay,
+		"recon-refused":         (*world).reconcileLongAgo,
+		"round":                 (*world).goTheRound,
+		"transfer":              (*world).transferOne,
+		"transfer-batch":        (*world).transferMany,
+		"webhook":               (*world).hearOfPayment,
+		"seal":                  (*world).sealWhatIsBooked,
+		"expire-hold":           (*world).letAHoldExpire,
+		yearAhead:               (*world).beginAYearAhead,
+	}
+}
+
+// payAndDivide collects a payment and divides it on two levels: 1 % for the
+// platform, 10 % for the agent, of which 30 % for the head agent.
+func (w *world) payAndDivide(channel string) {
+	w.paid(channel, w.shop.id, 19999)
+	w.holds(17801, 1400, 599)
+}
+
+// closeFirst lets a payment expire with us before it does at the provider, who is
+// then asked to close what is still open.
+func (w *world) closeFirst(channel string) {
+	p := w.offered(channel, w.shop.id, 1100)
+	w.scan(p)
+	w.moveOurClock(w.now().Add(2 * time.Hour))
+	w.closed(p)
+	w.moved(w.paymentNumber(p.ID), 0)
+}
+
+// refuseToPrepare puts the provider a day ahead, so that our expiry is its past.
+func (w *world) refuseToPrepare(channel string) {
+	w.control("POST", "/control/clock", map[string]any{"advance_seconds": 24 * 3600}, nil)
+	p := w.paymentIs(w.ordered(channel, w.shop.id, 2700).ID, client.PaymentStatusFailed)
+	require.Equal(w, "channel_refused", p.Failure.Code)
+	w.told(p.ID, "payment.failed")
+	w.moved(w.paymentNumber(p.ID), 0)
+}
+
+// payLate pays after the close: the money is booked and given back.
+func (w *world) payLate(channel string) {
+	p := w.offered(channel, w.shop.id, 1200)
+	w.scan(p)
+	p = w.expired(p)
+	w.pay(p, true)
+	w.await("the late payment", func() (bool, any) {
+		p = w.payment(p.ID)
+		return p.LatePayment != nil, p
+	})
+	require.Equal(w, client.PaymentStatusClosed, p.Status)
+	r := w.refundIs(p.LatePayment.RefundID, client.RefundStatusSucceeded)
+	w.told(p.ID, "payment.awaiting_payer", "payment.closed", "payment.paid_late")
+	w.moved(w.paymentNumber(p.ID), 1200)
+	w.moved(w.refundNumber(r.ID), -1200)
+	w.holds(0, 0, 0)
+}
+
+// refundInParts gives a divided payment back in two parts, each receiver's share
+// to the fen; the first part meets the trouble.
+func (w *world) refundInParts(channel, kind string) {
+	p := w.paid(channel, w.shop.id, 19999)
+	if kind != "" {
+		w.trouble(alipay, "alipay.trade.refund", kind)
+	}
+	first := w.refundIs(w.refund(p, 6667).ID, client.RefundStatusSucceeded)
+	w.moved(w.refundNumber(first.ID), -6667)
+	rest := w.refundIs(w.refund(p, 19999-6667).ID, client.RefundStatusSucceeded)
+	w.moved(w.refundNumber(rest.ID), -(19999 - 6667))
+	require.Equal(w, int64(19999), w.payment(p.ID).Refunded.Amount)
+	w.holds(0, 0, 0)
+}
+
+// refundTooLate asks for a refund when the provider's time for it is over.
+func (w *world) refundTooLate() {
+	p := w.paid(alipay, w.shop.id, 19999)
+	w.control("POST", "/control/clock", map[string]any{"advance_seconds": 400 * 24 * 3600}, nil)
+	w.refundFails(w.refund(p, 19999))
+}
+
+// refundClosed has the provider close a refund on which it worked.
+func (w *world) refundClosed() {
+	p := w.paid(wechatpay, w.shop.id, 19999)
+	w.freeze()
+	r := w.refund(p, 19999)
+	w.await("the provider has the refund", func() (bool, any) {
+		status, text := w.tryControl("POST", "/control/refunds",
+			map[string]any{"provider": wechatpay, "number": w.refundNumber(r.ID), "status": "CLOSED"})
+		return status == http.StatusOK, string(text)
+	})
+	w.refundFails(r)
+	w.thaw()
+}
+
+func (w *world) refundFails(r client.Refund) {
+	r = w.refundIs(r.ID, client.RefundStatusFailed)
+	require.Equal(w, "channel_refused", r.Failure.Code)
+	w.moved(w.refundNumber(r.ID), 0)
+	w.holds(17801, 1400, 599)
+	require.Zero(w, w.count(`select coalesce(sum(refunded), 0)::bigint from split_legs`), "the legs can give their parts again")
+}
+
+func (w *world) withdrawSome(kind string) {
+	w.paid(alipay, w.shop.id, 19999)
+	if kind != "" {
+		w.trouble(alipay, "alipay.fund.trans.uni.transfer", kind)
+	}
+	out := w.withdrawalIs(w.withdraw(w.shop.id, 4400).ID, client.WithdrawalStatusSucceeded)
+	w.moved(w.withdrawalNumber(out.ID), -4400)
+	w.holds(17801-4400, 1400, 599)
+}
+
+func (w *world) withdrawToNobody() {
+	p := w.paid(wechatpay, w.shop.stranger, 9000)
+	out := w.withdrawalIs(w.withdraw(w.shop.stranger, 9000).ID, client.WithdrawalStatusFailed)
+	require.Equal(w, "PAYEE_NOT_EXIST", *out.Failure.ChannelCode)
+	w.moved(w.withdrawalNumber(out.ID), 0)
+	posted, held := w.available(w.shop.stranger)
+	require.Equal(w, []int64{p.Amount.Amount, 0}, []int64{posted, held})
+}
+
+// endTheDay settles what was pending and reconciles both providers; Alipay's bill
+// names another fee than ours, and the difference is booked.
+func (w *world) endTheDay() {
+	for _, channel := range []string{alipay, wechatpay} {
+		p := w.paid(channel, w.shop.slow, 10000)
+		w.refundIs(w.refund(p, 3000).ID, client.RefundStatusSucceeded)
+		if channel == alipay {
+			zone := time.FixedZone("Asia/Shanghai", 8*60*60)
+			w.control("POST", "/control/bills/edit", map[string]any{"provider": alipay, "merchant": w.seed.Alipay.AppID,
+				"date": w.now().In(zone).Format(time.DateOnly), "edit": "change_fee", "number": w.paymentNumber(p.ID), "fee": "0.99"}, nil)
+		}
+	}
+	date := w.nextNoon()
+	answer, err := w.api.CreateDailyOperationWithResponse(w.ctx, &client.CreateDailyOperationParams{IdempotencyKey: w.ref("daily-key")},
+		client.CreateDailyOperation{BusinessDate: date})
+	require.NoError(w, err)
+	require.NotNil(w, answer.JSON201, "%s", answer.Body)
+	w.dailyIsDone(answer.JSON201.ID)
+	posted, held := w.available(w.shop.slow)
+	require.Equal(w, []int64{2*8900 - 2*2670, 0}, []int64{posted, held})
+
+	id := answer.JSON201.ID
+	list, err := w.api.ListReconciliationsWithResponse(w.ctx, &client.ListReconciliationsParams{DailyOperationID: &id})
+	require.NoError(w, err)
+	require.Len(w, list.JSON200.Data, 2)
+	for _, r := range list.JSON200.Data {
+		found := []any{r.Status, *r.MatchedCount, *r.DiscrepancyCount}
+		if r.ChannelAccountID == w.seed.Alipay.ChannelAccountID {
+			require.Equal(w, []any{client.ReconciliationStatusBalanced, int64(1), int64(1)}, found, "the difference was booked")
+		} else {
+			require.Equal(w, []any{client.ReconciliationStatusBalanced, int64(2), int64(0)}, found)
+		}
+		w.told(r.ID, "reconciliation.balanced")
+	}
+}
+
+func (w *world) dailyIsDone(id string) {
+	w.Helper()
+	w.await("the daily operations", func() (bool, any) {
+		answer, err := w.api.GetDailyOperationWithResponse(w.ctx, id)
+		require.NoError(w, err)
+		require.NotNil(w, answer.JSON200, "%s", answer.Body)
+		return answer.JSON200.Status == client.DailyOperationStatusDone, string(answer.Body)
+	})
+}
+
+// reconcileLongAgo asks for a bill that the provider does not give any more.
+func (w *world) reconcileLongAgo() {
+	answer, err := w.api.CreateReconciliationWithResponse(w.ctx, &client.CreateReconciliationParams{IdempotencyKey: w.ref("recon-key")},
+		client.CreateReconciliation{BillDate: w.now().AddDate(0, 0, -300).Format(time.DateOnly), ChannelAccountID: w.seed.WeChatPay.ChannelAccountID})
+	require.NoError(w, err)
+	require.NotNil(w, answer.JSON201, "%s", answer.Body)
+	w.await("the refusal", func() (bool, any) {
+		found, err := w.api.GetReconciliationWithResponse(w.ctx, answer.JSON201.ID)
+		require.NoError(w, err)
+		return found.JSON200.Status == client.ReconciliationStatusFailed, string(found.Body)
+	})
+}
+
+// goTheRound runs what the Schedule runs, for two tenants.
+func (w *world) goTheRound() {
+	stranger := w.seedTenant("stranger.json")
+	w.paid(alipay, w.shop.slow, 10000)
+	w.nextNoon()
+	run, err := w.temporal.ExecuteWorkflow(w.ctx, temporal.StartWorkflowOptions{ID: "round-" + stranger.TenantID, TaskQueue: workflows.Queue}, workflows.DailyRoundType)
+	require.NoError(w, err)
+	require.NoError(w, run.Get(w.ctx, nil))
+	for _, tenant := range []string{w.seed.TenantID, stranger.TenantID} {
+		w.await("the daily operations", func() (bool, any) {
+			n := w.count(`select count(*) from daily_operations where tenant_id = $1 and status = 'done'`, tenant)
+			return n == 1, n
+		})
+		require.Equal(w, int64(1), w.count(`select count(*) from daily_operations where tenant_id = $1`, tenant))
+		require.Equal(w, int64(2), w.count(`select count(*) from reconciliations where tenant_id = $1 and status = 'balanced'`, tenant))
+	}
+}
+
+func (w *world) transferOne() {
+	w.paid(alipay, w.shop.id, 19999)
+	ref := w.ref("transfer")
+	answer, err := w.api.CreateTransferWithResponse(w.ctx, &client.CreateTransferParams{IdempotencyKey: ref},
+		client.CreateTransfer{Reference: ref, FromMerchantID: w.shop.id, ToMerchantID: w.shop.head, Amount: yuan(801)})
+	require.NoError(w, err)
+	require.NotNil(w, answer.JSON201, "%s", answer.Body)
+	w.told(answer.JSON201.ID, "transfer.succeeded")
+	w.holds(17000, 1400, 599+801)
+}
+
+func (w *world) transferMany() {
+	w.paid(alipay, w.shop.id, 19999)
+	var batch client.CreateTransferBatch
+	batch.Mode = client.TransferBatchModeAllOrNothing
+	for _, fen := range []int64{300, 501} {
+		batch.Items = append(batch.Items, client.TransferBatchItem{Reference: w.ref("item"), FromMerchantID: w.shop.id,
+			ToMerchantID: w.shop.head, Amount: yuan(fen)})
+	}
+	answer, err := w.api.CreateTransferBatchWithResponse(w.ctx, &client.CreateTransferBatchParams{IdempotencyKey: w.ref("batch-key")}, batch)
+	require.NoError(w, err)
+	require.NotNil(w, answer.JSON201, "%s", answer.Body)
+	require.Equal(w, 2, answer.JSON201.Succeeded)
+	require.Equal(w, int64(2), w.count(`select count(*) from transfers`))
+	w.holds(17000, 1400, 599+801)
+}
+
+// hearOfPayment has the tenant told by a webhook: at least once, and whatever
+// dies, always under the same id and with the same bytes.
+func (w *world) hearOfPayment() {
+	var mu sync.Mutex
+	heard := map[string]string{}
+	sink := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		mu.Lock()
+		defer mu.Unlock()
+		if err == nil {
+			heard[r.Header.Get("Webhook-Id")+string(body)] = string(body)
+		}
+		rw.WriteHeader(http.StatusNoContent)
+	}))
+	w.Cleanup(sink.Close)
+	types := []client.EventType{client.EventTypePaymentSucceeded}
+	hook, err := w.api.CreateWebhookEndpointWithResponse(w.ctx, &client.CreateWebhookEndpointParams{IdempotencyKey: w.ref("hook-key")},
+		client.CreateWebhookEndpoint{URL: sink.URL, EventTypes: &types})
+	require.NoError(w, err)
+	require.NotNil(w, hook.JSON201, "%s", hook.Body)
+	p := w.paid(alipay, w.shop.id, 19999)
+	w.await("the delivery", func() (bool, any) {
+		n := w.count(`select count(*) from webhook_deliveries where status = 'delivered'`)
+		return n == 1, n
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	require.Len(w, heard, 1)
+	for _, body := range heard {
+		var event client.Event
+		require.NoError(w, json.Unmarshal([]byte(body), &event))
+		require.Equal(w, p.ID, event.ObjectID)
+		require.Equal(w, types[0], event.Type)
+	}
+}
+
+func (w *world) sealWhatIsBooked() {
+	w.paid(alipay, w.shop.id, 19999)
+	w.await("the seals", func() (bool, any) {
+		open := w.count(`select (select max(seq) from entries) - coalesce((select max(to_seq) from seals), 0)`)
+		return open == 0, open
+	})
+}
+
+// letAHoldExpire places a hold for a moment, as a caller of the ledger does, and
+// waits until it is gone.
+func (w *world) letAHoldExpire() {
+	w.paid(alipay, w.shop.id, 19999)
+	require.NoError(w, w.db.DB.InTenant(w.ctx, w.seed.TenantID, func(tx pgx.Tx) error {
+		account := ledger.AccountKey{Type: ledger.MerchantAvailable, Owner: w.shop.id, Currency: money.CNY}
+		_, err := ledger.PlaceHold(w.ctx, tx, w.seed.TenantID, ledger.HoldRequest{Account: account, Amount: 100,
+			Reference: w.ref("hold"), ExpiresAt: time.Now().Add(time.Second)})
+		return err
+	}))
+	w.await("the hold's end", func() (bool, any) {
+		status := w.text(`select status from holds where reference like 'hold-%'`)
+		return status == "expired", status
+	})
+	w.holds(17801, 1400, 599)
+}
+
+// yearAhead is the scenario whose processes start when the migration's partitions
+// are about to end.
+const yearAhead = "year-ahead"
+
+// beginAYearAhead takes a payment in a month whose partitions the sweep makes when
+// a process starts.
+func (w *world) beginAYearAhead() {
+	w.control("POST", "/control/clock", map[string]any{"now": w.now()}, nil)
+	w.paid(alipay, w.shop.id, 19999)
+	w.await("the partitions", func() (bool, any) {
+		short := w.count(`select count(*) from partitions_until where until < suanpan_now() + interval '3 months'`)
+		return short == 0, short
+	})
+}
