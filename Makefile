@@ -65,6 +65,10 @@ demo-kills: $(STARTER) ## Kill -9 every part of a stack of its own, each in the 
 seeded-bugs: ## Put known bugs into the code, one by one, and see that their tests catch them
 	$(GO) run ./internal/testenv -- $(GO) run ./internal/seededbugs $(BUG_FLAGS)
 
+.PHONY: rolling
+rolling: $(STARTER) ## Restart APIs and workers twenty times under load, as a deployment does
+	$(GO) run ./internal/killtest -starter $(STARTER) -rolling 20 $(KILL_FLAGS)
+
 .PHONY: ledger-kills
 ledger-kills: ## Kill -9 what posts, and PostgreSQL under it, and look for every acknowledged posting
 	$(GO) run ./internal/ledgertest $(LEDGER_KILL_FLAGS)
@@ -85,6 +89,11 @@ crash-matrix: ## Kill -9 a process at every step of every activity and workflow,
 .PHONY: test
 test: ## Run all tests on a real PostgreSQL and a real Temporal server
 	$(GO) run ./internal/testenv -- $(GO) test $(TEST)
+
+.PHONY: histories
+histories: ## Add histories that the end-to-end tests bring about to the replay corpus, and list what it covers
+	$(GO) run ./internal/testenv -- $(GO) test -count=1 ./internal/e2e -record
+	$(GO) test -count=1 ./workflows -run Recorded -v | grep -v '^ *---\|^==='
 
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, workflowcheck, tidytest

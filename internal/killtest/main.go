@@ -4,7 +4,11 @@
 // demo must still end right, which includes that the providers' own books equal
 // ours, and `starter verify` must find the books sound.
 //
-// Usage: killtest [-starter PATH] [-data DIR] [-port-base N] [-seed N] [-rounds N]
+// With -rolling it restarts the APIs and the workers with SIGTERM instead, as a
+// deployment does, under load: no tenant's call may fail more than once. With
+// -old-worker a worker of another build works beside them on the same task queues.
+//
+// Usage: killtest [-starter PATH] [-data DIR] [-port-base N] [-seed N] [-rounds N | -rolling N [-old-worker PATH]] [-keep]
 package main
 
 import (
@@ -30,6 +34,9 @@ type options struct {
 	portBase      int
 	seed          uint64
 	rounds        int
+	rolling       int
+	oldWorker     string
+	keep          bool
 }
 
 func main() {
@@ -39,6 +46,9 @@ func main() {
 	flag.IntVar(&o.portBase, "port-base", 31000, "first of the stack's ports")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "decides when each part is killed")
 	flag.IntVar(&o.rounds, "rounds", 1, "how often every part is killed")
+	flag.IntVar(&o.rolling, "rolling", 0, "restart so many times under load instead of killing")
+	flag.StringVar(&o.oldWorker, "old-worker", "", "with -rolling: a worker program of another build that runs beside")
+	flag.BoolVar(&o.keep, "keep", false, "leave the stack running")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -64,12 +74,18 @@ func run(ctx context.Context, o options) (err error) {
 		return fmt.Errorf("bring the stack up: %w", err)
 	}
 	defer func() {
+		if o.keep {
+			return
+		}
 		clean := exec.Command(o.starter, "dev", "clean", "--data", o.data)
 		if err != nil {
 			clean = exec.Command(o.starter, "dev", "stop", "--data", o.data) // its logs are evidence
 		}
 		err = errors.Join(err, clean.Run())
 	}()
+	if o.rolling > 0 {
+		return rolling(ctx, o)
+	}
 	random := rand.New(rand.NewPCG(o.seed, o.seed))
 	for range o.rounds {
 		for _, names := range victims() {
@@ -149,25 +165,34 @@ func killAfter(ctx context.Context, data string, names []string, delay time.Dura
 
 // kill sends SIGKILL to the part that the stack's state file names.
 func kill(data, name string) error {
-	text, err := os.ReadFile(filepath.Join(data, "stack.json"))
+	p, err := find(data, name)
 	if err != nil {
 		return err
 	}
-	var state struct {
-		Parts []struct {
-			Name    string
-			Process struct{ PID int }
-		}
+	return syscall.Kill(p.Process.PID, syscall.SIGKILL)
+}
+
+// part is one process of the stack, as its state file says.
+type part struct {
+	Name, Address string
+	Process       struct{ PID int }
+}
+
+func find(data, name string) (part, error) {
+	text, err := os.ReadFile(filepath.Join(data, "stack.json"))
+	if err != nil {
+		return part{}, err
 	}
+	var state struct{ Parts []part }
 	if err := json.Unmarshal(text, &state); err != nil {
-		return err
+		return part{}, err
 	}
-	for _, part := range state.Parts {
-		if part.Name == name {
-			return syscall.Kill(part.Process.PID, syscall.SIGKILL)
+	for _, p := range state.Parts {
+		if p.Name == name {
+			return p, nil
 		}
 	}
-	return fmt.Errorf("the stack has no part %q", name)
+	return part{}, fmt.Errorf("the stack has no part %q", name)
 }
 
 // verify runs `starter verify` on the stack's database.
