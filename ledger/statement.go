@@ -236,7 +236,9 @@ func readLines(
 	if err != nil {
 		return nil, err
 	}
-	rows, err := q.Query(ctx, sqlLines, tenant, a.ID, at.Seq, at.Leg, p.from, p.until, limit, last.upTo)
+	// Planned for each page: a plan for any period expects a short one of a quiet account,
+	// and reads and sorts all of a long one of a busy account to show its first lines.
+	rows, err := q.Query(ctx, sqlLines, pgx.QueryExecModeCacheDescribe, tenant, a.ID, at.Seq, at.Leg, p.from, p.until, limit, last.upTo)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: statement: %w", err)
 	}
