@@ -6,8 +6,8 @@ func ledgerBugs() []bug {
 		{
 			name: "lock-order", says: "accounts are locked in the order of the call, so calls that cross wait in a circle",
 			file: "ledger/post_sql.go",
-			old:  "  where a.floor is not null\n  order by a.id\n  for update of a",
-			new:  "  where a.floor is not null\n  for update of a",
+			old:  "  order by a.id\n  for update of a\n",
+			new:  "  order by array_position((select $3::text[]), a.owner)\n  for update of a\n",
 			pkg:  "./ledger", test: "TestCrossingAccountsDoNotDeadlock",
 		},
 		{
@@ -82,7 +82,9 @@ func ledgerBugs() []bug {
 		{
 			name: "tenants-meet", says: "the application's role reads and writes the rows of other tenants",
 			file: "migrations/001_foundation.sql",
-			old:  "with check (tenant_id = current_setting(''suanpan.tenant'', true))", new: "with check (true)",
+			old: "    using (tenant_id = current_setting(''suanpan.tenant'', true))\n" +
+				"    with check (tenant_id = current_setting(''suanpan.tenant'', true))",
+			new: "    using (true)\n    with check (true)",
 			pkg: "./ledger", test: "TestTenantsDoNotMeet",
 		},
 	}

@@ -16,8 +16,8 @@ func requestBugs() []bug {
 		},
 		{
 			name: "key-not-locked", says: "two callers with one key do not wait for each other",
-			file: "core/accept/accept.go", old: "select pg_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 0))",
-			new: "select hashtextextended($1 || ' ' || $2, 0)",
+			file: "core/accept/accept.go", old: "select pg_advisory_xact_lock(hashtextextended($1 || ' ' || k.key, 0))",
+			new: "select hashtextextended($1 || ' ' || k.key, 0)",
 			pkg: "./core/accept", test: "TestRaceOfOneKeyCreatesOneObject",
 		},
 		{
