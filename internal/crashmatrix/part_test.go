@@ -87,6 +87,22 @@ func (p *part) died() []string {
 	return append([]string(nil), p.deaths...)
 }
 
+// kills is how many processes were killed. One that finds no Temporal in time when
+// it starts ends by itself, and is started again.
+func (w *world) kills() (n int) {
+	w.Helper()
+	for _, p := range w.parts {
+		for _, how := range p.died() {
+			if how == "signal: killed" {
+				n++
+				continue
+			}
+			require.Equal(w, "exit status 1", how, p.name)
+		}
+	}
+	return n
+}
+
 // stop ends the process for good, without ceremony: what it leaves is of no use.
 func (p *part) stop() {
 	p.mu.Lock()
