@@ -118,10 +118,12 @@ func newWorldWithoutWorkers(t *testing.T) *world {
 	w.seed = w.seedTenant("tenant.json")
 	w.api = w.clientOf(w.seed.APIKey)
 	t.Cleanup(func() {
+		defer func() { // also when the judgement ends this function
+			w.stopWorkers()
+			cancel()
+			background.Wait()
+		}()
 		w.judge()
-		w.stopWorkers()
-		cancel()
-		background.Wait()
 	})
 	w.openShop()
 	return w
