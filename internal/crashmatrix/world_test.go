@@ -321,11 +321,12 @@ func (w *world) ref(what string) string { return fmt.Sprintf("%s-%05d", what, w.
 // pauses of a workflow, and a machine that does much else.
 const patience = 150 * time.Second
 
-// await looks until it is done. look returns what it sees, for the failure.
+// await looks until it is done, less often the longer it takes, because many worlds
+// wait at the same time. look returns what it sees, for the failure.
 func (w *world) await(what string, look func() (done bool, sees any)) {
 	w.Helper()
 	deadline := time.Now().Add(patience)
-	for {
+	for interval := 50 * time.Millisecond; ; interval = min(interval*5/4, time.Second) {
 		done, sees := look()
 		if done {
 			return
@@ -333,7 +334,7 @@ func (w *world) await(what string, look func() (done bool, sees any)) {
 		if time.Now().After(deadline) {
 			require.FailNow(w, "waited in vain: "+what, "%+v", sees)
 		}
-		pause(100 * time.Millisecond)
+		pause(interval)
 	}
 }
 
