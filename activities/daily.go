@@ -20,8 +20,9 @@ import (
 type Daily struct{ DB *pg.DB }
 
 // OpenYesterday starts the daily operations of the last business date for every
-// tenant that has none running; each gets a workflow of its own. It returns how
-// many it started.
+// tenant that has had none since that date ended; each gets a workflow of its own.
+// It returns how many it started. Idempotent: a day whose operations are done
+// already is not opened again.
 func (a *Daily) OpenYesterday(ctx context.Context) (int, error) {
 	var tenants []string
 	var date string
@@ -38,14 +39,19 @@ func (a *Daily) OpenYesterday(ctx context.Context) (int, error) {
 	}
 	started := 0
 	for _, id := range tenants {
+		var ran bool
 		err := a.DB.InTenant(ctx, id, func(tx pgx.Tx) error {
-			_, err := recon.DriveDaily(ctx, tx, id, date)
+			var err error
+			if ran, err = recon.RanAfter(ctx, tx, id, date); err != nil || ran {
+				return err
+			}
+			_, err = recon.DriveDaily(ctx, tx, id, date)
 			return err
 		})
 		switch {
-		case err == nil:
+		case err == nil && !ran:
 			started++
-		case !errors.Is(err, &fault.Error{Kind: fault.KindConflict}):
+		case err != nil && !errors.Is(err, &fault.Error{Kind: fault.KindConflict}):
 			return started, err
 		}
 	}

@@ -58,6 +58,27 @@ func TestOpenYesterdayLeavesWhatRunsAlone(t *testing.T) {
 	require.Equal(t, int64(1), s.count(`select count(*) from daily_operations`))
 }
 
+// A round whose worker died after it had opened the day runs again, perhaps when
+// the day's operations are done.
+func TestOpenYesterdayOpensADayOnce(t *testing.T) {
+	s := newScene(t)
+	for round := range 3 {
+		started, err := s.steps.Daily.OpenYesterday(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, max(0, 1-round), started)
+		var id string
+		require.NoError(t, s.db.Pool.QueryRow(t.Context(), `select id from daily_operations`).Scan(&id))
+		require.NoError(t, s.steps.Daily.FinishDaily(t.Context(), s.ref(id)))
+		require.Equal(t, int64(1), s.count(`select count(*) from daily_operations where status = 'done'`))
+	}
+	// What was run before the day ended has not reconciled it.
+	_, err := s.db.Pool.Exec(t.Context(), `update daily_operations set created_at = created_at - interval '1 day'`)
+	require.NoError(t, err)
+	started, err := s.steps.Daily.OpenYesterday(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, started)
+}
+
 // reconciliation opens the run of yesterday.
 func (s *scene) reconciliation() accept.Ref {
 	s.Helper()

@@ -45,6 +45,15 @@ func DriveDaily(ctx context.Context, tx pgx.Tx, tenant, date string) (Daily, err
 	return d, accept.RequireWorkflow(ctx, tx, d.Start(tenant))
 }
 
+// RanAfter reports whether daily operations for date were started after it had
+// ended and did not fail. Those that a tenant starts earlier reconcile nothing.
+func RanAfter(ctx context.Context, tx pgx.Tx, tenant, date string) (ran bool, err error) {
+	err = tx.QueryRow(ctx, `
+		select exists (select from daily_operations where tenant_id = $1 and business_date = $2 and status <> 'failed'
+		  and suanpan_date(created_at) > business_date)`, tenant, date).Scan(&ran)
+	return ran, err
+}
+
 // Yesterday is the last business date that has ended, yyyy-mm-dd.
 func Yesterday(ctx context.Context, tx pgx.Tx) (string, error) {
 	today, err := businessDay(ctx, tx)
