@@ -83,8 +83,8 @@ chaos: ## Kill and cut off a loaded platform for 20 minutes and look for every f
 
 .PHONY: crash-matrix
 crash-matrix: ## Kill -9 a process at every step of every activity and workflow, one by one (CRASH_FLAGS="-share 1/8 -seed 7")
-	$(GO) run ./internal/testenv -- $(GO) test -tags chaos -count=1 -timeout 90m -parallel 12 -run TestCrashMatrix \
-	  ./internal/crashmatrix -args $(CRASH_FLAGS)
+	$(GO) run ./internal/testenv -- $(GO) test -C internal/crashmatrix -tags chaos -count=1 -timeout 90m -parallel 12 \
+	  -run TestCrashMatrix -args $(CRASH_FLAGS)
 
 .PHONY: test
 test: ## Run all tests on a real PostgreSQL and a real Temporal server
