@@ -37,7 +37,7 @@ insert into entries (tenant_id, id, kind, number, phase, currency, legs, content
   from generate_series(1, $N) n order by n;
 create temp table load as
   select e.seq, e.booked_at, 10000 + e.seq % 100 as amount,
-    'acc_' || lpad(case when e.seq % 10 = 0 then '1' else (1 + e.seq % $M)::text end, 26, '0') as account
+    'acc_' || lpad(case when e.seq % 10 = 0 then '1' else (1 + (e.seq / 10 * 9 + e.seq % 10 - 1) % $M)::text end, 26, '0') as account
   from entries e;
 insert into postings (tenant_id, entry_seq, leg, account_id, amount, booked_at)
   select $T, seq, 1, 'acc_' || lpad('0', 26, '0'), amount, booked_at from load order by seq;
