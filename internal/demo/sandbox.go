@@ -204,16 +204,21 @@ func (s *sandbox) arm(ctx context.Context, f fault) (string, error) {
 	return f.ID, err
 }
 
-// struck waits until the fault has hit a request.
+// struck waits until the fault has hit a request. A sandbox forgets its faults when
+// it dies, so one that does not know the fault was killed after it was armed: what
+// was under way then lost its reply with the process.
 func (s *sandbox) struck(ctx context.Context, id string) error {
 	return await(ctx, "the fault that loses a reply", func() (string, error) {
 		armed, err := s.faults(ctx)
+		if err != nil {
+			return "", err
+		}
 		for _, f := range armed {
-			if f.ID == id && f.Hits > 0 {
-				return "", nil
+			if f.ID == id && f.Hits == 0 {
+				return "no request has hit it", nil
 			}
 		}
-		return "no request has hit it", err
+		return "", nil
 	})
 }
 
