@@ -116,6 +116,16 @@ func TestAPartThatCannotStartEndsWithItsOwnWords(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(r.Data, "stack.json"))
 }
 
+func TestDefaultPortsAreNeverTheNearEndOfAConnection(t *testing.T) {
+	t.Parallel()
+	const firstEphemeral = 32768 // net.ipv4.ip_local_port_range of Linux
+	p := devstack.DefaultPorts()
+	for _, port := range []int{p.Postgres, p.Temporal, p.TemporalUI, p.Sandbox,
+		p.API[0], p.API[1], p.WorkerHealth[0], p.WorkerHealth[1]} {
+		require.Less(t, port, firstEphemeral)
+	}
+}
+
 func TestRefusalsSayTheWayOut(t *testing.T) {
 	t.Parallel()
 	root := checkout(t)

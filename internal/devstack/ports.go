@@ -12,9 +12,11 @@ type Ports struct {
 	API, WorkerHealth                       [2]int
 }
 
-// DefaultPorts are the well-known ones of each part.
+// DefaultPorts are the well-known ones of each part. None lies in the range of
+// which Linux takes the near end of outgoing connections (32768 and up): a
+// closed connection there keeps its port busy for a minute.
 func DefaultPorts() Ports {
-	return Ports{Postgres: 54320, Temporal: 7233, TemporalUI: 8233, Sandbox: 8900,
+	return Ports{Postgres: 8432, Temporal: 7233, TemporalUI: 8233, Sandbox: 8900,
 		API: [2]int{8080, 8081}, WorkerHealth: [2]int{9091, 9092}}
 }
 
