@@ -81,6 +81,8 @@ func TestFloorsAreJudgedWhenAllLegsAreIn(t *testing.T) {
 		leg(ledger.MerchantAvailable, "mch_b", 60), leg(ledger.MerchantAvailable, "mch_a", -60)))
 	_, err := b.post(entry(ledger.Transfer, "t1", leg(ledger.MerchantAvailable, "mch_a", 1), leg(ledger.MerchantAvailable, "mch_b", -1)))
 	require.True(t, ledger.IsKind(err, ledger.Insufficient), "%v", err)
+	require.ErrorContains(t, err, "postings[0].amount")
+	require.ErrorContains(t, err, "has 0 available above its floor; this entry needs 1")
 	b.requireSound()
 }
 

@@ -16,7 +16,7 @@ func ledgerBugs() []bug {
 			pkg: "./ledger", test: "TestRacingDebitsWinExactlyTheBalance",
 		},
 		{
-			name: "floor-not-judged", says: "a debit may leave less than the floor",
+			name: "floor-not-judged", says: "a debit below the floor is left to the database, whose refusal names neither posting nor amount",
 			file: "ledger/post.go",
 			old:  "if floored && a.available() < before", new: "if floored && a.available() > before",
 			pkg: "./ledger", test: "TestFloorsAreJudgedWhenAllLegsAreIn",
@@ -57,8 +57,9 @@ func ledgerBugs() []bug {
 			pkg:  "./ledger", test: "TestHoldsCountOnceAndReversalsNever",
 		},
 		{
-			name: "seal-unchained", says: "a seal may follow any other, so a rewritten past is not seen",
-			file: "ledger/auditseals.go", old: "!bytes.Equal(row.hash, anchored.hash) || ", new: "",
+			name: "anchor-unread", says: "the chain is not compared with what was anchored, so a rewritten past is not seen",
+			file: "ledger/auditseals.go", old: "anchored, ok := a.opts.Pins.pin(a.tenant, number)",
+			new: "anchored, ok := pin{}, false",
 			pkg: "./ledger", test: "TestARewrittenChainIsFoundByTheAnchor",
 		},
 		{
