@@ -44,7 +44,8 @@ func day(t *testing.T) (*books.Books, map[books.Provider]books.Merchant, *time.L
 		books.Alipay:    {Provider: books.Alipay, ID: "2021000000000001", Account: "2088000000000001", FeeBasisPoints: 60},
 		books.WeChatPay: {Provider: books.WeChatPay, ID: "1900000109", Account: "1900000109", AppID: "wx8888888888888888", FeeBasisPoints: 60, RefundFeeReturned: true},
 	}
-	for provider, m := range merchants {
+	for _, provider := range []books.Provider{books.Alipay, books.WeChatPay} { // movements are numbered in this order
+		m := merchants[provider]
 		require.NoError(t, b.Update("day", func(tx *books.Tx) error {
 			tx.PutMerchant(m)
 			_, err := tx.Move(books.Movement{Provider: provider, Merchant: m.ID, Account: m.Account, Kind: books.MovementTopUp, Number: "opening", Amount: 1000_00})
