@@ -123,14 +123,13 @@ func (h *handlers) firstAnswer(c call, n creation, objectID string) error {
 }
 
 // acceptedAtOnce answers a POST whose object is final when it is created, in one
-// transaction: create makes the object, renders it and may queue statements that
-// travel with the commit.
+// transaction: create makes the object and renders it.
 func (h *handlers) acceptedAtOnce(
-	c call, key string, create func(tx pgx.Tx, last *pgx.Batch) (objectID string, status int, shown any, err error),
+	c call, key string, create func(tx pgx.Tx) (objectID string, status int, shown any, err error),
 ) (answer, error) {
 	req := accept.Request{Tenant: c.tenant, Key: key, Route: c.route, Body: c.body}
-	done, err := accept.AtOnce(c.ctx, h.opts.DB, req, func(tx pgx.Tx, last *pgx.Batch) (string, accept.Response, error) {
-		objectID, status, shown, err := create(tx, last)
+	done, err := accept.AtOnce(c.ctx, h.opts.DB, req, func(tx pgx.Tx) (string, accept.Response, error) {
+		objectID, status, shown, err := create(tx)
 		if err != nil {
 			return "", accept.Response{}, err
 		}

@@ -20,7 +20,7 @@ import (
 // OpenAccount implements POST /v1/accounts.
 func (h *handlers) OpenAccount(ctx context.Context, r gen.OpenAccountRequestObject) (gen.OpenAccountResponseObject, error) {
 	c, body := callOf(ctx), r.Body
-	return h.acceptedAtOnce(c, r.Params.IdempotencyKey, func(tx pgx.Tx, _ *pgx.Batch) (string, int, any, error) {
+	return h.acceptedAtOnce(c, r.Params.IdempotencyKey, func(tx pgx.Tx) (string, int, any, error) {
 		accountID, err := account.Open(c.ctx, tx, c.tenant, body.MerchantID, text(body.Name), money.Currency(body.Currency))
 		if err != nil {
 			return "", 0, nil, err
@@ -35,8 +35,8 @@ func (h *handlers) ChangeAccountStatus(
 	ctx context.Context, r gen.ChangeAccountStatusRequestObject,
 ) (gen.ChangeAccountStatusResponseObject, error) {
 	c, body := callOf(ctx), r.Body
-	return h.acceptedAtOnce(c, r.Params.IdempotencyKey, func(tx pgx.Tx, last *pgx.Batch) (string, int, any, error) {
-		changed, err := account.ChangeStatus(c.ctx, tx, last, c.tenant, r.AccountID, ledger.Status(body.Status), body.Reason)
+	return h.acceptedAtOnce(c, r.Params.IdempotencyKey, func(tx pgx.Tx) (string, int, any, error) {
+		changed, err := account.ChangeStatus(c.ctx, tx, c.tenant, r.AccountID, ledger.Status(body.Status), body.Reason)
 		return r.AccountID, http.StatusCreated, showAccount(changed), err
 	})
 }
@@ -47,8 +47,8 @@ func (h *handlers) ChangeAccountLimits(
 ) (gen.ChangeAccountLimitsResponseObject, error) {
 	c, body := callOf(ctx), r.Body
 	wanted := mapped(body.Limits, func(l gen.NewLimit) account.Limit { return account.Limit{Name: string(l.Name), Max: l.Max} })
-	return h.acceptedAtOnce(c, r.Params.IdempotencyKey, func(tx pgx.Tx, last *pgx.Batch) (string, int, any, error) {
-		if err := account.ChangeLimits(c.ctx, tx, last, c.tenant, r.AccountID, wanted, body.Reason); err != nil {
+	return h.acceptedAtOnce(c, r.Params.IdempotencyKey, func(tx pgx.Tx) (string, int, any, error) {
+		if err := account.ChangeLimits(c.ctx, tx, c.tenant, r.AccountID, wanted, body.Reason); err != nil {
 			return "", 0, nil, err
 		}
 		shown, err := limitsOf(c, tx, r.AccountID)

@@ -24,8 +24,8 @@ func (h *handlers) PlaceHold(ctx context.Context, r gen.PlaceHoldRequestObject) 
 	if body.ExpiresIn != nil {
 		n.ExpiresIn = time.Duration(*body.ExpiresIn) * time.Second
 	}
-	return h.acceptedAtOnce(c, r.Params.IdempotencyKey, func(tx pgx.Tx, last *pgx.Batch) (string, int, any, error) {
-		placed, err := account.PlaceHold(c.ctx, tx, last, c.tenant, n)
+	return h.acceptedAtOnce(c, r.Params.IdempotencyKey, func(tx pgx.Tx) (string, int, any, error) {
+		placed, err := account.PlaceHold(c.ctx, tx, c.tenant, n)
 		return placed.ID, http.StatusCreated, showHold(placed), err
 	})
 }
@@ -37,8 +37,8 @@ func (h *handlers) ReleaseHold(ctx context.Context, r gen.ReleaseHoldRequestObje
 	if body.Amount != nil {
 		amount = new(readAmount(*body.Amount))
 	}
-	return h.acceptedAtOnce(c, r.Params.IdempotencyKey, func(tx pgx.Tx, last *pgx.Batch) (string, int, any, error) {
-		released, err := account.ReleaseHold(c.ctx, tx, last, c.tenant, r.HoldID, amount, body.Reason)
+	return h.acceptedAtOnce(c, r.Params.IdempotencyKey, func(tx pgx.Tx) (string, int, any, error) {
+		released, err := account.ReleaseHold(c.ctx, tx, c.tenant, r.HoldID, amount, body.Reason)
 		return r.HoldID, http.StatusCreated, showHold(released), err
 	})
 }

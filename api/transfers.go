@@ -22,15 +22,15 @@ func (h *handlers) CreateTransfer(ctx context.Context, r gen.CreateTransferReque
 	if body.DryRun != nil && *body.DryRun {
 		return h.tryTransfer(c, r.Params.IdempotencyKey, n)
 	}
-	return h.acceptedAtOnce(c, r.Params.IdempotencyKey, func(tx pgx.Tx, last *pgx.Batch) (string, int, any, error) {
-		made, err := transfer.Create(c.ctx, tx, last, c.tenant, n)
+	return h.acceptedAtOnce(c, r.Params.IdempotencyKey, func(tx pgx.Tx) (string, int, any, error) {
+		made, err := transfer.Create(c.ctx, tx, c.tenant, n)
 		return n.ID, http.StatusCreated, showTransfer(made), err
 	})
 }
 
 // tryTransfer answers a dry run. It makes no object; the key remembers the payer.
 func (h *handlers) tryTransfer(c call, key string, n transfer.New) (gen.CreateTransferResponseObject, error) {
-	return h.acceptedAtOnce(c, key, func(tx pgx.Tx, _ *pgx.Batch) (string, int, any, error) {
+	return h.acceptedAtOnce(c, key, func(tx pgx.Tx) (string, int, any, error) {
 		after, err := transfer.Try(c.ctx, tx, c.tenant, n)
 		return n.FromMerchantID, http.StatusOK, gen.TransferPreview{
 			Reference: n.Reference, Amount: showAmount(n.Amount),
@@ -60,8 +60,8 @@ func (h *handlers) CreateTransferBatch(ctx context.Context, r gen.CreateTransfer
 		return h.tryTransferBatch(c, r.Params.IdempotencyKey, mode, items)
 	}
 	batchID := id.New(id.TransferBatch)
-	return h.acceptedAtOnce(c, r.Params.IdempotencyKey, func(tx pgx.Tx, last *pgx.Batch) (string, int, any, error) {
-		made, err := transfer.CreateBatch(c.ctx, tx, last, c.tenant, batchID, mode, items)
+	return h.acceptedAtOnce(c, r.Params.IdempotencyKey, func(tx pgx.Tx) (string, int, any, error) {
+		made, err := transfer.CreateBatch(c.ctx, tx, c.tenant, batchID, mode, items)
 		return batchID, http.StatusCreated, showTransferBatch(made), err
 	})
 }
@@ -71,7 +71,7 @@ func (h *handlers) CreateTransferBatch(ctx context.Context, r gen.CreateTransfer
 func (h *handlers) tryTransferBatch(
 	c call, key string, mode transfer.Mode, items []transfer.New,
 ) (gen.CreateTransferBatchResponseObject, error) {
-	return h.acceptedAtOnce(c, key, func(tx pgx.Tx, _ *pgx.Batch) (string, int, any, error) {
+	return h.acceptedAtOnce(c, key, func(tx pgx.Tx) (string, int, any, error) {
 		tried, err := transfer.TryBatch(c.ctx, tx, c.tenant, mode, items)
 		if err != nil {
 			return "", 0, nil, err

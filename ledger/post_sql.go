@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/suanpan/suanpan/internal/id"
+	"github.com/suanpan/suanpan/internal/pg"
 )
 
 // knowledge is what one look at the books found.
@@ -201,8 +202,8 @@ func columns(keys []AccountKey) (types, owners, currencies, names []string) {
 // One statement writes a call of Post, so that the triggers see every entry
 // whole; they judge it, and move the balances of accounts with a floor. If another
 // transaction has used the references since we looked, none is inserted, nothing
-// else moves, and the caller looks again; if it used only some of them, the
-// transaction must run again.
+// else moves, and the caller looks again; if it used only some of them, or if the
+// statement was left for later and nobody can look, the transaction must run again.
 const sqlBook = `
 with booked as (
   insert into entries (tenant_id, id, kind, number, phase, currency, legs, content_hash, booked_at, channel_date, reverses, metadata)
@@ -215,7 +216,7 @@ with booked as (
   on conflict on constraint entries_reference do nothing
   returning id, seq, booked_at
 ), written as (
-  select lost_reference_race(count(*), cardinality($2)) as entries from booked
+  select lost_reference_race(count(*), cardinality($2), $25) as entries from booked
 ), posted as (
   insert into postings (tenant_id, entry_seq, leg, account_id, amount, account_seq, balance_after, hold_id, booked_at)
   select $1, b.seq, p.leg, p.account_id, p.amount, p.account_seq, p.balance_after, p.hold_id, b.booked_at
@@ -253,23 +254,38 @@ select count(*) from booked`
 
 // write returns false when another transaction used the references meanwhile.
 func (b *booking) write(ctx context.Context, tx pgx.Tx, tenant string) (bool, error) {
-	captured, moved := capturedColumns(b.holds), b.accounts.changedColumns()
-	switch none := len(captured[0].([]string))+len(moved[0].([]string)) == 0; {
+	none := len(capturedColumns(b.holds)[0].([]string))+len(b.accounts.changedColumns()[0].([]string)) == 0
+	switch {
 	case len(b.entries) == 0:
 		return true, nil
 	case len(b.entries) == 1 && none:
 		return b.writeOne(ctx, tx, tenant)
 	}
-	args := []any{tenant}
-	args = append(args, entryColumns(b.entries)...)
-	args = append(args, postingColumns(b.postings)...)
-	args = append(args, moved...)
-	args = append(args, captured...)
 	var written int64
-	if err := tx.QueryRow(ctx, sqlBook, args...).Scan(&written); err != nil {
+	if err := tx.QueryRow(ctx, sqlBook, b.columns(tenant, false)...).Scan(&written); err != nil {
 		return false, err
 	}
 	return written > 0, nil
+}
+
+// writeLater leaves the writing to travel with the commit.
+func (b *booking) writeLater(ctx context.Context, tx pgx.Tx, tenant string) error {
+	if len(b.entries) == 0 {
+		return nil
+	}
+	batch := &pgx.Batch{}
+	batch.Queue(sqlBook, b.columns(tenant, true)...)
+	return pg.Later(ctx, tx, batch)
+}
+
+// columns are the parameters of sqlBook.
+func (b *booking) columns(tenant string, later bool) []any {
+	args := []any{tenant}
+	args = append(args, entryColumns(b.entries)...)
+	args = append(args, postingColumns(b.postings)...)
+	args = append(args, b.accounts.changedColumns()...)
+	args = append(args, capturedColumns(b.holds)...)
+	return append(args, later)
 }
 
 func (b *booking) writeOne(ctx context.Context, tx pgx.Tx, tenant string) (bool, error) {

@@ -17,9 +17,10 @@ type postCall struct {
 
 // postTogether books several calls as Post books one: all accounts are locked once
 // and in order, the calls are decided one after the other on what was read under
-// those locks, and one statement writes all. When one call is refused nothing is
-// written: the others come again without it. Calls that use an account for the first
-// time go alone, because a refused one would leave the account.
+// those locks, and one statement, which travels with the commit, writes all. When
+// one call is refused nothing is written: the others come again without it. Calls
+// that use an account for the first time go alone, because a refused one would
+// leave the account.
 func postTogether(ctx context.Context, tx pgx.Tx, calls []*postCall) []error {
 	if len(calls) == 1 {
 		b, err := post(ctx, tx, calls[0].tenant, calls[0].entries)
@@ -43,12 +44,8 @@ func postTogether(ctx context.Context, tx pgx.Tx, calls []*postCall) []error {
 	if refused {
 		return errs
 	}
-	written, err := b.write(ctx, tx, tenant)
-	switch {
-	case err != nil:
-		return same(len(calls), translate(err))
-	case !written: // another transaction used the references meanwhile
-		return same(len(calls), pg.Again())
+	if err := b.writeLater(ctx, tx, tenant); err != nil {
+		return same(len(calls), err)
 	}
 	return errs
 }

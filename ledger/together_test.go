@@ -72,6 +72,43 @@ func TestOneReferenceInCompanyIsOneEntry(t *testing.T) {
 	b.requireSound()
 }
 
+// Accounts without a floor are not locked, so two shared transactions come to
+// write one reference at once: the second runs again and finds what is there.
+func TestOneReferenceOfUnlockedAccountsInCompanyIsOneEntry(t *testing.T) {
+	t.Parallel()
+	b := setup(t).wide()
+	receipt := func(n int) ledger.Entry {
+		return entry(ledger.Collect, fmt.Sprint("p", n), leg(ledger.ChannelUnsettled, "chn", 5), leg(ledger.UnidentifiedReceipts, "chn", -5))
+	}
+	b.mustPost(receipt(0)) // opens the accounts
+	const numbers, callers = 60, 12
+	var fresh atomic.Int64
+	var calls sync.WaitGroup
+	for caller := range callers {
+		calls.Go(func() {
+			for n := range numbers {
+				posted, err := b.postTogether(receipt(1 + n))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if !posted[0].Replayed {
+					fresh.Add(1)
+				}
+				var there bool
+				err = b.Pool.QueryRow(t.Context(), `select exists (select from entries where id = $1)`, posted[0].EntryID).Scan(&there)
+				if err != nil || !there {
+					t.Errorf("caller %d was told of entry %s, which is not there: %v", caller, posted[0].EntryID, err)
+				}
+			}
+		})
+	}
+	calls.Wait()
+	require.Equal(t, int64(numbers), fresh.Load())
+	require.EqualValues(t, 5*(numbers+1), b.balance(key(ledger.ChannelUnsettled, "chn")).Posted)
+	b.requireSound()
+}
+
 // Random transfers between few accounts, some too large, some over holds, some
 // with accounts that are new: the books stay sound and no fen is lost.
 func TestRandomPostingsInCompanyKeepTheBooks(t *testing.T) {

@@ -22,15 +22,14 @@ const maxShared = 1024
 
 // AtOnce accepts a request whose object is final when it is created, so that
 // nothing is left to wait for: object, idempotency row and answer commit in one
-// transaction. create makes the object and renders the answer; what it queues to
-// last travels in one round trip with the idempotency row and the commit. Requests
+// transaction. create makes the object and renders the answer; what it leaves for
+// later travels in one round trip with the idempotency row and the commit. Requests
 // that come at the same time share a transaction, so create must be fit for
-// pg.DB.Together. Like Do,
-// it answers a key seen before with the first answer, or refuses it with a
+// pg.DB.Together. Like Do, it answers a key seen before with the first answer, or refuses it with a
 // Conflict, and an error undoes everything.
 func AtOnce(
 	ctx context.Context, db *pg.DB, req Request,
-	create func(tx pgx.Tx, last *pgx.Batch) (objectID string, answer Response, err error),
+	create func(tx pgx.Tx) (objectID string, answer Response, err error),
 ) (Accepted, error) {
 	hash := sha256.Sum256(req.Body)
 	var out Accepted
@@ -47,16 +46,15 @@ func AtOnce(
 			}
 			return err
 		}
-		last := &pgx.Batch{}
-		objectID, answer, err := create(tx, last)
+		objectID, answer, err := create(tx)
 		if err != nil {
 			return err
 		}
 		out = Accepted{ObjectID: objectID, Response: &answer}
-		if err := store(ctx, tx, last, &storeCall{req, hash[:], objectID, answer}); err != nil {
+		if err := store(ctx, tx, &storeCall{req, hash[:], objectID, answer}); err != nil {
 			return err
 		}
-		if err := pg.CommitWith(ctx, tx, last); err != nil {
+		if err := pg.CommitNow(ctx, tx); err != nil {
 			return fmt.Errorf("commit accepted request: %w", err)
 		}
 		return nil
@@ -89,25 +87,17 @@ const sqlStore = `
 	insert into accepted_responses (tenant_id, idempotency_key, status, body, created_at)
 	select $1, g.key, g.status, g.body, a.created_at from accepted a join given g on g.key = a.idempotency_key`
 
-// store writes call's row with those of others that share the transaction; without
-// others it is queued to last and travels with the commit.
-func store(ctx context.Context, tx pgx.Tx, last *pgx.Batch, call *storeCall) error {
-	met, err := pg.Meet(ctx, tx, call, func(ctx context.Context, tx pgx.Tx, calls []*storeCall) []error {
-		batch := &pgx.Batch{}
-		queueStore(batch, calls)
-		err := tx.SendBatch(ctx, batch).Close()
-		if err != nil {
-			err = fmt.Errorf("idempotency row: %w", err)
-		}
-		return slices.Repeat([]error{err}, len(calls))
-	})
+// store leaves call's row, with those of others that share the transaction, to
+// travel with the commit.
+func store(ctx context.Context, tx pgx.Tx, call *storeCall) error {
+	met, err := pg.Meet(ctx, tx, call, storeTogether)
 	if !met {
-		queueStore(last, []*storeCall{call})
+		err = storeTogether(ctx, tx, []*storeCall{call})[0]
 	}
 	return err
 }
 
-func queueStore(batch *pgx.Batch, calls []*storeCall) {
+func storeTogether(ctx context.Context, tx pgx.Tx, calls []*storeCall) []error {
 	n := len(calls)
 	keys, routes, hashes, objects := make([]string, n), make([]string, n), make([][]byte, n), make([]string, n)
 	statuses, bodies := make([]int32, n), make([][]byte, n)
@@ -115,5 +105,11 @@ func queueStore(batch *pgx.Batch, calls []*storeCall) {
 		keys[i], routes[i], hashes[i], objects[i] = call.req.Key, call.req.Route, call.hash, call.objectID
 		statuses[i], bodies[i] = int32(call.answer.Status), call.answer.Body
 	}
+	batch := &pgx.Batch{}
 	batch.Queue(sqlStore, calls[0].req.Tenant, keys, routes, hashes, objects, statuses, bodies)
+	err := pg.Later(ctx, tx, batch)
+	if err != nil {
+		err = fmt.Errorf("idempotency row: %w", err)
+	}
+	return slices.Repeat([]error{err}, n)
 }

@@ -37,7 +37,7 @@ func open(t *testing.T) *till {
 		s.tenant = created.ID
 		return err
 	}))
-	s.in(func(tx pgx.Tx, _ *pgx.Batch) error {
+	s.in(func(tx pgx.Tx) error {
 		made, err := party.Create(t.Context(), tx, s.tenant, party.NewMerchant{Reference: "shop", Name: "Shop", Settlement: party.T0})
 		if err != nil {
 			return err
@@ -51,21 +51,15 @@ func open(t *testing.T) *till {
 }
 
 // in runs fn as the API does.
-func (s *till) in(fn func(tx pgx.Tx, last *pgx.Batch) error) {
+func (s *till) in(fn func(tx pgx.Tx) error) {
 	s.Helper()
-	require.NoError(s, s.DB.InTenant(s.Context(), s.tenant, func(tx pgx.Tx) error {
-		last := &pgx.Batch{}
-		if err := fn(tx, last); err != nil || last.Len() == 0 {
-			return err
-		}
-		return tx.SendBatch(s.Context(), last).Close()
-	}))
+	require.NoError(s, s.DB.InTenant(s.Context(), s.tenant, fn))
 }
 
 func (s *till) holds(reference string, fen int64, expiresIn time.Duration) (h account.Hold) {
 	s.Helper()
-	s.in(func(tx pgx.Tx, last *pgx.Batch) (err error) {
-		h, err = account.PlaceHold(s.Context(), tx, last, s.tenant, account.NewHold{Reference: reference, MerchantID: s.merchant,
+	s.in(func(tx pgx.Tx) (err error) {
+		h, err = account.PlaceHold(s.Context(), tx, s.tenant, account.NewHold{Reference: reference, MerchantID: s.merchant,
 			Amount: money.Fen(fen), Reason: "a test", ExpiresIn: expiresIn})
 		return err
 	})
@@ -91,8 +85,8 @@ func (s *till) broken() (ids []string) {
 func TestVerifyFindsWhatDisagrees(t *testing.T) {
 	s := open(t)
 	h := s.holds("h-1", 100, 0)
-	s.in(func(tx pgx.Tx, last *pgx.Batch) error {
-		_, err := account.ReleaseHold(t.Context(), tx, last, s.tenant, h.ID, new(money.Fen(40)), "less")
+	s.in(func(tx pgx.Tx) error {
+		_, err := account.ReleaseHold(t.Context(), tx, s.tenant, h.ID, new(money.Fen(40)), "less")
 		return err
 	})
 	require.Empty(t, s.broken())
@@ -137,7 +131,7 @@ func TestExpiredHoldsAreToldOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{due.ID}, told)
 	require.Empty(t, s.broken())
-	s.in(func(tx pgx.Tx, _ *pgx.Batch) error {
+	s.in(func(tx pgx.Tx) error {
 		h, err := account.GetHold(t.Context(), tx, s.tenant, stays.ID)
 		require.Equal(t, ledger.HoldOpen, h.Status)
 		return err
@@ -148,10 +142,10 @@ func TestExpiredHoldsAreToldOnce(t *testing.T) {
 func TestReasonsAreBoundedInBytes(t *testing.T) {
 	s := open(t)
 	long := string(make([]byte, 257))
-	s.in(func(tx pgx.Tx, last *pgx.Batch) error {
-		_, err := account.ReleaseHold(t.Context(), tx, last, s.tenant, "hld_x", nil, long)
+	s.in(func(tx pgx.Tx) error {
+		_, err := account.ReleaseHold(t.Context(), tx, s.tenant, "hld_x", nil, long)
 		require.True(t, fault.Is(err, "length_out_of_range"), "%v", err)
-		_, err = account.PlaceHold(t.Context(), tx, last, s.tenant, account.NewHold{Reason: ""})
+		_, err = account.PlaceHold(t.Context(), tx, s.tenant, account.NewHold{Reason: ""})
 		require.True(t, fault.Is(err, "length_out_of_range"), "%v", err)
 		return nil
 	})

@@ -11,12 +11,11 @@ import (
 )
 
 // ChangeStatus freezes, unfreezes or closes an account and returns it as it is
-// then. The event is queued to last, which the caller sends before it commits; the
-// status that the account has already is no change and no event. Faults: NotFound;
+// then. The event commits with the change; the status that the account has already is no change and no event. Faults: NotFound;
 // Refused for an account on which facts arrive, for closing one that has money or
 // open holds, and for a closed one, which stays closed.
 func ChangeStatus(
-	ctx context.Context, tx pgx.Tx, last *pgx.Batch, tenantID, accountID string, to ledger.Status, reason string,
+	ctx context.Context, tx pgx.Tx, tenantID, accountID string, to ledger.Status, reason string,
 ) (ledger.Account, error) {
 	if err := checkReason(reason); err != nil {
 		return ledger.Account{}, err
@@ -29,7 +28,7 @@ func ChangeStatus(
 		return a, changeRefusal(err)
 	}
 	a.Status = to
-	_, err = event.Queue(last, tenantID, event.News{
+	err = event.Tell(ctx, tx, tenantID, event.News{
 		Type: event.AccountStatusChanged, ObjectID: a.ID, Data: map[string]string{"account_id": a.ID, "status": string(to)},
 	})
 	return a, err
@@ -39,7 +38,7 @@ func ChangeStatus(
 // passed stays counted while some limit remains. Events and faults are as those
 // of ChangeStatus.
 func ChangeLimits(
-	ctx context.Context, tx pgx.Tx, last *pgx.Batch, tenantID, accountID string, limits []Limit, reason string,
+	ctx context.Context, tx pgx.Tx, tenantID, accountID string, limits []Limit, reason string,
 ) error {
 	if err := checkReason(reason); err != nil {
 		return err
@@ -59,7 +58,7 @@ func ChangeLimits(
 	if err := ledger.ChangeLimits(ctx, tx, tenantID, a.Key, wanted, reason); err != nil {
 		return changeRefusal(err)
 	}
-	_, err = event.Queue(last, tenantID, event.News{
+	err = event.Tell(ctx, tx, tenantID, event.News{
 		Type: event.AccountLimitsChanged, ObjectID: a.ID, Data: map[string]string{"account_id": a.ID},
 	})
 	return err

@@ -60,10 +60,10 @@ func holdReference(reference string) string { return "hold/" + reference }
 
 // PlaceHold sets available money of a merchant aside. The money stays the
 // merchant's, but nothing can spend or withdraw it; only a transfer that names the
-// hold can take it. The event is queued to last. Faults: Refused for an unknown
+// hold can take it. Faults: Refused for an unknown
 // merchant or account, too little money, a limit or a frozen account; Conflict for
 // a reference that another hold has.
-func PlaceHold(ctx context.Context, tx pgx.Tx, last *pgx.Batch, tenantID string, n NewHold) (Hold, error) {
+func PlaceHold(ctx context.Context, tx pgx.Tx, tenantID string, n NewHold) (Hold, error) {
 	key := Key(n.MerchantID, n.AccountName, n.Amount.Currency)
 	if err := checkReason(n.Reason); err != nil {
 		return Hold{}, err
@@ -96,15 +96,15 @@ func PlaceHold(ctx context.Context, tx pgx.Tx, last *pgx.Batch, tenantID string,
 	if err != nil {
 		return Hold{}, fmt.Errorf("place hold: %w", err)
 	}
-	return told(ctx, tx, last, tenantID, placed[0].ID, event.HoldPlaced)
+	return told(ctx, tx, tenantID, placed[0].ID, event.HoldPlaced)
 }
 
 // ReleaseHold frees amount of a hold, or with nil all that is left of it. The event
-// is queued to last. Faults: NotFound; Refused for a hold of the platform's, one that
+// is told. Faults: NotFound; Refused for a hold of the platform's, one that
 // is not open any more, and more than it has left. The idempotency row of the
 // request makes it idempotent.
 func ReleaseHold(
-	ctx context.Context, tx pgx.Tx, last *pgx.Batch, tenantID, holdID string, amount *money.Amount, reason string,
+	ctx context.Context, tx pgx.Tx, tenantID, holdID string, amount *money.Amount, reason string,
 ) (Hold, error) {
 	if err := checkReason(reason); err != nil {
 		return Hold{}, err
@@ -143,16 +143,16 @@ func ReleaseHold(
 	if err != nil {
 		return h, fmt.Errorf("release hold: %w", err)
 	}
-	return told(ctx, tx, last, tenantID, holdID, event.HoldReleased)
+	return told(ctx, tx, tenantID, holdID, event.HoldReleased)
 }
 
 // told queues what happened to the hold, and returns it as it is then.
-func told(ctx context.Context, tx pgx.Tx, last *pgx.Batch, tenantID, holdID string, what event.Type) (Hold, error) {
+func told(ctx context.Context, tx pgx.Tx, tenantID, holdID string, what event.Type) (Hold, error) {
 	h, err := GetHold(ctx, tx, tenantID, holdID)
 	if err != nil {
 		return h, err
 	}
-	_, err = event.Queue(last, tenantID, event.News{
+	err = event.Tell(ctx, tx, tenantID, event.News{
 		Type: what, ObjectID: holdID, Data: map[string]string{"hold_id": holdID, "status": string(h.Status)},
 	})
 	return h, err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -87,45 +88,94 @@ type Event struct {
 // caller that does not gets a unique violation and its transaction rolls back.
 // It returns the event's id. Emit is not idempotent: call it once per change.
 func Emit(ctx context.Context, tx pgx.Tx, tenant string, news News) (string, error) {
-	batch := &pgx.Batch{}
-	eventID, err := Queue(batch, tenant, news)
+	call := &tellCall{tenant: tenant}
+	eventID, err := call.add(news)
 	if err != nil {
 		return "", err
 	}
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+	if err := tx.SendBatch(ctx, statement([]*tellCall{call})).Close(); err != nil {
 		return "", fmt.Errorf("event: record %s of %s: %w", news.Type, news.ObjectID, err)
 	}
 	return eventID, nil
 }
 
-// Queue is Emit as a statement of batch, which the caller sends in the
-// transaction of the change.
-func Queue(batch *pgx.Batch, tenant string, news News) (string, error) {
+// Tell is Emit of several news that does not wait: they travel with the next
+// statement of the transaction or with its commit, which fails if they do.
+func Tell(ctx context.Context, tx pgx.Tx, tenant string, news ...News) error {
+	call := &tellCall{tenant: tenant}
+	for _, one := range news {
+		if _, err := call.add(one); err != nil {
+			return err
+		}
+	}
+	if len(news) == 0 {
+		return nil
+	}
+	met, err := pg.Meet(ctx, tx, call, tellTogether)
+	if !met {
+		err = tellTogether(ctx, tx, []*tellCall{call})[0]
+	}
+	return err
+}
+
+// tellCall is what one call tells.
+type tellCall struct {
+	tenant                    string
+	ids, types, objects, data []string
+}
+
+func (call *tellCall) add(news News) (eventID string, err error) {
 	if !news.Type.Known() {
 		return "", fmt.Errorf("event: unknown type %q", news.Type)
 	}
 	data := []byte("{}")
 	if news.Data != nil {
-		var err error
 		if data, err = json.Marshal(news.Data); err != nil {
 			return "", fmt.Errorf("event: encode %s: %w", news.Type, err)
 		}
 	}
-	eventID := id.New(id.Event)
-	batch.Queue(`
-		with happened as (
-		  insert into events (tenant_id, id, type, object_id, sequence, data)
-		  select $1, $2, $3, $4, coalesce(max(sequence), 0) + 1, $5::jsonb
-		    from events where tenant_id = $1 and object_id = $4
-		  returning tenant_id, id, type
-		)
-		insert into webhook_deliveries (tenant_id, event_id, endpoint_id)
-		select h.tenant_id, h.id, e.id
-		  from happened h
-		  join webhook_endpoints e on e.tenant_id = h.tenant_id and e.enabled
-		   and (cardinality(e.event_types) = 0 or h.type = any (e.event_types))`,
-		tenant, eventID, string(news.Type), news.ObjectID, string(data))
+	eventID = id.New(id.Event)
+	call.ids, call.types = append(call.ids, eventID), append(call.types, string(news.Type))
+	call.objects, call.data = append(call.objects, news.ObjectID), append(call.data, string(data))
 	return eventID, nil
+}
+
+func tellTogether(ctx context.Context, tx pgx.Tx, calls []*tellCall) []error {
+	err := pg.Later(ctx, tx, statement(calls))
+	if err != nil {
+		err = fmt.Errorf("event: record: %w", err)
+	}
+	return slices.Repeat([]error{err}, len(calls))
+}
+
+// The arrays stand in scalar subqueries so that one plan serves all numbers of news.
+const sqlHappened = `
+	with happened as (
+	  insert into events (tenant_id, id, type, object_id, sequence, data)
+	  select $1, n.id, n.type, n.object_id,
+	    coalesce((select max(e.sequence) from events e where e.tenant_id = $1 and e.object_id = n.object_id), 0)
+	      + row_number() over (partition by n.object_id order by n.position),
+	    n.data::jsonb
+	    from unnest((select $2::text[]), (select $3::text[]), (select $4::text[]), (select $5::text[]))
+	      with ordinality n (id, type, object_id, data, position)
+	  returning tenant_id, id, type
+	)
+	insert into webhook_deliveries (tenant_id, event_id, endpoint_id)
+	select h.tenant_id, h.id, e.id
+	  from happened h
+	  join webhook_endpoints e on e.tenant_id = h.tenant_id and e.enabled
+	   and (cardinality(e.event_types) = 0 or h.type = any (e.event_types))`
+
+// statement records what calls of one tenant tell, in their order.
+func statement(calls []*tellCall) *pgx.Batch {
+	var all tellCall
+	for _, call := range calls {
+		all.ids, all.types = append(all.ids, call.ids...), append(all.types, call.types...)
+		all.objects, all.data = append(all.objects, call.objects...), append(all.data, call.data...)
+	}
+	batch := &pgx.Batch{}
+	batch.Queue(sqlHappened, calls[0].tenant, all.ids, all.types, all.objects, all.data)
+	return batch
 }
 
 const eventColumns = `id, type, object_id, sequence, data, created_at`

@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/suanpan/suanpan/core/account"
+	"github.com/suanpan/suanpan/core/event"
 	"github.com/suanpan/suanpan/core/fault"
 	"github.com/suanpan/suanpan/ledger"
 )
@@ -47,20 +47,20 @@ type Result struct {
 	Limit      string `json:"limit,omitempty"`
 }
 
-// CreateBatch accepts a batch in tx and books what it may; events are queued to
-// last. In AllOrNothing the first refusal is returned with the item in its field,
-// such as items[3].amount, and the caller rolls back. In PerItem refusals are
-// results, and an error is one of the whole batch.
-func CreateBatch(ctx context.Context, tx pgx.Tx, last *pgx.Batch, tenantID, batchID string, mode Mode, items []New) (Batch, error) {
+// CreateBatch accepts a batch in tx and books what it may, with its events. In
+// AllOrNothing the first refusal is returned with the item in its field, such as
+// items[3].amount, and the caller rolls back. In PerItem refusals are results, and
+// an error is one of the whole batch.
+func CreateBatch(ctx context.Context, tx pgx.Tx, tenantID, batchID string, mode Mode, items []New) (Batch, error) {
 	b := Batch{ID: batchID, Mode: mode}
 	if err := checkItems(mode, items); err != nil {
 		return b, err
 	}
 	var err error
 	if mode == AllOrNothing {
-		b.Results, err = bookAll(ctx, tx, last, tenantID, batchID, items)
+		b.Results, err = bookAll(ctx, tx, tenantID, batchID, items)
 	} else {
-		b.Results, err = bookEach(ctx, tx, last, tenantID, batchID, items)
+		b.Results, err = bookEach(ctx, tx, tenantID, batchID, items)
 	}
 	if err != nil {
 		return b, err
@@ -85,7 +85,7 @@ func TryBatch(ctx context.Context, tx pgx.Tx, tenantID string, mode Mode, items 
 	if err != nil {
 		return Batch{}, fmt.Errorf("transfer: savepoint: %w", err)
 	}
-	tried, err := CreateBatch(ctx, nested, &pgx.Batch{}, tenantID, "", mode, items)
+	tried, err := CreateBatch(ctx, nested, tenantID, "", mode, items)
 	return tried, errors.Join(err, nested.Rollback(ctx)) // nothing of it stays
 }
 
@@ -108,10 +108,9 @@ func checkItems(mode Mode, items []New) error {
 
 // bookAll books every item with one call of the ledger, which locks the accounts
 // once and in order.
-func bookAll(ctx context.Context, tx pgx.Tx, last *pgx.Batch, tenantID, batchID string, items []New) ([]Result, error) {
-	results := make([]Result, len(items))
-	var entries []ledger.Entry
-	for _, i := range inOrderOfReference(items) {
+func bookAll(ctx context.Context, tx pgx.Tx, tenantID, batchID string, items []New) ([]Result, error) {
+	rows := make([]*row, len(items))
+	for i := range items {
 		n := &items[i]
 		if err := n.check(); err != nil {
 			return nil, inItem(i, err)
@@ -119,46 +118,31 @@ func bookAll(ctx context.Context, tx pgx.Tx, last *pgx.Batch, tenantID, batchID 
 		if err := n.find(ctx, tx, tenantID); err != nil {
 			return nil, inItem(i, err)
 		}
-		t, err := insert(ctx, tx, tenantID, batchID, *n)
-		if err != nil {
-			return nil, inItem(i, err)
-		}
-		if err := t.tell(last, tenantID); err != nil {
-			return nil, err
-		}
-		results[i] = Result{Reference: n.Reference, TransferID: t.ID}
+		rows[i] = &row{New: *n, batchID: batchID}
 	}
-	for _, n := range items {
-		entries = append(entries, n.entries()...)
+	if err := insertAll(ctx, tx, tenantID, rows); err != nil {
+		return nil, err
+	}
+	results := make([]Result, len(items))
+	var entries []ledger.Entry
+	var news []event.News
+	for i, r := range rows {
+		if r.refused != nil {
+			return nil, inItem(i, r.refused)
+		}
+		entries = append(entries, r.entries()...)
+		news = append(news, r.transfer().news()...)
+		results[i] = Result{Reference: r.Reference, TransferID: r.ID}
 	}
 	if _, err := ledger.Post(ctx, tx, tenantID, entries...); err != nil {
 		return nil, inItem(itemOf(err), account.Refusal(err))
 	}
-	return results, nil
-}
-
-// inOrderOfReference are the positions of items in the order in which their
-// references are claimed: the same in every batch, so that none waits in a circle.
-func inOrderOfReference(items []New) []int {
-	order := make([]int, len(items))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(a, b int) int {
-		switch {
-		case items[a].Reference < items[b].Reference:
-			return -1
-		case items[a].Reference > items[b].Reference:
-			return 1
-		}
-		return 0
-	})
-	return order
+	return results, event.Tell(ctx, tx, tenantID, news...)
 }
 
 // bookEach books each item in a savepoint of its own. The accounts of all items
 // are locked first, in order, because the items' own order crosses that of others.
-func bookEach(ctx context.Context, tx pgx.Tx, last *pgx.Batch, tenantID, batchID string, items []New) ([]Result, error) {
+func bookEach(ctx context.Context, tx pgx.Tx, tenantID, batchID string, items []New) ([]Result, error) {
 	var accounts []ledger.AccountKey
 	for _, n := range items {
 		from, to := n.accounts()
@@ -168,6 +152,7 @@ func bookEach(ctx context.Context, tx pgx.Tx, last *pgx.Batch, tenantID, batchID
 		return nil, err
 	}
 	var results []Result
+	var news []event.News
 	for _, n := range items {
 		t, err := bookOne(ctx, tx, tenantID, batchID, n)
 		if refused, ok := fault.As(err); ok {
@@ -175,15 +160,13 @@ func bookEach(ctx context.Context, tx pgx.Tx, last *pgx.Batch, tenantID, batchID
 				Limit: refused.Limit})
 			continue
 		}
-		if err == nil {
-			err = t.tell(last, tenantID)
-		}
 		if err != nil {
 			return nil, err
 		}
+		news = append(news, t.news()...)
 		results = append(results, Result{Reference: n.Reference, TransferID: t.ID})
 	}
-	return results, nil
+	return results, event.Tell(ctx, tx, tenantID, news...)
 }
 
 func bookOne(ctx context.Context, tx pgx.Tx, tenantID, batchID string, n New) (t Transfer, err error) {

@@ -69,8 +69,8 @@ func (s *street) order(from, to int, fen int64) transfer.New {
 // accepts is what the API does with one transfer.
 func (s *street) accepts(ctx context.Context, key string, n transfer.New) (accept.Accepted, error) {
 	req := accept.Request{Tenant: s.tenant, Key: key, Route: "POST /v1/transfers", Body: []byte(n.Reference)}
-	return accept.AtOnce(ctx, s.DB, req, func(tx pgx.Tx, last *pgx.Batch) (string, accept.Response, error) {
-		made, err := transfer.Create(ctx, tx, last, s.tenant, n)
+	return accept.AtOnce(ctx, s.DB, req, func(tx pgx.Tx) (string, accept.Response, error) {
+		made, err := transfer.Create(ctx, tx, s.tenant, n)
 		return made.ID, accept.Response{Status: 201, Body: []byte(made.ID)}, err
 	})
 }
@@ -146,14 +146,8 @@ func TestCrossingTransfersAndBatchesKeepTheMoney(t *testing.T) {
 					mode := []transfer.Mode{transfer.AllOrNothing, transfer.PerItem}[i%2]
 					items := []transfer.New{draw(), draw(), draw()}
 					err = s.DB.InTenant(t.Context(), s.tenant, func(tx pgx.Tx) error {
-						last := &pgx.Batch{}
-						if _, err := transfer.CreateBatch(t.Context(), tx, last, s.tenant, id.New(id.TransferBatch), mode, items); err != nil {
-							return err
-						}
-						if last.Len() == 0 {
-							return nil
-						}
-						return tx.SendBatch(t.Context(), last).Close()
+						_, err := transfer.CreateBatch(t.Context(), tx, s.tenant, id.New(id.TransferBatch), mode, items)
+						return err
 					})
 				}
 				if err != nil && code(err) != "funds_insufficient" {
@@ -233,8 +227,7 @@ func TestCrossingReferencesAndNewAccountsNeverFail(t *testing.T) {
 					ToMerchantID: newcomers[turn], Amount: money.Fen(1)}
 			}
 			err := s.DB.InTenant(t.Context(), s.tenant, func(tx pgx.Tx) error {
-				last := &pgx.Batch{}
-				made, err := transfer.CreateBatch(t.Context(), tx, last, s.tenant, id.New(id.TransferBatch), transfer.PerItem, items)
+				made, err := transfer.CreateBatch(t.Context(), tx, s.tenant, id.New(id.TransferBatch), transfer.PerItem, items)
 				if err != nil {
 					return err
 				}
@@ -243,10 +236,7 @@ func TestCrossingReferencesAndNewAccountsNeverFail(t *testing.T) {
 						return fmt.Errorf("%s: %s", r.Code, r.Detail)
 					}
 				}
-				if last.Len() == 0 {
-					return nil
-				}
-				return tx.SendBatch(t.Context(), last).Close()
+				return nil
 			})
 			if err != nil {
 				t.Error(err)
@@ -280,7 +270,7 @@ func TestAnotherTenantSeesNothing(t *testing.T) {
 		return nil
 	}))
 	err = s.DB.InTenant(t.Context(), stranger, func(tx pgx.Tx) error {
-		_, err := transfer.Create(t.Context(), tx, &pgx.Batch{}, s.tenant, s.order(0, 1, 10))
+		_, err := transfer.Create(t.Context(), tx, s.tenant, s.order(0, 1, 10))
 		return err
 	})
 	require.Equal(t, party.CodeMerchantNotFound, code(err), "even merchants of the other are unknown")

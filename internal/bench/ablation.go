@@ -122,30 +122,26 @@ type step struct {
 
 // ladder are the steps from a posting to a transfer by HTTP.
 func ladder(b *books, a *api) []step {
-	accepted := func(create func(tx pgx.Tx, last *pgx.Batch, n transfer.New) error) operation {
+	accepted := func(create func(tx pgx.Tx, n transfer.New) error) operation {
 		return func(ctx context.Context, random *rand.Rand) error {
 			from, to := b.pair(random)
 			n := transfer.New{ID: id.New(id.Transfer), Reference: id.Number(), FromMerchantID: from, ToMerchantID: to,
 				Amount: money.Fen(transferMinor)}
 			req := accept.Request{Tenant: b.tenant, Key: id.Number(), Route: "POST /v1/transfers", Body: []byte(n.Reference)}
-			_, err := accept.AtOnce(ctx, b.db, req, func(tx pgx.Tx, last *pgx.Batch) (string, accept.Response, error) {
-				return n.ID, accept.Response{Status: 201, Body: make([]byte, 300)}, create(tx, last, n)
+			_, err := accept.AtOnce(ctx, b.db, req, func(tx pgx.Tx) (string, accept.Response, error) {
+				return n.ID, accept.Response{Status: 201, Body: make([]byte, 300)}, create(tx, n)
 			})
 			return err
 		}
 	}
 	return []step{
 		{"the posting alone", drawn(b.together, b.uniform)},
-		{"+ idempotency key: lock, look, row, stored answer", accepted(func(tx pgx.Tx, _ *pgx.Batch, n transfer.New) error {
+		{"+ idempotency key: lock, look, row, stored answer", accepted(func(tx pgx.Tx, n transfer.New) error {
 			_, err := ledger.Post(context.Background(), tx, b.tenant, b.transfer(n.FromMerchantID, n.ToMerchantID))
 			return err
 		})},
-		{"+ the transfer's row, unique reference, both merchants exist", accepted(func(tx pgx.Tx, _ *pgx.Batch, n transfer.New) error {
-			_, err := transfer.Create(context.Background(), tx, &pgx.Batch{}, b.tenant, n)
-			return err
-		})},
-		{"+ the event in the outbox", accepted(func(tx pgx.Tx, last *pgx.Batch, n transfer.New) error {
-			_, err := transfer.Create(context.Background(), tx, last, b.tenant, n)
+		{"+ the transfer's row (unique reference, both merchants exist) and its event", accepted(func(tx pgx.Tx, n transfer.New) error {
+			_, err := transfer.Create(context.Background(), tx, b.tenant, n)
 			return err
 		})},
 		{"+ HTTP: API key, contract validation, JSON, access log", a.transfers(b.pair)},

@@ -176,7 +176,7 @@ func calmly(fn func() error) (err error) {
 	return fn()
 }
 
-// commit runs the last statements and commits.
+// commit sends what was left for later and commits.
 func (c *company) commit(asks []*ask) {
 	failed, err := c.send(asks, true)
 	var refused *pgconn.PgError
@@ -206,7 +206,7 @@ func (c *company) send(asks []*ask, commit bool) (errs []error, failure error) {
 	}
 	errs = make([]error, len(asks))
 	if commit {
-		if !c.tx.begun && whole.Len() == 0 {
+		if c.tx.idle() && whole.Len() == 0 {
 			return errs, nil
 		}
 		whole.Queue("commit")

@@ -61,10 +61,6 @@ func (s *sharedTx) wait(ctx context.Context, a *ask) error {
 	return <-a.answer
 }
 
-func (s *sharedTx) commitWith(ctx context.Context, b *pgx.Batch) error {
-	return s.wait(ctx, &ask{kind: askCommit, batch: b})
-}
-
 // SendBatch runs b with the batches of others when it is closed.
 func (s *sharedTx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
 	return &sharedResults{s, ctx, b, nil}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -82,9 +83,10 @@ func TestCallsThatWaitShareATransaction(t *testing.T) {
 				_, err := tx.Exec(t.Context(), addThing, i)
 				return err
 			}
-			last := &pgx.Batch{}
-			last.Queue(addThing, i)
-			return pg.CommitWith(t.Context(), tx, last)
+			if err := addLater(t.Context(), tx, i); err != nil {
+				return err
+			}
+			return pg.CommitNow(t.Context(), tx)
 		})
 	}
 	for _, err := range crowd(t, d, tenant, calls) {
@@ -147,15 +149,69 @@ func TestWhoFailsFailsAlone(t *testing.T) {
 	require.Positive(t, rows.Load())
 }
 
+// addLater leaves a number to travel with the next statement or the commit.
+func addLater(ctx context.Context, tx pgx.Tx, n int) error {
+	add := func(ctx context.Context, tx pgx.Tx, numbers []int) []error {
+		batch := &pgx.Batch{}
+		for _, n := range numbers {
+			batch.Queue(addThing, n)
+		}
+		return slices.Repeat([]error{pg.Later(ctx, tx, batch)}, len(numbers))
+	}
+	met, err := pg.Meet(ctx, tx, n, add)
+	if !met {
+		err = add(ctx, tx, []int{n})[0]
+	}
+	return err
+}
+
+// What was left for later is there for the next statement, whoever sends it, and for
+// a meeting that follows.
+func TestWhatIsLeftForLaterComesBeforeWhatFollows(t *testing.T) {
+	d := open(t)
+	look := func(ctx context.Context, tx pgx.Tx, asked []string) []error {
+		var n int
+		err := tx.QueryRow(ctx, askCount).Scan(&n)
+		if err == nil && n < len(asked) {
+			err = fmt.Errorf("%d things are there for %d who left one", n, len(asked))
+		}
+		return slices.Repeat([]error{err}, len(asked))
+	}
+	var calls []func(tx pgx.Tx) error
+	for i := range 40 {
+		calls = append(calls, func(tx pgx.Tx) error {
+			if err := addLater(t.Context(), tx, i); err != nil {
+				return err
+			}
+			if i%2 == 0 {
+				_, err := pg.Meet(t.Context(), tx, "all", look)
+				return err
+			}
+			var found bool
+			err := tx.QueryRow(t.Context(), `select exists (select from things where n = $1)`, i).Scan(&found)
+			if err == nil && !found {
+				err = fmt.Errorf("%d is not there", i)
+			}
+			return err
+		})
+	}
+	for _, err := range crowd(t, d, id.New(id.Tenant), calls) {
+		require.NoError(t, err)
+	}
+	require.Equal(t, 40, count(t, d))
+}
+
 // A failure in the statements that travel with the commit commits nothing of anybody.
 func TestFailureBesideTheCommitIsUndone(t *testing.T) {
 	d := open(t)
 	var calls []func(tx pgx.Tx) error
 	for i := range 30 {
 		calls = append(calls, func(tx pgx.Tx) error {
-			last := &pgx.Batch{}
-			last.Queue(addThing, i/2) // each number twice: one of two is refused
-			return pg.CommitWith(t.Context(), tx, last)
+			err := addLater(t.Context(), tx, i/2) // each number twice: one of two is refused
+			if err != nil || i%3 == 0 {
+				return err
+			}
+			return pg.CommitNow(t.Context(), tx)
 		})
 	}
 	failed := 0

@@ -22,6 +22,8 @@ type tenantTx struct {
 	impatient bool
 	begun     bool
 	ended     bool
+	// later are statements that wait for the next ones.
+	later []*pgx.QueuedQuery
 	// depth numbers the savepoints.
 	depth int
 }
@@ -53,35 +55,33 @@ func runTenantTx(ctx context.Context, pool *pgxpool.Pool, tenant string, impatie
 	return tx.Commit(ctx)
 }
 
-// CommitWith sends b as the last statements of a transaction of InTenant and
-// commits it in the same round trip. After an error nothing was committed; after
-// success tx cannot be used any more. Another transaction is committed by its
-// owner.
-func CommitWith(ctx context.Context, tx pgx.Tx, b *pgx.Batch) error {
-	if s, ok := tx.(*sharedTx); ok {
+// CommitNow commits a transaction of InTenant or Together before its function
+// returns. After an error nothing was committed; after success tx cannot be used
+// any more. Another transaction is committed by its owner.
+func CommitNow(ctx context.Context, tx pgx.Tx) error {
+	switch t := tx.(type) {
+	case *sharedTx:
 		failpoint.At(ctx, failpoint.BeforeCommit)
-		err := s.commitWith(ctx, b)
+		err := t.wait(ctx, &ask{kind: askCommit, batch: &pgx.Batch{}})
 		committed(ctx, err == nil)
 		return err
+	case *tenantTx:
+		return t.Commit(ctx)
 	}
+	return nil
+}
+
+// Later queues b to travel with the next statements of tx, or with its commit, so
+// that it costs no round trip of its own. Nobody looks at its results; its failure
+// is that of what travels with it. In a shared transaction it is for the run of a
+// Meet. A transaction that cannot wait runs b at once.
+func Later(ctx context.Context, tx pgx.Tx, b *pgx.Batch) error {
 	t, ok := tx.(*tenantTx)
 	if !ok {
 		return tx.SendBatch(ctx, b).Close()
 	}
-	if err := t.begin(ctx); err != nil {
-		return err
-	}
-	b.Queue("commit").Exec(func(tag pgconn.CommandTag) error {
-		if tag.String() == "ROLLBACK" {
-			return pgx.ErrTxCommitRollback
-		}
-		return nil
-	})
-	failpoint.At(ctx, failpoint.BeforeCommit)
-	err := t.conn.SendBatch(ctx, b).Close()
-	t.ended = err == nil
-	committed(ctx, t.ended)
-	return err
+	t.later = append(t.later, b.QueuedQueries...)
+	return nil
 }
 
 // begin begins the transaction unless a batch has; the tenant's id was checked
@@ -89,6 +89,9 @@ func CommitWith(ctx context.Context, tx pgx.Tx, b *pgx.Batch) error {
 func (t *tenantTx) begin(ctx context.Context) error {
 	if t.ended {
 		return pgx.ErrTxClosed
+	}
+	if len(t.later) > 0 {
+		return t.SendBatch(ctx, &pgx.Batch{}).Close()
 	}
 	if t.begun {
 		return nil
@@ -102,17 +105,21 @@ func (t *tenantTx) begin(ctx context.Context) error {
 	return err
 }
 
+// idle reports whether nothing was sent and nothing waits to be.
+func (t *tenantTx) idle() bool { return !t.begun && len(t.later) == 0 }
+
 // Commit ends the transaction; one without a statement needs no end.
 func (t *tenantTx) Commit(ctx context.Context) error {
 	if t.ended {
 		return pgx.ErrTxClosed
 	}
-	t.ended = true
-	if !t.begun {
+	if t.idle() {
+		t.ended = true
 		return nil
 	}
-	wrote := committing(ctx, t.conn)
-	tag, err := t.conn.Exec(ctx, "commit")
+	wrote := committing(ctx, t)
+	tag, err := t.end(ctx)
+	t.ended = true
 	if err != nil {
 		return err
 	}
@@ -123,12 +130,24 @@ func (t *tenantTx) Commit(ctx context.Context) error {
 	return nil
 }
 
+// end sends the commit, with what was left for later before it.
+func (t *tenantTx) end(ctx context.Context) (pgconn.CommandTag, error) {
+	if len(t.later) == 0 {
+		return t.conn.Exec(ctx, "commit")
+	}
+	last := &pgx.Batch{}
+	last.Queue("commit")
+	results := t.SendBatch(ctx, last)
+	tag, err := results.Exec()
+	return tag, errors.Join(err, results.Close())
+}
+
 // Rollback undoes everything; after Commit it returns pgx.ErrTxClosed.
 func (t *tenantTx) Rollback(ctx context.Context) error {
 	if t.ended {
 		return pgx.ErrTxClosed
 	}
-	t.ended = true
+	t.ended, t.later = true, nil
 	if !t.begun || t.conn.Conn().IsClosed() {
 		return nil
 	}
@@ -136,25 +155,27 @@ func (t *tenantTx) Rollback(ctx context.Context) error {
 	return err
 }
 
-// SendBatch sends b, with BEGIN before its first statement if there was none.
+// SendBatch sends b, with what waits before its first statement: BEGIN if there
+// was none, and what was left for later.
 func (t *tenantTx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
 	if t.ended { // the connection may be somebody else's by now
 		panic("pg: a batch was sent after its transaction ended")
 	}
-	if t.begun {
-		return t.conn.SendBatch(ctx, b)
+	whole := &pgx.Batch{QueuedQueries: make([]*pgx.QueuedQuery, 0, len(t.later)+len(b.QueuedQueries)+2)}
+	if !t.begun {
+		whole.Queue(sqlBegin)
+		if t.impatient {
+			whole.Queue(sqlImpatient, t.tenant)
+		} else {
+			whole.Queue(sqlNameTenant, t.tenant)
+		}
 	}
-	t.begun = true
-	whole := &pgx.Batch{QueuedQueries: make([]*pgx.QueuedQuery, 0, len(b.QueuedQueries)+2)}
-	whole.Queue(sqlBegin)
-	if t.impatient {
-		whole.Queue(sqlImpatient, t.tenant)
-	} else {
-		whole.Queue(sqlNameTenant, t.tenant)
-	}
+	whole.QueuedQueries = append(whole.QueuedQueries, t.later...)
+	before := len(whole.QueuedQueries)
 	whole.QueuedQueries = append(whole.QueuedQueries, b.QueuedQueries...)
+	t.begun, t.later = true, nil
 	results := t.conn.SendBatch(ctx, whole)
-	for range 2 { // an error is repeated by what the caller reads next
+	for range before { // an error is repeated by what the caller reads next
 		if _, err := results.Exec(); err != nil {
 			break
 		}

@@ -117,7 +117,7 @@ func TestTransactionCommitsOnceOrNotAtAll(t *testing.T) {
 	require.Equal(t, 2, count(t, d))
 }
 
-func TestLastBatchCommits(t *testing.T) {
+func TestWhatIsLeftForLaterCommits(t *testing.T) {
 	d := open(t)
 	tenant := id.New(id.Tenant)
 	insert := func(n ...int) func(tx pgx.Tx) error {
@@ -126,7 +126,7 @@ func TestLastBatchCommits(t *testing.T) {
 			for _, one := range n {
 				batch.Queue(`insert into things values ($1)`, one)
 			}
-			return pg.CommitWith(t.Context(), tx, batch)
+			return pg.Later(t.Context(), tx, batch)
 		}
 	}
 	require.NoError(t, d.DB.InTenant(t.Context(), tenant, insert(1, 2)))
@@ -134,17 +134,36 @@ func TestLastBatchCommits(t *testing.T) {
 	require.True(t, pg.IsUnique(d.DB.InTenant(t.Context(), tenant, insert(3, 1)), "things_pkey"))
 	require.Equal(t, 2, count(t, d))
 	require.NoError(t, d.DB.InTenant(t.Context(), tenant, func(tx pgx.Tx) error {
-		if err := insert(3)(tx); err != nil {
-			return err
-		}
+		var n int
+		require.NoError(t, insert(3)(tx))
+		require.NoError(t, tx.QueryRow(t.Context(), askCount).Scan(&n))
+		require.Equal(t, 3, n, "it comes before the next statement")
+		require.NoError(t, insert(4)(tx))
+		require.NoError(t, pg.CommitNow(t.Context(), tx))
 		_, err := tx.Exec(t.Context(), askCount)
 		require.ErrorIs(t, err, pgx.ErrTxClosed)
 		return nil
 	}))
-	require.NoError(t, d.DB.AsSystem(t.Context(), func(tx pgx.Tx) error {
-		return pg.CommitWith(t.Context(), tx, &pgx.Batch{})
+	require.Equal(t, 4, count(t, d))
+	require.ErrorContains(t, d.DB.InTenant(t.Context(), tenant, func(tx pgx.Tx) error {
+		require.NoError(t, insert(5)(tx))
+		return errors.New("no")
+	}), "no")
+	require.NoError(t, d.DB.InTenant(t.Context(), tenant, func(tx pgx.Tx) error {
+		nested, err := tx.Begin(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, insert(6)(nested), "a savepoint does not wait")
+		return nested.Rollback(t.Context())
 	}))
-	require.Equal(t, 3, count(t, d))
+	require.NoError(t, d.DB.AsSystem(t.Context(), func(tx pgx.Tx) error {
+		batch := &pgx.Batch{}
+		batch.Queue(`select 1`)
+		require.NoError(t, pg.Later(t.Context(), tx, batch))
+		require.NoError(t, pg.CommitNow(t.Context(), tx), "its owner commits")
+		_, err := tx.Exec(t.Context(), `select 1`)
+		return err
+	}))
+	require.Equal(t, 4, count(t, d))
 }
 
 func TestSavepointsGoBackOnTheirOwn(t *testing.T) {

@@ -16,6 +16,11 @@ func ledgerBugs() []bug {
 			pkg: "./ledger", test: "TestRacingDebitsWinExactlyTheBalance",
 		},
 		{
+			name: "lost-race-unseen", says: "entries whose references were used meanwhile are answered as booked and are nowhere",
+			file: "ledger/post_sql.go", old: "b.columns(tenant, true)", new: "b.columns(tenant, false)",
+			pkg: "./ledger", test: "TestOneReferenceOfUnlockedAccountsInCompanyIsOneEntry",
+		},
+		{
 			name: "floor-not-judged", says: "a debit below the floor is left to the database, whose refusal names neither posting nor amount",
 			file: "ledger/post.go",
 			old:  "if floored && a.available() < before", new: "if floored && a.available() > before",
