@@ -41,7 +41,7 @@ func switches() []switched {
 		{name: "everything on"},
 		{name: "without row-level security", off: forEach("alter table %s disable row level security", guarded()),
 			on: forEach("alter table %s enable row level security", guarded())},
-		{name: "without the trigger that judges postings (balance, legs, classes, status, cached balances)",
+		{name: "without the trigger that judges postings (balance, legs, classes, status) and moves their accounts' balances",
 			off: []string{"alter table postings disable trigger postings_keep_the_rules"},
 			on:  []string{"alter table postings enable trigger postings_keep_the_rules"}},
 		{name: "without the trigger that wants postings for each entry",
