@@ -22,9 +22,9 @@ func requestBugs() []bug {
 		},
 		{
 			name: "event-outside-transaction", says: "the event is committed although the change is rolled back",
-			file: "core/event/event.go", old: "\tif err := tx.SendBatch(ctx, batch).Close(); err != nil {",
+			file: "core/event/event.go", old: "\tif err := tx.SendBatch(ctx, statement([]*tellCall{call})).Close(); err != nil {",
 			new: "\town, err := pgx.ConnectConfig(ctx, tx.Conn().Config())\n\tif err != nil {\n\t\treturn \"\", err\n\t}\n" +
-				"\tdefer own.Close(ctx)\n\tif err := own.SendBatch(ctx, batch).Close(); err != nil {",
+				"\tdefer own.Close(ctx)\n\tif err := own.SendBatch(ctx, statement([]*tellCall{call})).Close(); err != nil {",
 			pkg: "./core/event", test: "TestARolledBackChangeLeavesNoEventAndNoDelivery",
 		},
 		{
