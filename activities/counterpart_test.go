@@ -37,6 +37,8 @@ func unusable() channel.Answer {
 
 func notFound() channel.Answer { return answer(channel.Failed, channel.CodeNotFound) }
 
+func (c *counterpart) Offers() []channel.Offer { return nil }
+
 func (c *counterpart) Prepay(ctx context.Context, _ channel.PrepayOrder) (channel.Prepaid, error) {
 	return answered(c, ctx, "prepay", c.prepares, func(how string) channel.Prepaid {
 		if how == "lost" {
@@ -45,7 +47,7 @@ func (c *counterpart) Prepay(ctx context.Context, _ channel.PrepayOrder) (channe
 		if c.truth.declines {
 			return channel.Prepaid{Answer: answer(channel.Failed, "RISK")}
 		}
-		return channel.Prepaid{Answer: succeeded(), QRCode: "https://qr.example.com/1"}
+		return channel.Prepaid{Answer: succeeded(), Action: channel.Action{Type: channel.ActionQRCode, QRCode: "https://qr.example.com/1"}}
 	})
 }
 

@@ -101,6 +101,7 @@ func (a *Payments) PreparePayment(ctx context.Context, in accept.Ref) (PaymentSt
 		Subject:   c.Subject,
 		ExpiresAt: c.ExpiresAt,
 		NotifyURL: a.NotifyURL(c.Channel, c.account.ID),
+		Product:   channel.Product(c.Product),
 	})
 	if err != nil {
 		return PaymentState{}, fmt.Errorf("prepare payment %s: %w", c.ID, err)
@@ -111,7 +112,7 @@ func (a *Payments) PreparePayment(ctx context.Context, in accept.Ref) (PaymentSt
 		}
 		switch prepaid.Outcome {
 		case channel.Succeeded:
-			if err := payment.Prepared(ctx, tx, in.Tenant, *p, prepaid.QRCode); err != nil {
+			if err := payment.Prepared(ctx, tx, in.Tenant, *p, prepaid.Action.QRCode); err != nil {
 				return err
 			}
 			p.Status = payment.AwaitingPayer

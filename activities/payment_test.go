@@ -17,7 +17,7 @@ func TestPreparePayment(t *testing.T) {
 		asked  int
 		events int64
 	}{
-		"prepared": {channel.Prepaid{Answer: succeeded(), QRCode: "qr"}, "awaiting_payer", 1, 1},
+		"prepared": {channel.Prepaid{Answer: succeeded(), Action: channel.Action{Type: channel.ActionQRCode, QRCode: "qr"}}, "awaiting_payer", 1, 1},
 		"refused":  {channel.Prepaid{Answer: channel.Answer{Outcome: channel.Failed, Code: "NO"}}, "failed", 1, 1},
 		"unknown":  {channel.Prepaid{Answer: unknown()}, "processing", 2, 0},
 		"pending":  {channel.Prepaid{Answer: channel.Answer{Outcome: channel.Pending}}, "processing", 2, 0},
@@ -36,7 +36,7 @@ func TestPreparePayment(t *testing.T) {
 func TestPreparePaymentByTwoZombiesPreparesOnce(t *testing.T) {
 	s := newScene(t)
 	in := s.newPayment()
-	s.provider.prepaid = channel.Prepaid{Answer: succeeded(), QRCode: "qr"}
+	s.provider.prepaid = channel.Prepaid{Answer: succeeded(), Action: channel.Action{Type: channel.ActionQRCode, QRCode: "qr"}}
 	for _, state := range zombies(s, s.steps.Payments.PreparePayment, in) {
 		require.Equal(t, "awaiting_payer", state.Status)
 	}

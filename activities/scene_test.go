@@ -56,6 +56,8 @@ func (p *provider) note(what string) {
 
 func (p *provider) Name() string { return "alipay" }
 
+func (p *provider) Offers() []channel.Offer { return nil }
+
 func (p *provider) Prepay(context.Context, channel.PrepayOrder) (channel.Prepaid, error) {
 	p.note("prepay")
 	return p.prepaid, nil
@@ -215,7 +217,7 @@ func (s *scene) newPayment() accept.Ref {
 func (s *scene) offered() accept.Ref {
 	s.Helper()
 	in := s.newPayment()
-	s.provider.prepaid = channel.Prepaid{Answer: succeeded(), QRCode: "https://qr.example.com/1"}
+	s.provider.prepaid = channel.Prepaid{Answer: succeeded(), Action: channel.Action{Type: channel.ActionQRCode, QRCode: "https://qr.example.com/1"}}
 	state, err := s.steps.Payments.PreparePayment(s.Context(), in)
 	require.NoError(s, err)
 	require.Equal(s, "awaiting_payer", state.Status)

@@ -13,6 +13,11 @@ import (
 // maxSubject is what the port promises; Alipay itself takes 256 characters.
 const maxSubject = 127
 
+// Offers implements channel.Collector.
+func (a *Adapter) Offers() []channel.Offer {
+	return []channel.Offer{{Product: channel.ProductQR, Action: channel.ActionQRCode}}
+}
+
 // Prepay implements channel.Collector with alipay.trade.precreate. The trade
 // does not exist at Alipay until somebody scans the code, so the absolute
 // expiry sent here is what ends an unpaid one.
@@ -54,7 +59,7 @@ func (a *Adapter) Prepay(ctx context.Context, order channel.PrepayOrder) (channe
 	case out.QRCode == "":
 		return channel.Prepaid{Answer: badBody("qr_code")}, nil
 	}
-	return channel.Prepaid{Answer: accepted(out.reply), QRCode: out.QRCode}, nil
+	return channel.Prepaid{Answer: accepted(out.reply), Action: channel.Action{Type: channel.ActionQRCode, QRCode: out.QRCode}}, nil
 }
 
 // tradeAnswer is the part of alipay.trade.query this platform reads. The SDK's

@@ -62,7 +62,7 @@ func prepayTwice(t *testing.T, h Harness) {
 	out, err = h.Adapter().Prepay(t.Context(), order)
 	require.NoError(t, err)
 	require.Equal(t, channel.Unknown, out.Outcome, "the number is paid")
-	require.Empty(t, out.QRCode)
+	require.Empty(t, out.Action.QRCode)
 	requireMoved(t, h, order.Number, "payment", 500)
 }
 

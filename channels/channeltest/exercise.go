@@ -63,14 +63,14 @@ func prepared(t *testing.T, h Harness, fen int64) string {
 	out, err := h.Adapter().Prepay(t.Context(), order)
 	require.NoError(t, err)
 	require.Equal(t, channel.Succeeded, out.Outcome, "%s %s", out.Code, out.Message)
-	require.NotEmpty(t, out.QRCode)
+	require.NotEmpty(t, out.Action.QRCode)
 	return order.Number
 }
 
 func orderOf(t *testing.T, h Harness, fen int64) channel.PrepayOrder {
 	t.Helper()
 	return channel.PrepayOrder{
-		Number: number(), Amount: money.Fen(fen), Subject: `茶, "两杯" & <糕点> =cmd() \`, NotifyURL: h.NotifyURL(),
+		Number: number(), Amount: money.Fen(fen), Subject: `茶, "两杯" & <糕点> =cmd() \`, NotifyURL: h.NotifyURL(), Product: channel.ProductQR,
 		ExpiresAt: h.Now(t).Add(2 * time.Hour),
 	}
 }

@@ -22,11 +22,11 @@ func troubled(t *testing.T, h Harness, trouble Trouble) {
 	out, err := h.Adapter().Prepay(t.Context(), order)
 	require.NoError(t, err)
 	requireUnknown(t, trouble, out.Answer)
-	require.Empty(t, out.QRCode)
+	require.Empty(t, out.Action.QRCode)
 	out, err = h.Adapter().Prepay(t.Context(), order)
 	require.NoError(t, err)
 	require.Equal(t, channel.Succeeded, out.Outcome)
-	require.NotEmpty(t, out.QRCode)
+	require.NotEmpty(t, out.Action.QRCode)
 
 	t.Log("query, before and after the payment")
 	h.Scan(t, order.Number)

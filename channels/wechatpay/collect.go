@@ -17,6 +17,11 @@ import (
 // maxSubject is the length of description, in characters.
 const maxSubject = 127
 
+// Offers implements channel.Collector.
+func (a *Adapter) Offers() []channel.Offer {
+	return []channel.Offer{{Product: channel.ProductQR, Action: channel.ActionQRCode}}
+}
+
 // Prepay implements channel.Collector with a Native order. Resent with the same
 // content it answers the same trade again.
 func (a *Adapter) Prepay(ctx context.Context, order channel.PrepayOrder) (channel.Prepaid, error) {
@@ -49,7 +54,7 @@ func (a *Adapter) Prepay(ctx context.Context, order channel.PrepayOrder) (channe
 	case out.CodeURL == "":
 		return channel.Prepaid{Answer: badBody("code_url")}, nil
 	}
-	return channel.Prepaid{Answer: accepted("OK"), QRCode: out.CodeURL}, nil
+	return channel.Prepaid{Answer: accepted("OK"), Action: channel.Action{Type: channel.ActionQRCode, QRCode: out.CodeURL}}, nil
 }
 
 // tradeAnswer is the part of a transaction this platform reads; a notification

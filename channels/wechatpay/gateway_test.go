@@ -180,7 +180,7 @@ func perform(ctx context.Context, a *Adapter, op operation) (result, error) {
 	switch op {
 	case prepay:
 		out, err := a.Prepay(ctx, prepayOrder())
-		return result{Answer: out.Answer, QRCode: out.QRCode}, err
+		return result{Answer: out.Answer, QRCode: out.Action.QRCode}, err
 	case query:
 		out, err := a.QueryTrade(ctx, testTrade)
 		return result{Answer: out.Answer, State: string(out.State), ProviderNo: out.ChannelTradeNo, Amount: out.Amount, At: out.PaidAt}, err

@@ -61,12 +61,18 @@ type PrepayOrder struct {
 	ExpiresAt time.Time
 	// NotifyURL receives the provider's notifications.
 	NotifyURL string
+	// Product is how the payer pays; every product but ProductBarcode.
+	Product Product
+	// PayerID, PayerIP and ReturnURL are set when the product's Offer needs them.
+	// PayerID is personal data: never logged. The provider sends the payer's
+	// browser to ReturnURL; that it comes proves nothing.
+	PayerID, PayerIP, ReturnURL string
 }
 
-// Prepaid is the answer to a PrepayOrder. QRCode is set when Outcome is Succeeded.
+// Prepaid is the answer to a PrepayOrder. Action is set when Outcome is Succeeded.
 type Prepaid struct {
 	Answer
-	QRCode string
+	Action Action
 }
 
 // Trade is what a provider says about one number. The fields after Answer are
@@ -81,12 +87,15 @@ type Trade struct {
 	PaidAt         time.Time
 }
 
-// Collector prepares, queries and closes trades that a payer pays by scanning
-// a QR code. Prepay and Close are instructing calls: they may be resent
+// Collector prepares, queries and closes trades that a payer pays by an act of
+// the payer's own. Prepay and Close are instructing calls: they may be resent
 // identically. All methods are safe for concurrent use and report transport
 // trouble as Unknown; an error return means the caller's own mistake (a field
 // out of range) or a context that had ended before anything was sent.
 type Collector interface {
+	// Offers lists the products this account can take; empty fields of an order
+	// that its Offer needs are the caller's mistake.
+	Offers() []Offer
 	Prepay(ctx context.Context, order PrepayOrder) (Prepaid, error)
 	QueryTrade(ctx context.Context, number string) (Trade, error)
 	// CloseTrade asks that number can no longer be paid. Succeeded also covers
