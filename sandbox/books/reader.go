@@ -220,3 +220,9 @@ func (r Reader) Payee(identity string) (Payee, bool) {
 	p, ok := r.state.payees[identity]
 	return p, ok
 }
+
+// Code finds what is known about a payer's code.
+func (r Reader) Code(provider Provider, code string) (Code, bool) {
+	c, ok := r.state.codes[codeKey{provider, code}]
+	return c, ok
+}

@@ -21,6 +21,11 @@ type orderKey struct {
 	number   string
 }
 
+type codeKey struct {
+	provider Provider
+	code     string
+}
+
 // refundKey holds the order's number only at Alipay, where the refund's number
 // is unique inside one trade; at WeChat Pay it is unique inside the merchant.
 type refundKey struct {
@@ -52,6 +57,7 @@ type state struct {
 	deliveries     []Delivery
 	billEdits      []BillEdit
 	payees         map[string]Payee
+	codes          map[codeKey]Code
 }
 
 func newState() state {
@@ -71,6 +77,7 @@ func newState() state {
 		notifications:  map[string]Notification{},
 		openDeliveries: map[string]struct{}{},
 		payees:         map[string]Payee{},
+		codes:          map[codeKey]Code{},
 	}
 }
 
@@ -105,6 +112,9 @@ func (s *state) apply(r Record) {
 	}
 	for _, p := range r.Payees {
 		s.payees[p.Identity] = p
+	}
+	for _, c := range r.Codes {
+		s.codes[codeKey{c.Provider, c.Code}] = c
 	}
 	if len(r.ClearedEdits) > 0 {
 		s.billEdits = slices.DeleteFunc(s.billEdits, func(e BillEdit) bool { return slices.Contains(r.ClearedEdits, e.ID) })

@@ -53,6 +53,9 @@ func (tx *Tx) ClearBillEdit(id string) { tx.record.ClearedEdits = append(tx.reco
 // PutPayee registers or replaces what is known about a payee.
 func (tx *Tx) PutPayee(p Payee) { tx.record.Payees = append(tx.record.Payees, p) }
 
+// PutCode registers a payer's code, or records its use.
+func (tx *Tx) PutCode(c Code) { tx.record.Codes = append(tx.record.Codes, c) }
+
 // SetClockOffset moves the business clock.
 func (tx *Tx) SetClockOffset(offset time.Duration) { tx.record.ClockOffset = &offset }
 

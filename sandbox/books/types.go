@@ -35,6 +35,16 @@ type Merchant struct {
 	FeeBasisPoints int64 `json:"fee_basis_points"`
 	// RefundFeeReturned says whether a refund gives the fee back in proportion.
 	RefundFeeReturned bool `json:"refund_fee_returned"`
+	// Partner is the service provider whose sub-merchant this is (WeChat Pay's
+	// sp_mchid); such a merchant signs nothing itself. Empty for an ordinary one.
+	Partner string `json:"partner,omitempty"`
+	// AppSecret exchanges OAuth codes of AppID (WeChat).
+	AppSecret string `json:"app_secret,omitempty"`
+	// PreviousSerial names the merchant's certificate before the present one; it
+	// signs until PreviousUntil (real time), so that a change needs no pause.
+	PreviousSerial    string    `json:"previous_serial,omitempty"`
+	PreviousPublicKey string    `json:"previous_public_key,omitempty"`
+	PreviousUntil     time.Time `json:"previous_until,omitzero"`
 }
 
 // OrderState is what the books know about an order. Expiry is not a state: it
@@ -44,7 +54,8 @@ type OrderState string
 const (
 	// OrderPrepared: the merchant announced the order; at Alipay it is not yet a trade.
 	OrderPrepared OrderState = "prepared"
-	// OrderWaiting: a payer scanned the code (Alipay only).
+	// OrderWaiting: a payer scanned the code (Alipay), or confirms on the phone what
+	// the till asked for.
 	OrderWaiting OrderState = "waiting"
 	// OrderPaid: the money arrived; refunds are counted in Order.Refunded.
 	OrderPaid OrderState = "paid"
@@ -69,6 +80,15 @@ type Order struct {
 	Attach    string `json:"attach,omitempty"`
 	NotifyURL string `json:"notify_url,omitempty"`
 	Amount    int64  `json:"amount"`
+	// Product is the provider's word for how the payer pays, such as JSAPI; empty
+	// for the QR code. PayerID is who pays or may pay, in the provider's words.
+	Product string `json:"product,omitempty"`
+	PayerID string `json:"payer_id,omitempty"`
+	// ReturnURL is where the payer's browser goes back to.
+	ReturnURL string `json:"return_url,omitempty"`
+	// Partner is the service provider that announced the order, with its appid.
+	Partner      string `json:"partner,omitempty"`
+	PartnerAppID string `json:"partner_appid,omitempty"`
 	// Fingerprint covers the business parameters of the first request.
 	Fingerprint string     `json:"fingerprint"`
 	State       OrderState `json:"state"`
@@ -79,6 +99,8 @@ type Order struct {
 	ClosedAt    time.Time  `json:"closed_at,omitzero"`
 	DeclinedAt  time.Time  `json:"declined_at,omitzero"`
 	RefundedAt  time.Time  `json:"refunded_at,omitzero"`
+	// ReversedAt is when the merchant cancelled the order, whatever its state was.
+	ReversedAt time.Time `json:"reversed_at,omitzero"`
 	// Channel is the payer's means, such as ALIPAYACCOUNT or OTHERS.
 	Channel string `json:"channel,omitempty"`
 	// Late marks a payment that succeeded although the order was closed or expired.
@@ -262,6 +284,19 @@ type Payee struct {
 	Problem string `json:"problem,omitempty"`
 }
 
+// Code is the code on a payer's phone that a till scans. A code nobody put into
+// the books is good once and pays at once.
+type Code struct {
+	Provider Provider `json:"provider"`
+	Code     string   `json:"code"`
+	// Outcome is "pay", "confirm" (the payer has to confirm on the phone) or the
+	// provider's code of a refusal, such as NOT_ENOUGH.
+	Outcome string `json:"outcome"`
+	PayerID string `json:"payer_id,omitempty"`
+	// UsedBy is the merchant and number of the order it was used for.
+	UsedBy string `json:"used_by,omitempty"`
+}
+
 // Record is one line of the journal: objects as they are from now on, and facts.
 type Record struct {
 	Seq           int64          `json:"seq"`
@@ -277,12 +312,13 @@ type Record struct {
 	BillEdits     []BillEdit     `json:"bill_edits,omitempty"`
 	ClearedEdits  []string       `json:"cleared_edits,omitempty"`
 	Payees        []Payee        `json:"payees,omitempty"`
+	Codes         []Code         `json:"codes,omitempty"`
 	// ClockOffset, when present, is the new offset of the business clock.
 	ClockOffset *time.Duration `json:"clock_offset,omitempty"`
 }
 
 func (r *Record) empty() bool {
 	return len(r.Merchants)+len(r.Orders)+len(r.Refunds)+len(r.Transfers)+len(r.Movements)+
-		len(r.Notifications)+len(r.Deliveries)+len(r.BillEdits)+len(r.ClearedEdits)+len(r.Payees) == 0 &&
+		len(r.Notifications)+len(r.Deliveries)+len(r.BillEdits)+len(r.ClearedEdits)+len(r.Payees)+len(r.Codes) == 0 &&
 		r.ClockOffset == nil
 }

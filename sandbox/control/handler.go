@@ -60,6 +60,7 @@ func New(config Config) http.Handler {
 		"POST /control/wechatpay/merchants": a.registerWeChatPay,
 		"POST /control/topups":              a.topUp,
 		"GET /control/orders":               a.listOrders,
+		"POST /control/codes":               a.addCode,
 		"POST /control/scan":                a.scan,
 		"POST /control/pay":                 a.pay,
 		"POST /control/decline":             a.decline,
