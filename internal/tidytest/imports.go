@@ -16,7 +16,7 @@ type importRule struct {
 // coreOrder is the order inside core: a package may import those of earlier rows.
 func coreOrder() [][]string {
 	return [][]string{
-		{"core/fault", "core/status"},
+		{"core/fault", "core/secret", "core/status"},
 		{"core/accept", "core/clock", "core/event", "core/tenant", "core/party"},
 		{"core/channel"},
 		{"core/books", "core/account"},
