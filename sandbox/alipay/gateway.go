@@ -74,7 +74,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return g.reply(call, answer)
 		},
 		SystemError: func(answer string) faults.Reply { return g.reply(call, systemError(call.method, answer).node()) },
+		Refuse:      func(code string) faults.Reply { return g.reply(call, failed(code, "沙箱按要求拒绝").node()) },
 		Forge:       g.forge,
+		Rewrite:     g.rewrite,
 	})
 }
 
@@ -143,6 +145,22 @@ func (g *Gateway) forge(reply faults.Reply) faults.Reply {
 		return reply
 	}
 	reply.Body = []byte(body[:at] + `,"sign":"` + signature + `"}`)
+	return reply
+}
+
+// rewrite changes the answer and signs what came out.
+func (g *Gateway) rewrite(reply faults.Reply, change func([]byte) []byte) faults.Reply {
+	body := string(reply.Body)
+	from, to := strings.Index(body, ":")+1, strings.LastIndex(body, `,"sign":"`)
+	if to < from {
+		return reply
+	}
+	text := string(change([]byte(body[from:to])))
+	signature, err := keys.Sign(g.Keys.Alipay, text)
+	if err != nil {
+		return reply
+	}
+	reply.Body = []byte(body[:from] + text + `,"sign":"` + signature + `"}`)
 	return reply
 }
 

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -25,7 +26,26 @@ const (
 	BadSignature Kind = "bad_signature"
 	// Garbage does the work and answers what is not a message of the protocol.
 	Garbage Kind = "garbage"
+	// Refuse does nothing and answers with the provider's code in Answer, such as
+	// FREQUENCY_LIMITED, NOT_ENOUGH or a "does not exist" right after a request.
+	Refuse Kind = "refuse"
+	// Flip does the work and answers, well signed, with the text Field in place of
+	// what the answer has under it: another amount, merchant or number.
+	Flip Kind = "flip"
+	// DuplicateKey does the work and answers, well signed, with Field twice: first
+	// with Value, then as it is.
+	DuplicateKey Kind = "duplicate_key"
+	// WrongCharset does the work and answers, well signed, in GBK.
+	WrongCharset Kind = "wrong_charset"
+	// Huge does the work and answers with 50 MB.
+	Huge Kind = "huge"
+	// GzipBomb does the work and answers with a small packed body of 1 GB.
+	GzipBomb Kind = "gzip_bomb"
 )
+
+func kinds() []Kind {
+	return []Kind{LoseReply, ErrorAfterSuccess, ErrorBefore, Slow, BadSignature, Garbage, Refuse, Flip, DuplicateKey, WrongCharset, Huge, GzipBomb}
+}
 
 // Rule hits some requests.
 type Rule struct {
@@ -45,7 +65,12 @@ type Rule struct {
 	Seed uint64  `json:"seed,omitempty"`
 	// Answer picks the shape of a system error: "" for the provider's own body,
 	// "http_502" for a proxy's page, "code_20000" (Alipay) for service unavailable.
+	// For kind refuse it is the provider's error code.
 	Answer string `json:"answer,omitempty"`
+	// Field is a key of the answer's JSON, found at any depth, and Value the JSON
+	// that is put there: for kinds flip and duplicate_key.
+	Field string `json:"field,omitempty"`
+	Value string `json:"value,omitempty"`
 	// Hits counts the requests that were hit.
 	Hits int `json:"hits"`
 }
@@ -69,10 +94,9 @@ func New() *Injector { return &Injector{} }
 // Add puts a rule in force and returns it with its id. A rule without count
 // and rate hits one request.
 func (i *Injector) Add(rule Rule) (Rule, error) {
-	kinds := []Kind{LoseReply, ErrorAfterSuccess, ErrorBefore, Slow, BadSignature, Garbage}
 	switch {
-	case !slices.Contains(kinds, rule.Kind):
-		return Rule{}, fmt.Errorf("kind must be one of %v", kinds)
+	case !slices.Contains(kinds(), rule.Kind):
+		return Rule{}, fmt.Errorf("kind must be one of %v", kinds())
 	case rule.Provider != "alipay" && rule.Provider != "wechatpay":
 		return Rule{}, fmt.Errorf("provider must be alipay or wechatpay")
 	case rule.Count < 0:
@@ -83,7 +107,11 @@ func (i *Injector) Add(rule Rule) (Rule, error) {
 		return Rule{}, fmt.Errorf("delay_ms must be between 0 and 600000")
 	case rule.Kind == Slow && rule.DelayMS == 0:
 		return Rule{}, fmt.Errorf("kind slow needs delay_ms")
-	case !slices.Contains([]string{"", "http_502", "code_20000"}, rule.Answer):
+	case rule.Kind == Refuse && rule.Answer == "":
+		return Rule{}, fmt.Errorf("kind refuse needs answer, the provider's error code")
+	case (rule.Kind == Flip || rule.Kind == DuplicateKey) && (rule.Field == "" || !json.Valid([]byte(rule.Value))):
+		return Rule{}, fmt.Errorf("kinds flip and duplicate_key need field and value, the JSON to put there")
+	case rule.Kind != Refuse && !slices.Contains([]string{"", "http_502", "code_20000"}, rule.Answer):
 		return Rule{}, fmt.Errorf("answer must be empty, http_502 or code_20000")
 	}
 	if rule.Count == 0 && rule.Rate == 0 {
@@ -137,7 +165,8 @@ func (i *Injector) Take(provider, operation string, numbers []string) *Fault {
 			rule.Count--
 		}
 		rule.Hits++
-		return &Fault{Kind: rule.Kind, Answer: rule.Answer, Delay: time.Duration(rule.DelayMS) * time.Millisecond}
+		return &Fault{Kind: rule.Kind, Answer: rule.Answer, Field: rule.Field, Value: rule.Value,
+			Delay: time.Duration(rule.DelayMS) * time.Millisecond}
 	}
 	return nil
 }

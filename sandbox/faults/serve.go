@@ -28,9 +28,10 @@ func (r Reply) Write(w http.ResponseWriter) {
 
 // Fault is what happens to one request. A nil Fault is no fault.
 type Fault struct {
-	Kind   Kind
-	Answer string
-	Delay  time.Duration
+	Kind         Kind
+	Answer       string
+	Field, Value string
+	Delay        time.Duration
 }
 
 // Answers are what a gateway can say to one request.
@@ -39,8 +40,12 @@ type Answers struct {
 	Work func() Reply
 	// SystemError is the provider's "try again, outcome unknown".
 	SystemError func(answer string) Reply
+	// Refuse is the provider's refusal with one of its error codes; nothing is done.
+	Refuse func(code string) Reply
 	// Forge returns the reply with a signature that does not verify.
 	Forge func(Reply) Reply
+	// Rewrite returns the reply with another body, signed as an honest one.
+	Rewrite func(reply Reply, change func(body []byte) []byte) Reply
 }
 
 // Serve does the work unless the fault forbids it, and answers.
@@ -49,8 +54,12 @@ func (f *Fault) Serve(w http.ResponseWriter, r *http.Request, a Answers) {
 		a.Work().Write(w)
 		return
 	}
-	if f.Kind == ErrorBefore {
+	if f.Kind == ErrorBefore || f.Kind == Refuse {
 		f.pause(r)
+		if f.Kind == Refuse {
+			a.Refuse(f.Answer).Write(w)
+			return
+		}
 		f.systemError(a).Write(w)
 		return
 	}
@@ -65,6 +74,12 @@ func (f *Fault) Serve(w http.ResponseWriter, r *http.Request, a Answers) {
 		a.Forge(reply).Write(w)
 	case Garbage:
 		garbage(reply).Write(w)
+	case Flip, DuplicateKey, WrongCharset:
+		a.Rewrite(reply, f.change).Write(w)
+	case Huge:
+		huge(reply).Write(w)
+	case GzipBomb:
+		gzipBomb(reply).Write(w)
 	default:
 		reply.Write(w)
 	}
@@ -97,11 +112,15 @@ func (f *Fault) pause(r *http.Request) {
 // garbage keeps the status and breaks off in the middle of the body.
 func garbage(reply Reply) Reply {
 	half := append([]byte(nil), reply.Body[:len(reply.Body)/2]...)
-	status := reply.Status
+	return Reply{Status: filled(reply.Status), Header: reply.Header.Clone(), Body: append(half, "\x00<garbage>"...)}
+}
+
+// filled is the status of an answer that had no body and now has one.
+func filled(status int) int {
 	if status == http.StatusNoContent {
-		status = http.StatusOK
+		return http.StatusOK
 	}
-	return Reply{Status: status, Header: reply.Header.Clone(), Body: append(half, "\x00<garbage>"...)}
+	return status
 }
 
 // reset ends the connection so that the caller sees "connection reset" and no answer.

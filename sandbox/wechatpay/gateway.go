@@ -136,7 +136,11 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return g.accept(signer, result)
 		},
 		SystemError: func(string) faults.Reply { return g.refuse(r, signer, systemError()) },
+		Refuse:      func(code string) faults.Reply { return g.refuse(r, signer, ordered(code)) },
 		Forge:       forge,
+		Rewrite: func(reply faults.Reply, change func([]byte) []byte) faults.Reply {
+			return g.signed(signer, reply.Status, change(reply.Body))
+		},
 	})
 }
 

@@ -61,3 +61,28 @@ func notFound(code, message string) *problem {
 func systemError() *problem {
 	return &problem{status: http.StatusInternalServerError, code: "SYSTEM_ERROR", message: "系统异常，请用相同参数重新调用"}
 }
+
+// statusOf is the HTTP status that a code comes with in the provider's tables;
+// 400 for those not listed.
+func statusOf(code string) int {
+	switch code {
+	case "USERPAYING":
+		return http.StatusAccepted
+	case "SIGN_ERROR":
+		return http.StatusUnauthorized
+	case "TRADE_ERROR", "RULE_LIMIT", "OUT_TRADE_NO_USED", "NO_AUTH", "NOT_ENOUGH", "ACCOUNT_ERROR", "USER_ACCOUNT_ABNORMAL":
+		return http.StatusForbidden
+	case "ORDER_NOT_EXIST", "ORDERNOTEXIST", "RESOURCE_NOT_EXISTS", "NOT_FOUND":
+		return http.StatusNotFound
+	case "FREQUENCY_LIMITED", "RATELIMIT_EXCEED":
+		return http.StatusTooManyRequests
+	case "SYSTEM_ERROR", "OPENID_MISMATCH", "BANK_ERROR":
+		return http.StatusInternalServerError
+	}
+	return http.StatusBadRequest
+}
+
+// ordered is a refusal that a test asked for by its code.
+func ordered(code string) *problem {
+	return &problem{status: statusOf(code), code: code, message: "沙箱按要求返回"}
+}
