@@ -182,7 +182,7 @@ func TestNothingIsSentAfterTheContextEnded(t *testing.T) {
 	require.Empty(t, g.requests())
 }
 
-// TestUnreachable: a closed port is unknown too.
+// TestUnreachable: a closed port is unknown too, and got nothing.
 func TestUnreachable(t *testing.T) {
 	t.Parallel()
 	g, a := serve(t, respond(http.StatusNoContent, ""))
@@ -191,7 +191,7 @@ func TestUnreachable(t *testing.T) {
 		got, err := perform(t.Context(), a, op)
 		require.NoError(t, err)
 		require.Equal(t, channel.Unknown, got.Outcome)
-		require.Equal(t, channel.CodeNoAnswer, got.Code)
+		require.Equal(t, channel.CodeNotSent, got.Code)
 		require.NotContains(t, got.Message, testMch)
 	}
 }

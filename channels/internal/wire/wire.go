@@ -25,8 +25,8 @@ const (
 	MaxBill   int64 = 256 << 20
 )
 
-// Failure says why no usable answer came. Code is one of channel.CodeNoAnswer
-// and channel.CodeBadBody; Reason is in words and holds no address, because an
+// Failure says why no usable answer came. Code is one of channel.CodeNotSent,
+// channel.CodeNoAnswer and channel.CodeBadBody; Reason is in words and holds no address, because an
 // address can hold a token.
 type Failure struct{ Code, Reason string }
 
@@ -87,8 +87,9 @@ func (g *guard) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	failpoint.At(request.Context(), failpoint.BeforeCall)
 	response, err := g.Base.RoundTrip(request)
+	see(request.Context(), response)
 	if err != nil {
-		return nil, &Failure{channel.CodeNoAnswer, Reason(err)}
+		return nil, unanswered(err)
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, g.MaxBody+1))
 	failpoint.At(request.Context(), failpoint.AfterCall)
@@ -107,6 +108,14 @@ func (g *guard) RoundTrip(request *http.Request) (*http.Response, error) {
 	response.Body = io.NopCloser(bytes.NewReader(body))
 	response.ContentLength = int64(len(body))
 	return response, nil
+}
+
+// unanswered is the Failure of a request that brought no answer.
+func unanswered(err error) *Failure {
+	if nobodyReached(err) {
+		return &Failure{channel.CodeNotSent, "nobody was reached: " + Reason(err)}
+	}
+	return &Failure{channel.CodeNoAnswer, Reason(err)}
 }
 
 // AsFailure finds the wire's own trouble in err: a *Failure, a context that

@@ -94,7 +94,7 @@ func TestTroubleIsNoAnswerAndNamesNoAddress(t *testing.T) {
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:1/?token=secret", nil)
 	require.NoError(t, err)
 	_, err = Client(Options{MaxBody: 10}).Do(request)
-	require.Equal(t, channel.CodeNoAnswer, AsFailure(err).Code)
+	require.Equal(t, channel.CodeNotSent, AsFailure(err).Code, "a closed port got nothing")
 	require.NotContains(t, AsFailure(err).Error(), "secret")
 
 	require.Nil(t, AsFailure(errors.New("something read wrongly")))
