@@ -119,7 +119,9 @@ func Create(ctx context.Context, tx pgx.Tx, tenantID string, n New) error {
 	if err := n.check(); err != nil {
 		return err
 	}
-	account, err := tenant.PickChannelAccount(ctx, tx, tenantID, n.Channel)
+	number := id.Number()
+	account, err := tenant.PickChannelAccount(ctx, tx, tenantID, tenant.Wanted{
+		Merchant: n.MerchantID, Channel: n.Channel, Product: n.Product, Number: number})
 	if err != nil {
 		return err
 	}
@@ -135,7 +137,6 @@ func Create(ctx context.Context, tx pgx.Tx, tenantID string, n New) error {
 	if err != nil {
 		return createError(err)
 	}
-	number := id.Number()
 	hash := requestHash(number, n.Amount, n.Subject, expires)
 	_, err = tx.Exec(ctx, `
 		insert into attempts (tenant_id, id, payment_id, channel_account_id, channel, number, request_hash, status)

@@ -113,11 +113,12 @@ func Create(ctx context.Context, tx pgx.Tx, tenantID string, n New) error {
 	if err != nil {
 		return err
 	}
-	account, err := tenant.PickChannelAccount(ctx, tx, tenantID, payee.Channel)
+	number := id.Number()
+	account, err := tenant.PickChannelAccount(ctx, tx, tenantID, tenant.Wanted{
+		Merchant: n.MerchantID, Channel: payee.Channel, Number: number})
 	if err != nil {
 		return err
 	}
-	number := id.Number()
 	_, err = tx.Exec(ctx, `
 		insert into withdrawals (tenant_id, id, merchant_id, reference, currency, amount,
 			channel, channel_account_id, number, request_hash, status)

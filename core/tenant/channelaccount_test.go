@@ -47,30 +47,27 @@ func TestChannelAccounts(t *testing.T) {
 		for _, named := range []string{ours.ID, theirs.ID} {
 			_, err = tenant.GetChannelAccount(t.Context(), tx, named, foreign.ID)
 			requireFault(t, err, fault.KindNotFound, "not_found", "")
-			_, err = tenant.PickChannelAccount(t.Context(), tx, named, "wechatpay")
+			_, err = tenant.PickChannelAccount(t.Context(), tx, named, tenant.Wanted{Channel: "wechatpay", Product: "qr"})
 			requireFault(t, err, fault.KindRefused, tenant.CodeChannelNotOpen, "method.channel")
 		}
 	})
 
-	// The first active one is picked; suspending moves on to the next, then to none.
-	order := []tenant.ChannelAccount{first, second}
-	if second.ID < first.ID {
-		order = []tenant.ChannelAccount{second, first}
-	}
-	for _, expected := range order {
-		inOurs(func(tx pgx.Tx) {
-			picked, err := tenant.PickChannelAccount(t.Context(), tx, ours.ID, "alipay")
-			require.NoError(t, err)
-			require.Equal(t, expected, picked)
-		})
+	// Suspending takes one out, then none is left.
+	alipay := tenant.Wanted{Channel: "alipay", Product: "qr", Number: id.Number()}
+	for _, out := range []tenant.ChannelAccount{first, second} {
 		asSystem(t, db, func(tx pgx.Tx) {
-			require.NoError(t, tenant.SetChannelAccountStatus(t.Context(), tx, ours.ID, expected.ID, tenant.AccountSuspended))
+			require.NoError(t, tenant.SetChannelAccountStatus(t.Context(), tx, ours.ID, out.ID, tenant.AccountSuspended))
+		})
+		inOurs(func(tx pgx.Tx) {
+			picked, err := tenant.PickChannelAccount(t.Context(), tx, ours.ID, alipay)
+			if out.ID == first.ID {
+				require.NoError(t, err)
+				require.Equal(t, second, picked)
+				return
+			}
+			requireFault(t, err, fault.KindRefused, tenant.CodeChannelNotOpen, "method.channel")
 		})
 	}
-	inOurs(func(tx pgx.Tx) {
-		_, err := tenant.PickChannelAccount(t.Context(), tx, ours.ID, "alipay")
-		requireFault(t, err, fault.KindRefused, tenant.CodeChannelNotOpen, "method.channel")
-	})
 
 	asSystem(t, db, func(tx pgx.Tx) {
 		owner, account, err := tenant.ChannelAccountOwner(t.Context(), tx, foreign.ID)

@@ -95,10 +95,6 @@ func TestOnlyTheSystemRoleCreates(t *testing.T) {
 			return err
 		},
 		"revoke": func(tx pgx.Tx) error { return tenant.RevokeKey(t.Context(), tx, ours.ID, key.ID) },
-		"account": func(tx pgx.Tx) error {
-			_, err := tenant.AddChannelAccount(t.Context(), tx, ours.ID, tenant.ChannelAccount{Channel: "alipay", Name: "x"})
-			return err
-		},
 	} {
 		err := db.DB.InTenant(t.Context(), ours.ID, attempt)
 		require.ErrorContains(t, err, "permission denied", name)

@@ -21,6 +21,7 @@ const (
 	APIKey         Prefix = "key"
 	Merchant       Prefix = "mch"
 	ChannelAccount Prefix = "chn"
+	Credential     Prefix = "crd"
 	Payment        Prefix = "pay"
 	Attempt        Prefix = "att"
 	Refund         Prefix = "rfd"
