@@ -87,7 +87,7 @@ func wire(config Config, b *books.Books, ownKeys *keys.Keys, zone *time.Location
 	ali := alipay.New(alipay.Config{Books: b, Keys: ownKeys, Faults: injector, Bills: bills,
 		PublicURL: config.PublicURL, Zone: zone, SettleDelay: delay})
 	wechat := wechatpay.New(wechatpay.Config{Books: b, Keys: ownKeys, Faults: injector, Bills: bills,
-		PublicURL: config.PublicURL, Zone: zone, RefundDelay: delay})
+		PublicURL: config.PublicURL, Zone: zone, RefundDelay: delay, Now: config.Now})
 	dispatcher := notify.NewDispatcher(b, map[books.Provider]notify.Channel{books.Alipay: ali, books.WeChatPay: wechat},
 		rules, config.TimeScale)
 	payerPage, err := page.New(b, map[books.Provider]page.Payer{books.Alipay: ali, books.WeChatPay: wechat}, zone)
@@ -98,11 +98,16 @@ func wire(config Config, b *books.Books, ownKeys *keys.Keys, zone *time.Location
 	mux.Handle("/alipay/gateway.do", ali)
 	mux.HandleFunc("GET /alipay/bill/download", ali.DownloadBill)
 	mux.Handle(wechatpay.Prefix+"/v3/", wechat)
+	mux.HandleFunc("GET "+wechatpay.H5Path, wechat.OpenH5)
+	mux.HandleFunc("GET "+wechatpay.JSAPIPath, wechat.OpenJSAPI)
+	mux.HandleFunc("GET "+wechatpay.AppPath, wechat.OpenApp)
+	mux.HandleFunc(wechatpay.AuthorizePath, wechat.Authorize)
+	mux.HandleFunc("GET "+wechatpay.TokenPath, wechat.Token)
 	mux.Handle("/pay/{token}", payerPage)
 	mux.HandleFunc("GET /{$}", payerPage.List)
 	mux.Handle("/control/", control.New(control.Config{Books: b, Keys: ownKeys, Faults: injector, Rules: rules,
 		Payers:  map[books.Provider]control.Payer{books.Alipay: ali, books.WeChatPay: wechat},
-		Refunds: wechat, Transfers: ali, Zone: zone}))
+		Refunds: wechat, Transfers: ali, WeChatPay: wechat, Zone: zone}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		if err := b.View(func(books.Reader) error { return nil }); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)

@@ -100,7 +100,7 @@ func TestWeChatGolden(t *testing.T) {
 			require.True(t, ok)
 			golden(t, "wechatpay_"+kind+".csv", file.Content)
 		}
-		file, ok, err := bill.WeChatFundFlow(r, m, "2026-03-01", zone)
+		file, ok, err := bill.WeChatFundFlow(r, m, m.Account, "2026-03-01", zone)
 		require.NoError(t, err)
 		require.True(t, ok)
 		golden(t, "wechatpay_fundflow.csv", file.Content)

@@ -30,8 +30,10 @@ type line struct {
 	// negative when it gives it back.
 	fee    int64
 	status string
-	at     time.Time
-	doneAt time.Time
+	// reversal marks a payment given back by reversing its order.
+	reversal bool
+	at       time.Time
+	doneAt   time.Time
 }
 
 // dayLines collects a merchant's lines of one day. A payment belongs to the day
@@ -51,7 +53,7 @@ func dayLines(r books.Reader, m books.Merchant, date string, zone *time.Location
 		o, _ := r.Order(m.Provider, m.ID, refund.OrderNumber)
 		lines = append(lines, line{refund: true, number: refund.Number, order: o, providerNo: refund.ProviderNo,
 			amount: refund.Amount, fee: -refund.FeeReturned * feePerFen, status: refundStatus(refund.State),
-			at: refund.CreatedAt, doneAt: refund.DoneAt})
+			reversal: refund.Reversal, at: refund.CreatedAt, doneAt: refund.DoneAt})
 	}
 	slices.SortStableFunc(lines, func(a, b line) int {
 		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.providerNo, b.providerNo))

@@ -1,6 +1,7 @@
 package bill
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -54,14 +55,14 @@ func wechatColumns() []column {
 	return []column{
 		{"交易时间", all, func(l line, zone *time.Location) string { return moment(l.order.PaidAt, zone) }},
 		{"公众账号ID", all, func(l line, _ *time.Location) string { return l.order.AppID }},
-		{"商户号", all, func(l line, _ *time.Location) string { return l.order.Merchant }},
-		{"特约商户号", all, fixed("0")},
+		{"商户号", all, func(l line, _ *time.Location) string { return cmp.Or(l.order.Partner, l.order.Merchant) }},
+		{"特约商户号", all, func(l line, _ *time.Location) string { return subMerchant(l.order) }},
 		{"设备号", all, fixed("")},
 		{"微信订单号", all, func(l line, _ *time.Location) string { return l.order.ProviderNo }},
 		{"商户订单号", all, func(l line, _ *time.Location) string { return l.order.Number }},
-		{"用户标识", all, fixed("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o")},
-		{"交易类型", all, fixed("NATIVE")},
-		{"交易状态", all, either(func(l line) string { return l.status }, constant("REFUND"))},
+		{"用户标识", all, func(l line, _ *time.Location) string { return cmp.Or(l.order.PayerID, "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o") }},
+		{"交易类型", all, func(l line, _ *time.Location) string { return cmp.Or(l.order.Product, "NATIVE") }},
+		{"交易状态", all, either(func(l line) string { return l.status }, givenBack)},
 		{"付款银行", all, func(l line, _ *time.Location) string { return l.order.Channel }},
 		{"货币种类", all, fixed("CNY")},
 		{"应结订单金额", all, either(amount, constant("0.00"))},
@@ -128,13 +129,30 @@ func WeChatTrade(r books.Reader, m books.Merchant, date, kind string, zone *time
 	return wechatFile(m, date, "tradebill", text.String()), true, nil
 }
 
-// WeChatFundFlow makes the fund flow bill of the BASIC account: every movement.
-func WeChatFundFlow(r books.Reader, m books.Merchant, date string, zone *time.Location) (file File, ok bool, err error) {
+// subMerchant is the column's text for an order: 0 without a service provider.
+func subMerchant(o books.Order) string {
+	if o.Partner == "" {
+		return "0"
+	}
+	return o.Merchant
+}
+
+// givenBack is the state of a line that gives money back.
+func givenBack(l line) string {
+	if l.reversal {
+		return "REVOKED"
+	}
+	return "REFUND"
+}
+
+// WeChatFundFlow makes the fund flow bill of one of the merchant's accounts:
+// every movement.
+func WeChatFundFlow(r books.Reader, m books.Merchant, account, date string, zone *time.Location) (file File, ok bool, err error) {
 	var text strings.Builder
 	text.WriteString(byteOrderMark + "记账时间,微信支付业务单号,资金流水单号,业务名称,业务类型,收支类型,收支金额(元),账户结余(元),资金变更提交申请人,备注,业务凭证号" + newLine)
 	income, outgo := books.Sum{}, books.Sum{}
 	for _, v := range r.Movements(func(v books.Movement) bool {
-		return v.Provider == books.WeChatPay && v.Account == m.Account && v.At.In(zone).Format(time.DateOnly) == date
+		return v.Provider == books.WeChatPay && v.Account == account && v.At.In(zone).Format(time.DateOnly) == date
 	}) {
 		direction, amount := "收入", v.Amount
 		if v.Amount < 0 {

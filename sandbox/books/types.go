@@ -147,6 +147,11 @@ type Refund struct {
 	DoneAt      time.Time   `json:"done_at,omitzero"`
 	// DueAt is the real moment at which a PROCESSING refund becomes SUCCESS.
 	DueAt time.Time `json:"due_at,omitzero"`
+	// Reversal marks the giving back of a whole payment by reversing its order.
+	Reversal bool `json:"reversal,omitempty"`
+	// Route is how a refund that could not go back the way it came is paid: to
+	// the payer's card or to the merchant, in the provider's words.
+	Route string `json:"route,omitempty"`
 }
 
 // TransferState is where a transfer stands, in Alipay's words.

@@ -36,6 +36,11 @@ type TransferSettler interface {
 	SettleTransfer(merchant, number string, to books.TransferState) (books.Transfer, error)
 }
 
+// WeChatPay takes the settings that only WeChat Pay has.
+type WeChatPay interface {
+	SetReverseAfter(time.Duration)
+}
+
 // Config is what the API works on.
 type Config struct {
 	Books     *books.Books
@@ -45,6 +50,7 @@ type Config struct {
 	Payers    map[books.Provider]Payer
 	Refunds   RefundSettler
 	Transfers TransferSettler
+	WeChatPay WeChatPay
 	Zone      *time.Location
 }
 
@@ -55,31 +61,35 @@ func New(config Config) http.Handler {
 	a := &api{config}
 	mux := http.NewServeMux()
 	for pattern, handle := range map[string]func(*http.Request) (any, error){
-		"POST /control/alipay/apps":         a.registerAlipay,
-		"POST /control/alipay/payees":       a.registerPayee,
-		"POST /control/wechatpay/merchants": a.registerWeChatPay,
-		"POST /control/topups":              a.topUp,
-		"GET /control/orders":               a.listOrders,
-		"POST /control/codes":               a.addCode,
-		"POST /control/scan":                a.scan,
-		"POST /control/pay":                 a.pay,
-		"POST /control/decline":             a.decline,
-		"POST /control/refunds":             a.settleRefund,
-		"POST /control/transfers":           a.settleTransfer,
-		"GET /control/faults":               a.listFaults,
-		"POST /control/faults":              a.addFault,
-		"DELETE /control/faults":            a.removeFaults,
-		"DELETE /control/faults/{id}":       a.removeFaults,
-		"GET /control/notifications":        a.listNotifications,
-		"POST /control/notifications":       a.addRule,
-		"DELETE /control/notifications":     a.clearRules,
-		"GET /control/clock":                a.showClock,
-		"POST /control/clock":               a.setClock,
-		"GET /control/bills/edit":           a.listEdits,
-		"POST /control/bills/edit":          a.addEdit,
-		"DELETE /control/bills/edit":        a.clearEdits,
-		"GET /control/books":                a.totals,
-		"GET /control/books/movements":      a.movements,
+		"POST /control/alipay/apps":                     a.registerAlipay,
+		"POST /control/alipay/payees":                   a.registerPayee,
+		"POST /control/wechatpay/merchants":             a.registerWeChatPay,
+		"POST /control/topups":                          a.topUp,
+		"POST /control/wechatpay/sub-merchants":         a.registerSubMerchant,
+		"POST /control/wechatpay/merchant-certificates": a.changeCertificate,
+		"POST /control/wechatpay/platform-certificates": a.rotatePlatform,
+		"POST /control/wechatpay/settings":              a.setWeChatPay,
+		"GET /control/orders":                           a.listOrders,
+		"POST /control/codes":                           a.addCode,
+		"POST /control/scan":                            a.scan,
+		"POST /control/pay":                             a.pay,
+		"POST /control/decline":                         a.decline,
+		"POST /control/refunds":                         a.settleRefund,
+		"POST /control/transfers":                       a.settleTransfer,
+		"GET /control/faults":                           a.listFaults,
+		"POST /control/faults":                          a.addFault,
+		"DELETE /control/faults":                        a.removeFaults,
+		"DELETE /control/faults/{id}":                   a.removeFaults,
+		"GET /control/notifications":                    a.listNotifications,
+		"POST /control/notifications":                   a.addRule,
+		"DELETE /control/notifications":                 a.clearRules,
+		"GET /control/clock":                            a.showClock,
+		"POST /control/clock":                           a.setClock,
+		"GET /control/bills/edit":                       a.listEdits,
+		"POST /control/bills/edit":                      a.addEdit,
+		"DELETE /control/bills/edit":                    a.clearEdits,
+		"GET /control/books":                            a.totals,
+		"GET /control/books/movements":                  a.movements,
 	} {
 		mux.Handle(pattern, respond(handle))
 	}

@@ -62,6 +62,7 @@ type weChatMerchant struct {
 	FeeBasisPoints      *int64 `json:"fee_basis_points"`
 	Balance             int64  `json:"balance"`
 	RefundFeeReturned   *bool  `json:"refund_fee_returned"`
+	AppSecret           string `json:"app_secret"`
 }
 
 // registerWeChatPay makes a merchant known, or replaces its keys and contract.
@@ -97,16 +98,17 @@ func (a *api) registerWeChatPay(r *http.Request) (any, error) {
 		return nil, err
 	}
 	merchant := books.Merchant{Provider: books.WeChatPay, ID: in.MchID, Account: in.MchID, AppID: in.AppID,
-		PublicKey: public, Serial: serial, APIv3Key: in.APIv3Key, KeyMode: in.KeyMode, FeeBasisPoints: fee,
+		PublicKey: public, Serial: serial, APIv3Key: in.APIv3Key, KeyMode: in.KeyMode, FeeBasisPoints: fee, AppSecret: in.AppSecret,
 		RefundFeeReturned: in.RefundFeeReturned == nil || *in.RefundFeeReturned}
 	if err := a.register(merchant, in.Balance); err != nil {
 		return nil, err
 	}
+	platform := a.Keys.Platform()
 	return map[string]string{
 		"public_key_id":        a.Keys.PublicKeyID,
 		"public_key":           keys.PublicPEM(a.Keys.WeChatPay),
-		"platform_serial":      a.Keys.PlatformSerial,
-		"platform_certificate": keys.CertificatePEM(a.Keys.PlatformCertificate),
+		"platform_serial":      platform.Serial,
+		"platform_certificate": keys.CertificatePEM(platform.Certificate),
 	}, nil
 }
 
@@ -146,6 +148,8 @@ type topUp struct {
 	Merchant string `json:"merchant"`
 	Number   string `json:"number"`
 	Amount   int64  `json:"amount"`
+	// Account is OPERATION or FEES for one of WeChat Pay's further accounts.
+	Account string `json:"account"`
 }
 
 // topUp puts money from outside on a merchant's account.
@@ -161,23 +165,30 @@ func (a *api) topUp(r *http.Request) (any, error) {
 	if in.Amount <= 0 || in.Amount > 1_000_000_000_00 || in.Number == "" {
 		return nil, bad("amount in fen, above 0, and number are needed")
 	}
+	if in.Account != "" && (p != books.WeChatPay || (in.Account != "OPERATION" && in.Account != "FEES")) {
+		return nil, bad("account must be empty, or at wechatpay OPERATION or FEES")
+	}
 	var balance int64
 	err = a.Books.Update("top_up", func(tx *books.Tx) error {
 		merchant, ok := tx.Merchant(p, in.Merchant)
 		if !ok {
 			return fmt.Errorf("%w: merchant %q", books.ErrNotFound, in.Merchant)
 		}
+		account := merchant.Account
+		if in.Account != "" {
+			account += "/" + in.Account
+		}
 		repeated := tx.Movements(func(m books.Movement) bool {
-			return m.Kind == books.MovementTopUp && m.Provider == p && m.Account == merchant.Account && m.Number == in.Number
+			return m.Kind == books.MovementTopUp && m.Provider == p && m.Account == account && m.Number == in.Number
 		})
 		if len(repeated) > 0 {
 			if repeated[0].Amount != in.Amount {
 				return &failure{http.StatusConflict, fmt.Errorf("number %q was topped up with another amount", in.Number)}
 			}
-			balance = tx.Balance(p, merchant.Account)
+			balance = tx.Balance(p, account)
 			return nil
 		}
-		balance, err = tx.Move(books.Movement{Provider: p, Merchant: in.Merchant, Account: merchant.Account,
+		balance, err = tx.Move(books.Movement{Provider: p, Merchant: in.Merchant, Account: account,
 			Kind: books.MovementTopUp, Number: in.Number, Amount: in.Amount})
 		return err
 	})

@@ -44,7 +44,10 @@ const (
 )
 
 func kinds() []Kind {
-	return []Kind{LoseReply, ErrorAfterSuccess, ErrorBefore, Slow, BadSignature, Garbage, Refuse, Flip, DuplicateKey, WrongCharset, Huge, GzipBomb}
+	return []Kind{
+		LoseReply, ErrorAfterSuccess, ErrorBefore, Slow, BadSignature, Garbage,
+		Refuse, Flip, DuplicateKey, WrongCharset, Huge, GzipBomb,
+	}
 }
 
 // Rule hits some requests.

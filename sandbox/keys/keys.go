@@ -28,10 +28,7 @@ type Keys struct {
 	// WeChatPay signs for merchants in public-key mode, under PublicKeyID.
 	WeChatPay   *rsa.PrivateKey
 	PublicKeyID string
-	// Platform signs for merchants in certificate mode, under PlatformSerial.
-	Platform            *rsa.PrivateKey
-	PlatformSerial      string
-	PlatformCertificate *x509.Certificate
+	platform    *platform
 }
 
 // LoadOrCreate reads the keys from dir, making those that are not there yet.
@@ -46,7 +43,6 @@ func LoadOrCreate(dir string) (*Keys, error) {
 	}{
 		{"alipay_private_key.pem", &k.Alipay},
 		{"wechatpay_private_key.pem", &k.WeChatPay},
-		{"wechatpay_platform_private_key.pem", &k.Platform},
 	} {
 		key, err := loadOrCreateKey(filepath.Join(dir, entry.file))
 		if err != nil {
@@ -57,12 +53,10 @@ func LoadOrCreate(dir string) (*Keys, error) {
 	fingerprint := sha256.Sum256(x509.MarshalPKCS1PublicKey(&k.WeChatPay.PublicKey))
 	digits := new(big.Int).SetBytes(fingerprint[:]).String()
 	k.PublicKeyID = "PUB_KEY_ID_" + digits[:28]
-	certificate, err := loadOrCreateCertificate(filepath.Join(dir, "wechatpay_platform_certificate.pem"), k.Platform)
-	if err != nil {
+	var err error
+	if k.platform, err = loadPlatform(dir); err != nil {
 		return nil, err
 	}
-	k.PlatformCertificate = certificate
-	k.PlatformSerial = fmt.Sprintf("%X", certificate.SerialNumber)
 	return &k, nil
 }
 

@@ -45,11 +45,11 @@ func TestKeysAreMadeOnce(t *testing.T) {
 	made, err := keys.LoadOrCreate(dir)
 	require.NoError(t, err)
 	require.Regexp(t, `^PUB_KEY_ID_[0-9]{28}$`, made.PublicKeyID)
-	require.Regexp(t, `^[0-9A-F]{40}$`, made.PlatformSerial)
+	require.Regexp(t, `^[0-9A-F]{40}$`, made.Platform().Serial)
 	loaded, err := keys.LoadOrCreate(dir)
 	require.NoError(t, err)
 	require.Equal(t, made.PublicKeyID, loaded.PublicKeyID)
-	require.Equal(t, made.PlatformSerial, loaded.PlatformSerial)
+	require.Equal(t, made.Platform().Serial, loaded.Platform().Serial)
 	require.True(t, made.Alipay.Equal(loaded.Alipay))
 
 	signature, err := keys.Sign(made.Alipay, "text")
@@ -73,4 +73,35 @@ func TestWhatIsNoKeyIsRefused(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "alipay_private_key.pem"), []byte("no key"), 0o600))
 	_, err := keys.LoadOrCreate(dir)
 	require.ErrorContains(t, err, "delete it to have a new key made")
+}
+
+func TestThePlatformCertificateChangesInStages(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	k, err := keys.LoadOrCreate(dir)
+	require.NoError(t, err)
+	first := k.Platform()
+	require.ErrorIs(t, k.Rotate(keys.Switch), keys.ErrStage)
+	require.ErrorIs(t, k.Rotate(keys.Retire), keys.ErrStage)
+	require.ErrorIs(t, k.Rotate("other"), keys.ErrStage)
+
+	require.NoError(t, k.Rotate(keys.Publish))
+	require.Equal(t, first.Serial, k.Platform().Serial, "the old one goes on signing")
+	require.Len(t, k.PlatformCertificates(), 2)
+	second := k.PlatformCertificates()[1]
+	require.NotEqual(t, first.Serial, second.Serial)
+	require.ErrorIs(t, k.Rotate(keys.Publish), keys.ErrStage)
+
+	require.NoError(t, k.Rotate(keys.Switch))
+	require.Equal(t, second.Serial, k.Platform().Serial)
+	_, known := k.PlatformBySerial(first.Serial)
+	require.True(t, known)
+
+	again, err := keys.LoadOrCreate(dir)
+	require.NoError(t, err)
+	require.Equal(t, second.Serial, again.Platform().Serial, "a restart goes on where it was")
+	require.NoError(t, again.Rotate(keys.Retire))
+	_, known = again.PlatformBySerial(first.Serial)
+	require.False(t, known)
+	require.Len(t, again.PlatformCertificates(), 1)
 }

@@ -71,6 +71,12 @@ type call struct {
 	path     string
 	body     []byte
 	http     *http.Request
+	// partner says that the path is a service provider's; product is the trade
+	// type of a path that prepares or makes a payment.
+	partner bool
+	product string
+	// serial is the platform key the client named in Wechatpay-Serial.
+	serial string
 }
 
 // authenticate verifies a request. path and uri are what comes after the
@@ -101,22 +107,23 @@ func (g *Gateway) authenticate(r *http.Request, path, uri string) (call, error) 
 	if err != nil {
 		return c, err
 	}
-	if !known {
+	if !known || c.merchant.Partner != "" {
 		return c, signError("mchid不存在")
 	}
 	return c, g.verify(c, uri)
 }
 
 func (g *Gateway) verify(c call, uri string) error {
-	if !strings.EqualFold(c.merchant.Serial, c.auth.serial) {
+	now := g.Books.RealNow()
+	publicText, known := merchantKey(c.merchant, c.auth.serial, now)
+	if !known {
 		return signError("商户证书序列号有误")
 	}
-	now := g.Books.RealNow()
 	skew := now.Sub(time.Unix(c.auth.timestamp, 0))
 	if c.auth.timestamp < 0 || c.auth.timestamp > 1<<40 || skew >= clockTolerance || skew <= -clockTolerance {
 		return signError("时间戳与服务器时间相差超过5分钟")
 	}
-	public, _, err := keys.ParsePublicKey(c.merchant.PublicKey)
+	public, _, err := keys.ParsePublicKey(publicText)
 	if err != nil {
 		return err
 	}
@@ -128,6 +135,18 @@ func (g *Gateway) verify(c call, uri string) error {
 		return signError("随机串nonce_str重复")
 	}
 	return nil
+}
+
+// merchantKey is the merchant's public key under a certificate serial: the
+// present one, or the one before while both are good.
+func merchantKey(m books.Merchant, serial string, now time.Time) (string, bool) {
+	switch {
+	case strings.EqualFold(m.Serial, serial):
+		return m.PublicKey, true
+	case m.PreviousSerial != "" && strings.EqualFold(m.PreviousSerial, serial) && now.Before(m.PreviousUntil):
+		return m.PreviousPublicKey, true
+	}
+	return "", false
 }
 
 // nonces remembers what was used inside the time in which a signature is good.

@@ -30,24 +30,32 @@ func (g *Gateway) tradeBill(c call, _ string) (answer, error) {
 	if kind != bill.TradeAll && kind != bill.TradeSuccess && kind != bill.TradeRefund {
 		return answer{}, paramError("bill_type须为ALL、SUCCESS或REFUND")
 	}
+	owner, err := g.refundOwner(c, c.http.URL.Query().Get("sub_mchid"))
+	if err != nil {
+		return answer{}, err
+	}
 	return g.bill(c, func(r books.Reader, date string) (bill.File, bool, error) {
-		return bill.WeChatTrade(r, c.merchant, date, kind, g.Zone)
+		return bill.WeChatTrade(r, owner, date, kind, g.Zone)
 	})
 }
 
-// fundFlowBill is GET /v3/bill/fundflowbill. Only BASIC ever has movements.
+// fundFlowBill is GET /v3/bill/fundflowbill: the movements of the basic account,
+// or of the one for operations or for fees.
 func (g *Gateway) fundFlowBill(c call, _ string) (answer, error) {
 	account := c.http.URL.Query().Get("account_type")
+	ledger := c.merchant.Account
 	switch account {
-	case "", "BASIC", "OPERATION", "FEES":
+	case "", "BASIC":
+	case "OPERATION", "FEES":
+		ledger += "/" + account
 	default:
 		return answer{}, paramError("account_type须为BASIC、OPERATION或FEES")
 	}
+	if c.http.URL.Query().Get("sub_mchid") != "" {
+		return answer{}, forbidden("NO_AUTH", "资金账单不支持sub_mchid")
+	}
 	return g.bill(c, func(r books.Reader, date string) (bill.File, bool, error) {
-		if account == "OPERATION" || account == "FEES" {
-			return bill.File{}, false, nil
-		}
-		return bill.WeChatFundFlow(r, c.merchant, date, g.Zone)
+		return bill.WeChatFundFlow(r, c.merchant, ledger, date, g.Zone)
 	})
 }
 
@@ -59,9 +67,6 @@ type billAnswer struct {
 
 func (g *Gateway) bill(c call, makeFile func(books.Reader, string) (bill.File, bool, error)) (answer, error) {
 	query := c.http.URL.Query()
-	if query.Get("sub_mchid") != "" {
-		return answer{}, forbidden("NO_AUTH", "商户不是服务商，不能使用sub_mchid")
-	}
 	packed := query.Get("tar_type")
 	if packed != "" && packed != "GZIP" {
 		return answer{}, paramError("tar_type须为GZIP")
@@ -93,6 +98,7 @@ func (g *Gateway) bill(c call, makeFile func(books.Reader, string) (bill.File, b
 			return answer{}, err
 		}
 	}
+	file.Owner = c.merchant.ID // who may fetch it, also when it is a sub-merchant's
 	token := g.Bills.Put(file, bill.WeChatPayLifetime)
 	return answer{status: http.StatusOK, json: billAnswer{
 		HashType: "SHA1", HashValue: hex.EncodeToString(digest[:]), DownloadURL: downloadBase + token,

@@ -4,6 +4,8 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha1" // #nosec G505 -- the provider's OAEP padding uses SHA-1
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
@@ -38,6 +40,28 @@ func seal(apiV3Key, plaintext, associatedData string) (sealed, error) {
 		Ciphertext: base64.StdEncoding.EncodeToString(ciphertext)}, nil
 }
 
+// openField decrypts a field the client encrypted (RSA-OAEP with SHA-1) with the
+// platform key it named in Wechatpay-Serial.
+func (g *Gateway) openField(c call, field, text string) (string, error) {
+	var private *rsa.PrivateKey
+	if c.serial == g.Keys.PublicKeyID {
+		private = g.Keys.WeChatPay
+	} else if platform, ok := g.Keys.PlatformBySerial(c.serial); ok {
+		private = platform.Key
+	} else {
+		return "", paramError("敏感信息加密须在Http头Wechatpay-Serial声明所用的平台证书序列号或公钥ID")
+	}
+	sealedText, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || text == "" {
+		return "", fieldProblem(field, nil, "敏感信息未加密")
+	}
+	plain, err := rsa.DecryptOAEP(sha1.New(), nil, private, sealedText, nil) // #nosec G401 -- the provider's padding
+	if err != nil {
+		return "", fieldProblem(field, nil, "敏感信息解密失败")
+	}
+	return string(plain), nil
+}
+
 type certificateEntry struct {
 	SerialNo           string `json:"serial_no"`
 	EffectiveTime      string `json:"effective_time"`
@@ -45,17 +69,20 @@ type certificateEntry struct {
 	EncryptCertificate sealed `json:"encrypt_certificate"`
 }
 
-// certificates is GET /v3/certificates: the platform certificate, encrypted.
+// certificates is GET /v3/certificates: all platform certificates in force, encrypted.
 func (g *Gateway) certificates(c call, _ string) (answer, error) {
-	certificate := g.Keys.PlatformCertificate
-	encrypted, err := seal(c.merchant.APIv3Key, keys.CertificatePEM(certificate), "certificate")
-	if err != nil {
-		return answer{}, err
+	entries := []certificateEntry{}
+	for _, platform := range g.Keys.PlatformCertificates() {
+		encrypted, err := seal(c.merchant.APIv3Key, keys.CertificatePEM(platform.Certificate), "certificate")
+		if err != nil {
+			return answer{}, err
+		}
+		entries = append(entries, certificateEntry{
+			SerialNo:           platform.Serial,
+			EffectiveTime:      g.format(platform.Certificate.NotBefore),
+			ExpireTime:         g.format(platform.Certificate.NotAfter),
+			EncryptCertificate: encrypted,
+		})
 	}
-	return answer{status: http.StatusOK, json: map[string][]certificateEntry{"data": {{
-		SerialNo:           g.Keys.PlatformSerial,
-		EffectiveTime:      g.format(certificate.NotBefore),
-		ExpireTime:         g.format(certificate.NotAfter),
-		EncryptCertificate: encrypted,
-	}}}}, nil
+	return answer{status: http.StatusOK, json: map[string][]certificateEntry{"data": entries}}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/suanpan/suanpan/sandbox/bill"
@@ -34,17 +35,23 @@ type Config struct {
 	Zone *time.Location
 	// RefundDelay is how long a refund stays PROCESSING.
 	RefundDelay time.Duration
+	// Now is protocol time, for codes of the OAuth page.
+	Now func() time.Time
 }
 
 // Gateway answers WeChat Pay's calls. Safe for concurrent use.
 type Gateway struct {
 	Config
 	nonces *nonces
+	oauth  *oauthCodes
+	// reverseAfter is how long after the payment a reversal is refused, in
+	// nanoseconds; the control API sets it.
+	reverseAfter atomic.Int64
 }
 
 // New makes a Gateway.
 func New(config Config) *Gateway {
-	return &Gateway{Config: config, nonces: &nonces{used: map[string]time.Time{}}}
+	return &Gateway{Config: config, nonces: &nonces{used: map[string]time.Time{}}, oauth: newOAuthCodes(config.Now)}
 }
 
 // answer is the honest result of a call: status and JSON body, or a raw file.
@@ -61,23 +68,43 @@ type route struct {
 	// number is the value that stands in the pattern's {…}.
 	number string
 	work   func(call, string) (answer, error)
+	// partner and product go to the call.
+	partner bool
+	product string
 }
 
 func (rt route) name() string { return rt.method + " " + rt.pattern }
 
 func (g *Gateway) routes() []route {
-	return []route{
-		{method: http.MethodPost, pattern: "/v3/pay/transactions/native", work: g.prepay},
-		{method: http.MethodPost, pattern: "/v3/pay/transactions/out-trade-no/{out_trade_no}/close", work: g.closeOrder},
-		{method: http.MethodGet, pattern: "/v3/pay/transactions/out-trade-no/{out_trade_no}", work: g.queryByNumber},
-		{method: http.MethodGet, pattern: "/v3/pay/transactions/id/{transaction_id}", work: g.queryByID},
+	routes := append(g.payRoutes("/v3/pay/transactions", false), g.payRoutes("/v3/pay/partner/transactions", true)...)
+	return append(routes, []route{
+		{method: http.MethodPost, pattern: "/v3/refund/domestic/refunds/{refund_id}/apply-abnormal-refund", work: g.redirectRefund},
 		{method: http.MethodPost, pattern: "/v3/refund/domestic/refunds", work: g.refund},
 		{method: http.MethodGet, pattern: "/v3/refund/domestic/refunds/{out_refund_no}", work: g.queryRefund},
 		{method: http.MethodGet, pattern: "/v3/bill/tradebill", work: g.tradeBill},
 		{method: http.MethodGet, pattern: "/v3/bill/fundflowbill", work: g.fundFlowBill},
 		{method: http.MethodGet, pattern: "/v3/billdownload/file", work: g.downloadBill},
 		{method: http.MethodGet, pattern: "/v3/certificates", work: g.certificates},
+	}...)
+}
+
+// payRoutes are the operations on orders, which merchants and service
+// providers have under paths of their own.
+func (g *Gateway) payRoutes(base string, partner bool) []route {
+	routes := []route{
+		{method: http.MethodPost, pattern: base + "/codepay", work: g.codepay, product: tradeCode},
+		{method: http.MethodPost, pattern: base + "/out-trade-no/{out_trade_no}/close", work: g.closeOrder},
+		{method: http.MethodPost, pattern: base + "/out-trade-no/{out_trade_no}/reverse", work: g.reverse},
+		{method: http.MethodGet, pattern: base + "/out-trade-no/{out_trade_no}", work: g.queryByNumber},
+		{method: http.MethodGet, pattern: base + "/id/{transaction_id}", work: g.queryByID},
 	}
+	for path, product := range map[string]string{"native": tradeNative, "jsapi": tradeJSAPI, "app": tradeApp, "h5": tradeH5} {
+		routes = append(routes, route{method: http.MethodPost, pattern: base + "/" + path, work: g.prepay, product: product})
+	}
+	for i := range routes {
+		routes[i].partner = partner
+	}
+	return routes
 }
 
 // find matches a path against the routes; the number is the path's own part.
@@ -111,7 +138,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := strings.TrimPrefix(r.URL.Path, Prefix)
 	uri := strings.TrimPrefix(r.RequestURI, Prefix)
 	c, err := g.authenticate(r, path, uri)
-	signer, unknown := g.signerFor(r.Header.Get("Wechatpay-Serial"))
+	c.serial = r.Header.Get("Wechatpay-Serial")
+	signer, unknown := g.signerFor(c.serial)
 	if err == nil && unknown != nil {
 		err = unknown
 	}
@@ -123,9 +151,10 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.refuse(r, signer, err).Write(w)
 		return
 	}
+	c.partner, c.product = rt.partner, rt.product
 	fault := g.Faults.Take(string(books.WeChatPay), rt.name(), numbersIn(rt.number, r, c.body))
 	if fault != nil && fault.Kind == faults.LoseReply && r.Method == http.MethodGet {
-		defer g.nonces.forget(c.auth.merchant, c.auth.nonce)
+		g.nonces.forget(c.auth.merchant, c.auth.nonce) // before the reset: the repetition may come at once
 	}
 	fault.Serve(w, r, faults.Answers{
 		Work: func() faults.Reply {
@@ -150,17 +179,20 @@ type signer struct {
 	key    *rsa.PrivateKey
 }
 
-// signerFor picks the key that the client names in Wechatpay-Serial. A client
-// that names none, as before it has a certificate, gets the platform's.
+// signerFor picks the key for a client that names one in Wechatpay-Serial: the
+// public key, or any platform certificate in force, which is answered with the
+// one that signs now. A client that names none, as before it has a
+// certificate, gets the platform's.
 func (g *Gateway) signerFor(serial string) (signer, error) {
-	switch {
-	case serial == g.Keys.PublicKeyID:
+	if serial == g.Keys.PublicKeyID {
 		return signer{g.Keys.PublicKeyID, g.Keys.WeChatPay}, nil
-	case serial == "" || strings.EqualFold(serial, g.Keys.PlatformSerial):
-		return signer{g.Keys.PlatformSerial, g.Keys.Platform}, nil
-	default:
-		return signer{g.Keys.PlatformSerial, g.Keys.Platform}, paramError("Wechatpay-Serial不是有效的平台证书序列号或公钥ID")
 	}
+	now := g.Keys.Platform()
+	platform := signer{now.Serial, now.Key}
+	if _, known := g.Keys.PlatformBySerial(serial); known || serial == "" {
+		return platform, nil
+	}
+	return platform, paramError("Wechatpay-Serial不是有效的平台证书序列号或公钥ID")
 }
 
 // headers signs a body: timestamp, nonce and body, each followed by a newline.

@@ -38,7 +38,9 @@ func (g *Gateway) Acknowledged(status int, _ []byte) bool {
 
 // refundNotice is the content of a refund notification.
 type refundNotice struct {
-	MchID               string             `json:"mchid"`
+	MchID               string             `json:"mchid,omitempty"`
+	SpMchID             string             `json:"sp_mchid,omitempty"`
+	SubMchID            string             `json:"sub_mchid,omitempty"`
 	OutTradeNo          string             `json:"out_trade_no"`
 	TransactionID       string             `json:"transaction_id"`
 	OutRefundNo         string             `json:"out_refund_no"`
@@ -57,19 +59,33 @@ type refundNoticeAmount struct {
 }
 
 func (g *Gateway) notifyPaid(tx *books.Tx, o books.Order) error {
-	return g.queue(tx, o.Merchant, o.NotifyURL, eventPaid, o.Number, g.transaction(o, tx.Now()))
+	return g.queue(tx, speaker(o), o.NotifyURL, eventPaid, o.Number, g.transaction(o, tx.Now()))
 }
 
 func (g *Gateway) notifyRefund(tx *books.Tx, o books.Order, r books.Refund) error {
 	notice := refundNotice{
-		MchID: o.Merchant, OutTradeNo: o.Number, TransactionID: o.ProviderNo, OutRefundNo: r.Number,
-		RefundID: r.ProviderNo, RefundStatus: string(r.State), UserReceivedAccount: "支付用户零钱",
+		OutTradeNo: o.Number, TransactionID: o.ProviderNo, OutRefundNo: r.Number,
+		RefundID: r.ProviderNo, RefundStatus: string(r.State), UserReceivedAccount: receivedBy(r),
 		Amount: refundNoticeAmount{Total: o.Amount, Refund: r.Amount, PayerTotal: o.Amount, PayerRefund: r.Amount},
+	}
+	if o.Partner == "" {
+		notice.MchID = o.Merchant
+	} else {
+		notice.SpMchID, notice.SubMchID = o.Partner, o.Merchant
 	}
 	if r.State == books.RefundSuccess {
 		notice.SuccessTime = g.format(r.DoneAt)
 	}
-	return g.queue(tx, o.Merchant, r.NotifyURL, eventRefunded+string(r.State), r.Number, notice)
+	return g.queue(tx, speaker(o), r.NotifyURL, eventRefunded+string(r.State), r.Number, notice)
+}
+
+// speaker is whose key and address the messages about an order use: the service
+// provider's where there is one.
+func speaker(o books.Order) string {
+	if o.Partner != "" {
+		return o.Partner
+	}
+	return o.Merchant
 }
 
 func (g *Gateway) queue(tx *books.Tx, merchant, url, event, number string, content any) error {
@@ -140,7 +156,8 @@ func (g *Gateway) Request(n books.Notification, forged bool) (*http.Request, err
 	}
 	key := signer{g.Keys.PublicKeyID, g.Keys.WeChatPay}
 	if merchant.KeyMode == KeyModeCertificate {
-		key = signer{g.Keys.PlatformSerial, g.Keys.Platform}
+		platform := g.Keys.Platform()
+		key = signer{platform.Serial, platform.Key}
 	}
 	header, err := key.headers(string(body), g.Books.RealNow())
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,9 +30,17 @@ const (
 
 var outTradeNo = regexp.MustCompile(`^[0-9A-Za-z_\-|*]{6,32}$`)
 
+// Trade types, in the provider's words.
+const (
+	tradeNative = "NATIVE"
+	tradeJSAPI  = "JSAPI"
+	tradeApp    = "APP"
+	tradeH5     = "MWEB"
+	tradeCode   = "MICROPAY"
+)
+
 type prepayFields struct {
-	AppID       string `json:"appid"`
-	MchID       string `json:"mchid"`
+	names
 	Description string `json:"description"`
 	OutTradeNo  string `json:"out_trade_no"`
 	TimeExpire  string `json:"time_expire"`
@@ -41,55 +50,102 @@ type prepayFields struct {
 		Total    *int64 `json:"total"`
 		Currency string `json:"currency"`
 	} `json:"amount"`
+	Payer struct {
+		OpenID    string `json:"openid"`
+		SpOpenID  string `json:"sp_openid"`
+		SubOpenID string `json:"sub_openid"`
+		AuthCode  string `json:"auth_code"`
+	} `json:"payer"`
+	SceneInfo *struct {
+		PayerClientIP string `json:"payer_client_ip"`
+		DeviceIP      string `json:"device_ip"`
+		H5Info        *struct {
+			Type string `json:"type"`
+		} `json:"h5_info"`
+		StoreInfo *struct {
+			ID    string `json:"id"`
+			OutID string `json:"out_id"`
+		} `json:"store_info"`
+	} `json:"scene_info"`
 }
 
-// prepay is POST /v3/pay/transactions/native. Resending the same parameters
-// returns the same code; a number is never used again for anything else.
+// prepay is POST /v3/pay/transactions/{native|jsapi|app|h5} and the same for a
+// service provider. Resending the same parameters returns the same code; a
+// number is never used again for anything else.
 func (g *Gateway) prepay(c call, _ string) (answer, error) {
 	var in prepayFields
 	if err := decode(c.body, &in); err != nil {
 		return answer{}, err
 	}
-	if err := checkPrepay(c, in); err != nil {
+	p, err := g.party(c, in.names)
+	if err != nil {
+		return answer{}, err
+	}
+	if err := checkPrepay(in); err != nil {
+		return answer{}, err
+	}
+	if err := checkNotifyURL("/body/notify_url", in.NotifyURL); err != nil {
+		return answer{}, err
+	}
+	payer, err := checkProduct(c, p, in)
+	if err != nil {
 		return answer{}, err
 	}
 	var order books.Order
-	err := g.Books.Update("order_prepared", func(tx *books.Tx) error {
-		fingerprint := books.Fingerprint(in.AppID, in.Description, in.TimeExpire, in.Attach, in.NotifyURL,
-			strconv.FormatInt(*in.Amount.Total, 10))
-		if known, exists := tx.Order(books.WeChatPay, c.merchant.ID, in.OutTradeNo); exists {
+	err = g.Books.Update("order_prepared", func(tx *books.Tx) error {
+		fingerprint := in.fingerprint(c.product, payer)
+		if known, exists := tx.Order(books.WeChatPay, p.merchant.ID, in.OutTradeNo); exists {
 			order = known
 			return refuseReuse(known, fingerprint, tx.Now())
 		}
-		expires, err := expiry(in.TimeExpire, tx.Now())
+		made, err := g.newOrder(tx, c, p, in, payer, fingerprint)
 		if err != nil {
 			return err
 		}
-		order = books.Order{
-			Provider: books.WeChatPay, Merchant: c.merchant.ID, Account: c.merchant.Account, AppID: in.AppID,
-			Number: in.OutTradeNo, ProviderNo: g.transactionID(tx), Token: strings.ToLower(ulid.Make().String()),
-			Subject: in.Description, Attach: in.Attach, NotifyURL: in.NotifyURL, Amount: *in.Amount.Total,
-			Fingerprint: fingerprint, State: books.OrderPrepared, CreatedAt: tx.Now(), ExpiresAt: expires,
-		}
+		order = made
 		tx.PutOrder(order)
 		return nil
 	})
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{status: http.StatusOK, json: map[string]string{"code_url": g.PublicURL + "/pay/" + order.Token}}, nil
+	return answer{status: http.StatusOK, json: g.invitation(order)}, nil
 }
 
-func checkPrepay(c call, in prepayFields) error {
+func (in prepayFields) fingerprint(product, payer string) string {
+	return books.Fingerprint(in.AppID, in.Description, in.TimeExpire, in.Attach, in.NotifyURL,
+		strconv.FormatInt(*in.Amount.Total, 10), product, payer, in.SpAppID, in.SpMchID, in.SubAppID)
+}
+
+func (g *Gateway) newOrder(tx *books.Tx, c call, p party, in prepayFields, payer, fingerprint string) (books.Order, error) {
+	expires, err := expiry(in.TimeExpire, tx.Now())
+	order := books.Order{
+		Provider: books.WeChatPay, Merchant: p.merchant.ID, Account: p.merchant.Account, AppID: p.appID,
+		Partner: p.partner, PartnerAppID: p.partnerAppID, Product: c.product, PayerID: payer,
+		Number: in.OutTradeNo, ProviderNo: g.transactionID(tx), Token: strings.ToLower(ulid.Make().String()),
+		Subject: in.Description, Attach: in.Attach, NotifyURL: in.NotifyURL, Amount: *in.Amount.Total,
+		Fingerprint: fingerprint, State: books.OrderPrepared, CreatedAt: tx.Now(), ExpiresAt: expires,
+	}
+	if order.Product == tradeNative {
+		order.Product = "" // what journals of before have
+	}
+	return order, err
+}
+
+// invitation is what the payer's side goes on with.
+func (g *Gateway) invitation(o books.Order) map[string]string {
+	switch o.Product {
+	case tradeJSAPI, tradeApp:
+		return map[string]string{"prepay_id": prepayPrefix + o.Token}
+	case tradeH5:
+		return map[string]string{"h5_url": g.PublicURL + H5Path + "?prepay_id=" + prepayPrefix + o.Token +
+			"&package=" + o.ProviderNo[len(o.ProviderNo)-10:]}
+	}
+	return map[string]string{"code_url": g.PublicURL + "/pay/" + o.Token}
+}
+
+func checkPrepay(in prepayFields) error {
 	switch {
-	case in.MchID == "":
-		return fieldProblem("/body/mchid", in.MchID, "必填")
-	case in.MchID != c.merchant.ID:
-		return forbidden("NO_AUTH", "mchid与签名的商户号不一致")
-	case in.AppID == "":
-		return fieldProblem("/body/appid", in.AppID, "必填")
-	case in.AppID != c.merchant.AppID:
-		return &problem{status: http.StatusBadRequest, code: "APPID_MCHID_NOT_MATCH", message: "appid和mchid不匹配"}
 	case !outTradeNo.MatchString(in.OutTradeNo):
 		return fieldProblem("/body/out_trade_no", in.OutTradeNo, "须为6至32位数字、字母或_-|*")
 	case strings.TrimSpace(in.Description) == "" || utf8.RuneCountInString(in.Description) > 127:
@@ -103,7 +159,49 @@ func checkPrepay(c call, in prepayFields) error {
 	case in.Amount.Currency != "" && in.Amount.Currency != "CNY":
 		return fieldProblem("/body/amount/currency", in.Amount.Currency, "须为CNY")
 	}
-	return checkNotifyURL("/body/notify_url", in.NotifyURL)
+	return nil
+}
+
+// checkProduct checks what only one product asks for, and returns the payer's
+// openid where the order is for one payer.
+func checkProduct(c call, p party, in prepayFields) (payer string, err error) {
+	switch c.product {
+	case tradeJSAPI:
+		return checkOpenID(p, in)
+	case tradeH5:
+		switch {
+		case in.SceneInfo == nil:
+			return "", fieldProblem("/body/scene_info", nil, "H5支付必填")
+		case net.ParseIP(in.SceneInfo.PayerClientIP) == nil:
+			return "", fieldProblem("/body/scene_info/payer_client_ip", in.SceneInfo.PayerClientIP, "须为IPv4或IPv6地址")
+		case in.SceneInfo.H5Info == nil || !slices.Contains([]string{"iOS", "Android", "Wap"}, in.SceneInfo.H5Info.Type):
+			return "", fieldProblem("/body/scene_info/h5_info/type", nil, "须为iOS、Android或Wap")
+		}
+	}
+	return "", nil
+}
+
+func checkOpenID(p party, in prepayFields) (string, error) {
+	openid, appID, field := in.Payer.OpenID, p.appID, "/body/payer/openid"
+	if p.partner != "" {
+		openid, appID, field = in.Payer.SpOpenID, p.partnerAppID, "/body/payer/sp_openid"
+		if (in.Payer.SpOpenID == "") == (in.Payer.SubOpenID == "") {
+			return "", fieldProblem("/body/payer", nil, "sp_openid和sub_openid须填且只填一个")
+		}
+		if in.Payer.SubOpenID != "" {
+			if p.appID == "" {
+				return "", fieldProblem("/body/sub_appid", nil, "传sub_openid时必填")
+			}
+			openid, appID, field = in.Payer.SubOpenID, p.appID, "/body/payer/sub_openid"
+		}
+	}
+	switch {
+	case !openIDForm.MatchString(openid):
+		return "", fieldProblem(field, openid, "无效的openid")
+	case !openIDOf(openid, appID):
+		return "", &problem{status: http.StatusInternalServerError, code: "OPENID_MISMATCH", message: "openid和appid不匹配"}
+	}
+	return openid, nil
 }
 
 // checkNotifyURL wants https without a query. On loopback http will do, so that
@@ -164,6 +262,12 @@ func describe(state string) string {
 		return "转入退款"
 	case "CLOSED":
 		return "订单已关闭"
+	case "REVOKED":
+		return "订单已撤销"
+	case "USERPAYING":
+		return "用户支付中"
+	case "PAYERROR":
+		return "支付失败，请重新下单支付"
 	default:
 		return "订单未支付"
 	}
@@ -172,18 +276,26 @@ func describe(state string) string {
 // tradeState is the API's word for an order.
 func tradeState(o books.Order, now time.Time) string {
 	switch {
+	case !o.ReversedAt.IsZero():
+		return "REVOKED"
 	case o.State == books.OrderPaid && o.RefundCount > 0:
 		return "REFUND"
 	case o.State == books.OrderPaid:
 		return "SUCCESS"
 	case o.State == books.OrderClosed || o.Expired(now):
 		return "CLOSED"
+	case o.State == books.OrderWaiting:
+		return "USERPAYING"
+	case o.Product == tradeCode:
+		return "PAYERROR"
 	}
 	return "NOTPAY"
 }
 
 type payerFields struct {
-	OpenID string `json:"openid"`
+	OpenID    string `json:"openid,omitempty"`
+	SpOpenID  string `json:"sp_openid,omitempty"`
+	SubOpenID string `json:"sub_openid,omitempty"`
 }
 
 type amountFields struct {
@@ -195,8 +307,12 @@ type amountFields struct {
 
 // transaction is how the API shows an order, in answers and notifications.
 type transaction struct {
-	AppID           string       `json:"appid"`
-	MchID           string       `json:"mchid"`
+	AppID           string       `json:"appid,omitempty"`
+	MchID           string       `json:"mchid,omitempty"`
+	SpAppID         string       `json:"sp_appid,omitempty"`
+	SpMchID         string       `json:"sp_mchid,omitempty"`
+	SubAppID        string       `json:"sub_appid,omitempty"`
+	SubMchID        string       `json:"sub_mchid,omitempty"`
 	OutTradeNo      string       `json:"out_trade_no"`
 	TransactionID   string       `json:"transaction_id,omitempty"`
 	TradeType       string       `json:"trade_type,omitempty"`
@@ -213,40 +329,69 @@ type transaction struct {
 func (g *Gateway) transaction(o books.Order, now time.Time) transaction {
 	state := tradeState(o, now)
 	t := transaction{
-		AppID: o.AppID, MchID: o.Merchant, OutTradeNo: o.Number, TradeState: state, TradeStateDesc: describe(state),
+		OutTradeNo: o.Number, TradeState: state, TradeStateDesc: describe(state),
 		Attach: o.Attach, Amount: amountFields{Total: o.Amount, Currency: "CNY"}, PromotionDetail: []struct{}{},
 	}
+	if o.Partner == "" {
+		t.AppID, t.MchID = o.AppID, o.Merchant
+	} else {
+		t.SpAppID, t.SpMchID, t.SubAppID, t.SubMchID = o.PartnerAppID, o.Partner, o.AppID, o.Merchant
+	}
 	if o.State == books.OrderPaid {
-		t.TransactionID, t.TradeType, t.BankType = o.ProviderNo, "NATIVE", o.Channel
-		t.SuccessTime, t.Payer = g.format(o.PaidAt), &payerFields{OpenID: openID}
+		t.TransactionID, t.TradeType, t.BankType = o.ProviderNo, tradeType(o), o.Channel
+		t.SuccessTime, t.Payer = g.format(o.PaidAt), payerOf(o)
 		t.Amount.PayerTotal, t.Amount.PayerCurrency = &o.Amount, "CNY"
 	}
 	return t
 }
 
-func (g *Gateway) format(at time.Time) string { return at.In(g.Zone).Format(time.RFC3339) }
-
-// queryByNumber is GET /v3/pay/transactions/out-trade-no/{out_trade_no}.
-func (g *Gateway) queryByNumber(c call, number string) (answer, error) {
-	return g.query(c, func(r books.Reader) (books.Order, bool) { return r.Order(books.WeChatPay, c.merchant.ID, number) })
+func tradeType(o books.Order) string {
+	if o.Product == "" {
+		return tradeNative
+	}
+	return o.Product
 }
 
-// queryByID is GET /v3/pay/transactions/id/{transaction_id}: paid orders only.
+// payerOf is who paid: the payer the order was for, or the one the sandbox has.
+func payerOf(o books.Order) *payerFields {
+	payer := o.PayerID
+	if payer == "" {
+		payer = openID
+	}
+	switch {
+	case o.Partner == "":
+		return &payerFields{OpenID: payer}
+	case o.AppID != "" && o.PayerID != "" && openIDOf(payer, o.AppID) && !openIDOf(payer, o.PartnerAppID):
+		return &payerFields{SubOpenID: payer}
+	}
+	return &payerFields{SpOpenID: payer}
+}
+
+func (g *Gateway) format(at time.Time) string { return at.In(g.Zone).Format(time.RFC3339) }
+
+// queryByNumber is GET …/out-trade-no/{out_trade_no}.
+func (g *Gateway) queryByNumber(c call, number string) (answer, error) {
+	return g.query(c, func(r books.Reader, owner string) (books.Order, bool) { return r.Order(books.WeChatPay, owner, number) })
+}
+
+// queryByID is GET …/id/{transaction_id}: paid orders only.
 func (g *Gateway) queryByID(c call, id string) (answer, error) {
-	return g.query(c, func(r books.Reader) (books.Order, bool) {
-		o, ok := r.OrderByProviderNo(books.WeChatPay, c.merchant.ID, id)
+	return g.query(c, func(r books.Reader, owner string) (books.Order, bool) {
+		o, ok := r.OrderByProviderNo(books.WeChatPay, owner, id)
 		return o, ok && o.State == books.OrderPaid
 	})
 }
 
-func (g *Gateway) query(c call, find func(books.Reader) (books.Order, bool)) (answer, error) {
-	if err := checkMerchant(c, c.http.URL.Query().Get("mchid")); err != nil {
+func (g *Gateway) query(c call, find func(r books.Reader, owner string) (books.Order, bool)) (answer, error) {
+	query := c.http.URL.Query()
+	owner, err := g.owner(c, names{MchID: query.Get("mchid"), SpMchID: query.Get("sp_mchid"), SubMchID: query.Get("sub_mchid")})
+	if err != nil {
 		return answer{}, err
 	}
 	var shown transaction
-	err := g.Books.View(func(r books.Reader) error {
-		order, ok := find(r)
-		if !ok {
+	err = g.Books.View(func(r books.Reader) error {
+		order, ok := find(r, owner.ID)
+		if !ok || order.Partner != owner.Partner {
 			return notFound("ORDER_NOT_EXIST", "订单不存在")
 		}
 		shown = g.transaction(order, r.Now())
@@ -255,32 +400,20 @@ func (g *Gateway) query(c call, find func(books.Reader) (books.Order, bool)) (an
 	return answer{status: http.StatusOK, json: shown}, err
 }
 
-func checkMerchant(c call, mchid string) error {
-	switch mchid {
-	case "":
-		return paramError("mchid必填")
-	case c.merchant.ID:
-		return nil
-	default:
-		return forbidden("NO_AUTH", "mchid与签名的商户号不一致")
-	}
-}
-
 // closeOrder is POST …/close: 204 with an empty, signed body.
 func (g *Gateway) closeOrder(c call, number string) (answer, error) {
-	var in struct {
-		MchID string `json:"mchid"`
-	}
+	var in names
 	if err := decode(c.body, &in); err != nil {
 		return answer{}, err
 	}
-	if err := checkMerchant(c, in.MchID); err != nil {
+	owner, err := g.owner(c, in)
+	if err != nil {
 		return answer{}, err
 	}
-	err := g.Books.Update("order_closed", func(tx *books.Tx) error {
-		order, ok := tx.Order(books.WeChatPay, c.merchant.ID, number)
+	err = g.Books.Update("order_closed", func(tx *books.Tx) error {
+		order, ok := tx.Order(books.WeChatPay, owner.ID, number)
 		switch {
-		case !ok:
+		case !ok || order.Partner != owner.Partner:
 			return notFound("ORDER_NOT_EXIST", "订单不存在")
 		case order.State == books.OrderPaid:
 			return &problem{status: http.StatusBadRequest, code: "ORDERPAID", message: "订单已支付"}

@@ -2,6 +2,7 @@ package wechatpay
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/suanpan/suanpan/sandbox/books"
 )
@@ -24,17 +25,18 @@ func (g *Gateway) Scan(merchant, number string) (books.Order, error) {
 func (g *Gateway) Pay(merchant, number, channel string, late bool) (books.Order, error) {
 	return g.update("order_paid", merchant, number, func(tx *books.Tx, o *books.Order) error {
 		state := tradeState(*o, tx.Now())
-		if o.State == books.OrderPaid || (state == "CLOSED" && !late) {
+		over := state == "CLOSED" || state == "REVOKED" || state == "PAYERROR"
+		if o.State == books.OrderPaid || (over && !late) {
 			return fmt.Errorf("%w: its trade_state is %s", books.ErrNotPayable, state)
 		}
 		if channel == "" {
 			channel = "OTHERS"
 		}
-		account, ok := tx.Merchant(books.WeChatPay, merchant)
+		account, ok := tx.Merchant(books.WeChatPay, o.Merchant)
 		if !ok {
 			return fmt.Errorf("no merchant %q", merchant)
 		}
-		o.Late = state == "CLOSED"
+		o.Late, o.ReversedAt = over, time.Time{}
 		paid, err := tx.Pay(*o, account, channel)
 		if err != nil {
 			return err
@@ -49,6 +51,9 @@ func (g *Gateway) Decline(merchant, number string) (books.Order, error) {
 	return g.update("order_declined", merchant, number, func(tx *books.Tx, o *books.Order) error {
 		if o.State == books.OrderPaid {
 			return fmt.Errorf("%w: it is paid", books.ErrNotPayable)
+		}
+		if o.Product == tradeCode && o.State == books.OrderWaiting {
+			o.State = books.OrderPrepared // a code is good once: PAYERROR from now on
 		}
 		o.DeclinedAt = tx.Now()
 		tx.PutOrder(*o)

@@ -1,9 +1,7 @@
 package wechatpay
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -41,21 +39,25 @@ func (g *Gateway) refund(c call, _ string) (answer, error) {
 	if err := decode(c.body, &in); err != nil {
 		return answer{}, err
 	}
+	owner, err := g.refundOwner(c, in.SubMchID)
+	if err != nil {
+		return answer{}, err
+	}
 	if err := checkRefund(in); err != nil {
 		return answer{}, err
 	}
 	var shown refundView
-	err := g.Books.Update("refund_accepted", func(tx *books.Tx) error {
-		order, ok := tx.Order(books.WeChatPay, c.merchant.ID, in.OutTradeNo)
+	err = g.Books.Update("refund_accepted", func(tx *books.Tx) error {
+		order, ok := tx.Order(books.WeChatPay, owner.ID, in.OutTradeNo)
 		if in.TransactionID != "" {
-			order, ok = tx.OrderByProviderNo(books.WeChatPay, c.merchant.ID, in.TransactionID)
+			order, ok = tx.OrderByProviderNo(books.WeChatPay, owner.ID, in.TransactionID)
 		}
-		if !ok {
+		if !ok || order.Partner != owner.Partner {
 			return notFound("RESOURCE_NOT_EXISTS", "订单不存在")
 		}
 		fingerprint := books.Fingerprint(order.Number, strconv.FormatInt(*in.Amount.Refund, 10),
 			strconv.FormatInt(*in.Amount.Total, 10))
-		if known, exists := tx.Refund(books.WeChatPay, c.merchant.ID, "", in.OutRefundNo); exists {
+		if known, exists := tx.Refund(books.WeChatPay, owner.ID, "", in.OutRefundNo); exists {
 			if known.Fingerprint != fingerprint {
 				return badRequest("商户退款单号重复，且请求参数与首次退款不一致")
 			}
@@ -65,7 +67,7 @@ func (g *Gateway) refund(c call, _ string) (answer, error) {
 		if err := refusesRefund(order, in, tx.Now()); err != nil {
 			return err
 		}
-		accepted, err := g.acceptRefund(tx, c, order, in, fingerprint)
+		accepted, err := g.acceptRefund(tx, owner, order, in, fingerprint)
 		shown = accepted
 		return err
 	})
@@ -74,8 +76,6 @@ func (g *Gateway) refund(c call, _ string) (answer, error) {
 
 func checkRefund(in refundFields) error {
 	switch {
-	case in.SubMchID != "":
-		return forbidden("NO_AUTH", "商户不是服务商，不能使用sub_mchid")
 	case (in.TransactionID == "") == (in.OutTradeNo == ""):
 		return paramError("transaction_id和out_trade_no须填且只填一个")
 	case !outRefundNo.MatchString(in.OutRefundNo):
@@ -100,6 +100,8 @@ func refusesRefund(o books.Order, in refundFields, now time.Time) error {
 	switch {
 	case o.State != books.OrderPaid:
 		return badRequest("订单未支付，不能退款")
+	case !o.ReversedAt.IsZero():
+		return badRequest("订单已撤销，不能退款")
 	case *in.Amount.Total != o.Amount:
 		return badRequest("订单金额与支付时不一致")
 	case now.After(o.PaidAt.AddDate(1, 0, 0)):
@@ -112,10 +114,10 @@ func refusesRefund(o books.Order, in refundFields, now time.Time) error {
 	return nil
 }
 
-func (g *Gateway) acceptRefund(tx *books.Tx, c call, order books.Order, in refundFields, fingerprint string) (refundView, error) {
-	order, refund, err := tx.GiveBack(order, c.merchant, books.Refund{
-		Provider: books.WeChatPay, Merchant: c.merchant.ID, OrderNumber: order.Number, Number: in.OutRefundNo,
-		ProviderNo: fmt.Sprintf("50300%s%015d", tx.Now().In(g.Zone).Format("20060102"), tx.NextNumber()),
+func (g *Gateway) acceptRefund(tx *books.Tx, owner books.Merchant, order books.Order, in refundFields, fingerprint string) (refundView, error) {
+	order, refund, err := tx.GiveBack(order, owner, books.Refund{
+		Provider: books.WeChatPay, Merchant: owner.ID, OrderNumber: order.Number, Number: in.OutRefundNo,
+		ProviderNo: g.refundID(tx),
 		Amount:     *in.Amount.Refund, Reason: in.Reason, NotifyURL: in.NotifyURL, Fingerprint: fingerprint,
 		State: books.RefundProcessing, CreatedAt: tx.Now(), DueAt: tx.RealNow().Add(g.RefundDelay),
 	})
@@ -159,7 +161,7 @@ type refundView struct {
 func (g *Gateway) showRefund(o books.Order, r books.Refund) refundView {
 	view := refundView{
 		RefundID: r.ProviderNo, OutRefundNo: r.Number, TransactionID: o.ProviderNo, OutTradeNo: o.Number,
-		Channel: "ORIGINAL", UserReceivedAccount: "支付用户零钱", CreateTime: g.format(r.CreatedAt),
+		Channel: refundChannel(r), UserReceivedAccount: receivedBy(r), CreateTime: g.format(r.CreatedAt),
 		Status: string(r.State), FundsAccount: "AVAILABLE", PromotionDetail: []struct{}{},
 		Amount: refundAmount{
 			Total: o.Amount, Refund: r.Amount, From: []struct{}{}, PayerTotal: o.Amount, PayerRefund: r.Amount,
@@ -172,104 +174,30 @@ func (g *Gateway) showRefund(o books.Order, r books.Refund) refundView {
 	return view
 }
 
+// refundOwner is the merchant whose refund a call is about. Refunds have one
+// path for merchants and service providers: sub_mchid tells them apart.
+func (g *Gateway) refundOwner(c call, subMchID string) (books.Merchant, error) {
+	if subMchID == "" {
+		return c.merchant, nil
+	}
+	return g.subMerchant(c, subMchID)
+}
+
 // queryRefund is GET /v3/refund/domestic/refunds/{out_refund_no}.
 func (g *Gateway) queryRefund(c call, number string) (answer, error) {
+	owner, err := g.refundOwner(c, c.http.URL.Query().Get("sub_mchid"))
+	if err != nil {
+		return answer{}, err
+	}
 	var shown refundView
-	err := g.Books.View(func(r books.Reader) error {
-		refund, ok := r.Refund(books.WeChatPay, c.merchant.ID, "", number)
-		if !ok {
+	err = g.Books.View(func(r books.Reader) error {
+		refund, ok := r.Refund(books.WeChatPay, owner.ID, "", number)
+		order, _ := r.Order(books.WeChatPay, owner.ID, refund.OrderNumber)
+		if !ok || refund.Reversal || order.Partner != owner.Partner {
 			return notFound("RESOURCE_NOT_EXISTS", "退款单不存在")
 		}
-		order, _ := r.Order(books.WeChatPay, c.merchant.ID, refund.OrderNumber)
 		shown = g.showRefund(order, refund)
 		return nil
 	})
 	return answer{status: http.StatusOK, json: shown}, err
-}
-
-// RunDue lets the refunds succeed whose delay is over, and returns the moment
-// the next one is due: zero if none.
-func (g *Gateway) RunDue(context.Context) (time.Time, error) {
-	var next time.Time
-	var due []books.Refund
-	err := g.Books.View(func(r books.Reader) error {
-		due = r.DueRefunds()
-		return nil
-	})
-	if err != nil {
-		return time.Time{}, err
-	}
-	for _, r := range due {
-		if r.DueAt.After(g.Books.RealNow()) {
-			if next.IsZero() || r.DueAt.Before(next) {
-				next = r.DueAt
-			}
-			continue
-		}
-		if err := g.finishRefund(r); err != nil {
-			return time.Time{}, err
-		}
-	}
-	return next, nil
-}
-
-// finishRefund lets a due refund succeed, unless somebody settled it meanwhile.
-func (g *Gateway) finishRefund(due books.Refund) error {
-	return g.Books.Update("refund_settled", func(tx *books.Tx) error {
-		refund, ok := tx.Refund(books.WeChatPay, due.Merchant, "", due.Number)
-		if !ok || refund.State != books.RefundProcessing {
-			return nil
-		}
-		_, err := g.settleRefund(tx, refund, books.RefundSuccess)
-		return err
-	})
-}
-
-// SettleRefund brings a refund to a later state and notifies: PROCESSING to
-// SUCCESS, ABNORMAL or CLOSED, and SUCCESS to ABNORMAL, which is a bank
-// returning the money later. Repeating it changes nothing.
-func (g *Gateway) SettleRefund(merchant, number string, to books.RefundState) (books.Refund, error) {
-	var settled books.Refund
-	err := g.Books.Update("refund_settled", func(tx *books.Tx) error {
-		refund, ok := tx.Refund(books.WeChatPay, merchant, "", number)
-		if !ok {
-			return fmt.Errorf("%w: refund %q of %q", books.ErrNotFound, number, merchant)
-		}
-		var err error
-		settled, err = g.settleRefund(tx, refund, to)
-		return err
-	})
-	return settled, err
-}
-
-func (g *Gateway) settleRefund(tx *books.Tx, refund books.Refund, to books.RefundState) (books.Refund, error) {
-	if refund.State == to {
-		return refund, nil
-	}
-	order, _ := tx.Order(books.WeChatPay, refund.Merchant, refund.OrderNumber)
-	settled := refund
-	settled.State, settled.DueAt, settled.DoneAt = to, time.Time{}, tx.Now()
-	switch {
-	case refund.State == books.RefundProcessing && (to == books.RefundSuccess || to == books.RefundAbnormal),
-		refund.State == books.RefundSuccess && to == books.RefundAbnormal:
-	case refund.State == books.RefundProcessing && to == books.RefundClosed:
-		if err := g.undoRefund(tx, order, refund); err != nil {
-			return books.Refund{}, err
-		}
-	default:
-		return books.Refund{}, fmt.Errorf("a refund that is %s cannot become %s", refund.State, to)
-	}
-	tx.PutRefund(settled)
-	return settled, g.notifyRefund(tx, order, settled)
-}
-
-// undoRefund gives the money of a closed refund back to the merchant's account.
-func (g *Gateway) undoRefund(tx *books.Tx, o books.Order, r books.Refund) error {
-	o.Refunded -= r.Amount
-	o.FeeReturned -= r.FeeReturned
-	tx.PutOrder(o)
-	_, err := tx.Move(books.Movement{Provider: o.Provider, Merchant: o.Merchant, Account: o.Account,
-		Kind: books.MovementRefundReturn, Number: r.Number, OrderNumber: o.Number, ProviderNo: r.ProviderNo,
-		Amount: r.Amount - r.FeeReturned})
-	return err
 }

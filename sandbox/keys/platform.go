@@ -1,0 +1,153 @@
+package keys
+
+import (
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Certified is one of WeChat Pay's platform certificates with its private key.
+// It signs for merchants in certificate mode, under Serial.
+type Certified struct {
+	Serial      string
+	Key         *rsa.PrivateKey
+	Certificate *x509.Certificate
+}
+
+// Stage is a step in the change from one platform certificate to the next, in
+// the order the provider takes them.
+type Stage string
+
+const (
+	// Publish makes a new certificate known; the old one goes on signing.
+	Publish Stage = "publish"
+	// Switch lets the newest certificate sign; the old one is still known.
+	Switch Stage = "switch"
+	// Retire forgets all certificates but the newest.
+	Retire Stage = "retire"
+)
+
+// ErrStage says that a stage does not fit where the certificates stand.
+var ErrStage = errors.New("this stage does not follow")
+
+// platform holds the certificates in force, oldest first, and which signs. What
+// it is at is a small file beside the keys, so a restart goes on with it.
+type platform struct {
+	mu    sync.RWMutex
+	dir   string
+	state platformState
+	known []Certified
+}
+
+type platformState struct {
+	// Generations are the numbers of the certificates in force; 1 is the first.
+	Generations []int `json:"generations"`
+	Signing     int   `json:"signing"`
+}
+
+func loadPlatform(dir string) (*platform, error) {
+	p := &platform{dir: dir, state: platformState{Generations: []int{1}, Signing: 1}}
+	text, err := os.ReadFile(p.statePath())
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+	case err != nil:
+		return nil, err
+	default:
+		if err := json.Unmarshal(text, &p.state); err != nil || len(p.state.Generations) == 0 {
+			return nil, fmt.Errorf("%s is damaged: delete it to begin with the first certificate", p.statePath())
+		}
+	}
+	for _, generation := range p.state.Generations {
+		loaded, err := p.load(generation)
+		if err != nil {
+			return nil, err
+		}
+		p.known = append(p.known, loaded)
+	}
+	return p, nil
+}
+
+func (p *platform) statePath() string { return filepath.Join(p.dir, "wechatpay_platform.json") }
+
+// load reads or makes the key and the certificate of a generation.
+func (p *platform) load(generation int) (Certified, error) {
+	name := "wechatpay_platform_"
+	if generation > 1 {
+		name += fmt.Sprintf("%d_", generation)
+	}
+	key, err := loadOrCreateKey(filepath.Join(p.dir, name+"private_key.pem"))
+	if err != nil {
+		return Certified{}, err
+	}
+	certificate, err := loadOrCreateCertificate(filepath.Join(p.dir, name+"certificate.pem"), key)
+	if err != nil {
+		return Certified{}, err
+	}
+	return Certified{Serial: fmt.Sprintf("%X", certificate.SerialNumber), Key: key, Certificate: certificate}, nil
+}
+
+// Platform is the certificate that signs now.
+func (k *Keys) Platform() Certified {
+	p := k.platform
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.known[slices.Index(p.state.Generations, p.state.Signing)]
+}
+
+// PlatformCertificates are those in force, oldest first.
+func (k *Keys) PlatformCertificates() []Certified {
+	p := k.platform
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return slices.Clone(p.known)
+}
+
+// PlatformBySerial finds a certificate in force by its serial in hex.
+func (k *Keys) PlatformBySerial(serial string) (Certified, bool) {
+	for _, c := range k.PlatformCertificates() {
+		if strings.EqualFold(c.Serial, serial) {
+			return c, true
+		}
+	}
+	return Certified{}, false
+}
+
+// Rotate takes one stage of a change of the platform certificate. It returns
+// ErrStage if the stage does not fit, and then changes nothing.
+func (k *Keys) Rotate(stage Stage) error {
+	p := k.platform
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	state, known := p.state, slices.Clone(p.known)
+	newest := state.Generations[len(state.Generations)-1]
+	switch {
+	case stage == Publish && state.Signing == newest:
+		made, err := p.load(newest + 1)
+		if err != nil {
+			return err
+		}
+		state.Generations, known = append(slices.Clone(state.Generations), newest+1), append(known, made)
+	case stage == Switch && state.Signing != newest:
+		state.Signing = newest
+	case stage == Retire && state.Signing == newest && len(known) > 1:
+		state.Generations, known = []int{newest}, known[len(known)-1:]
+	default:
+		return fmt.Errorf("%w: %q, with certificates %v in force and %d signing", ErrStage, stage, state.Generations, state.Signing)
+	}
+	text, err := json.Marshal(state)
+	if err != nil {
+		return err
+	}
+	if err := writeFile(p.statePath(), text); err != nil {
+		return err
+	}
+	p.state, p.known = state, known
+	return nil
+}
