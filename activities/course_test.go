@@ -67,7 +67,6 @@ type course struct {
 	truth    truth
 	ref      accept.Ref
 	workflow string
-	number   string
 	rest     []string
 	sweeper  *app.Sweeper
 	steps    app.Steps
@@ -96,7 +95,6 @@ func (s *stage) run(t truth, order []string) fate {
 	c.sweeper = &app.Sweeper{DB: s.db.DB, Starter: workflows.Starter{Client: &switchboard{course: c}}, Log: silent(), Grace: app.PaymentGrace}
 	s.now = provider
 	c.ref, c.workflow = t.begin(s)
-	c.number = c.numberOf()
 	c.startRequired()
 	for len(c.queue) > 0 {
 		next := c.queue[0]
@@ -129,14 +127,6 @@ func (s *stage) beginWithdrawal() (accept.Ref, string) {
 	s.paid()
 	in := s.newWithdrawal(400)
 	return in, payout.WorkflowID(in.ID)
-}
-
-func (c *course) numberOf() (number string) {
-	c.Helper()
-	err := c.db.Pool.QueryRow(c.Context(), `select number from attempts where payment_id = $1
-		union all select number from refunds where id = $1 union all select number from withdrawals where id = $1`, c.ref.ID).Scan(&number)
-	require.NoError(c, err)
-	return number
 }
 
 // play runs one workflow to its end.
@@ -295,24 +285,18 @@ func (c *course) follow() {
 
 // push lets one message reach us.
 func (c *course) push(m string) {
-	kind, number, state := channel.NotifyTrade, c.number, "TRADE_SUCCESS"
-	if c.truth.refund {
-		kind, state = channel.NotifyRefund, "SUCCESS"
-	}
 	switch m {
 	case "notify", "notify again", "notify later":
 		id := map[string]string{"notify": "N1", "notify again": "N1", "notify later": "N2"}[m]
-		c.deliver(letter{Notification: channel.Notification{ID: c.ref.ID + id, Kind: kind, Number: number, TradeNumber: number, State: state}}, true)
+		c.deliver(letter{Notification: c.told(id, c.truth.refund)}, true)
 	case "forged":
-		c.deliver(letter{Forged: true, Notification: channel.Notification{ID: c.ref.ID + "F", Kind: kind, Number: number, TradeNumber: number}}, false)
+		c.deliver(letter{Forged: true, Notification: c.told("F", c.truth.refund)}, false)
 	case "foreign":
-		other := "01ARZ3NDEKTSV4RRFFQ69G5FAV"
-		c.deliver(letter{Notification: channel.Notification{ID: c.ref.ID + "X", Kind: kind, Number: other, TradeNumber: other, State: state}}, true)
+		foreign := c.told("X", c.truth.refund)
+		foreign.Number, foreign.TradeNumber = "01ARZ3NDEKTSV4RRFFQ69G5FAV", "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+		c.deliver(letter{Notification: foreign}, false)
 	case "old trade": // of the payment that is being refunded
-		var trade string
-		c.note(c.db.Pool.QueryRow(c.Context(), `select a.number from attempts a join refunds r using (tenant_id, payment_id) where r.id = $1`,
-			c.ref.ID).Scan(&trade))
-		c.deliver(letter{Notification: channel.Notification{ID: c.ref.ID + "O", Kind: channel.NotifyTrade, Number: trade, TradeNumber: trade}}, true)
+		c.deliver(letter{Notification: c.told("O", false)}, true)
 	case "wake", "hurry":
 		c.mu.Lock()
 		if c.env != nil {
@@ -328,6 +312,19 @@ func (c *course) push(m string) {
 	c.note(err)
 	_, err = c.sweeper.WakeOverdue(c.Context())
 	c.note(err)
+}
+
+// told is the provider's message about the payment or the refund of the course.
+func (c *course) told(id string, refunded bool) channel.Notification {
+	n := channel.Notification{ID: c.ref.ID + id, Kind: channel.NotifyTrade, State: "TRADE_SUCCESS"}
+	sql := `select a.number, a.number, p.amount, p.currency from attempts a join payments p on p.id = a.payment_id
+		where p.id = $1 or p.id = (select payment_id from refunds where id = $1)`
+	if refunded {
+		n.Kind, n.State = channel.NotifyRefund, "SUCCESS"
+		sql = `select r.number, a.number, r.amount, r.currency from refunds r join attempts a on a.id = r.attempt_id where r.id = $1`
+	}
+	c.note(c.db.Pool.QueryRow(c.Context(), sql, c.ref.ID).Scan(&n.Number, &n.TradeNumber, &n.Amount.Minor, &n.Amount.Currency))
+	return n
 }
 
 // deliver posts a notification to the API and wants it taken or refused.

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -14,10 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"github.com/suanpan/suanpan/core/channel"
 	"github.com/suanpan/suanpan/core/event"
 	"github.com/suanpan/suanpan/internal/id"
-	"github.com/suanpan/suanpan/money"
 )
 
 // sendWith is post under a context that the test may end.
@@ -239,41 +236,4 @@ func TestEventsAndDeliveries(t *testing.T) {
 		require.JSONEq(t, shown.Body.String(), string(payload))
 		return nil
 	}))
-}
-
-// notifierStub believes requests whose body is "good".
-type notifierStub struct{ channel.Adapter }
-
-func (notifierStub) ReadNotification(_ context.Context, _ *http.Request, body []byte) (channel.Notification, error) {
-	if string(body) != "good" {
-		return channel.Notification{}, errors.New("the signature is wrong")
-	}
-	return channel.Notification{ID: "n-1", Kind: channel.NotifyTrade, Number: id.Number(), TradeNumber: id.Number(), Amount: money.Fen(1), State: "SUCCESS"}, nil
-}
-
-func (notifierStub) Acknowledge(w http.ResponseWriter, ok bool) {
-	if !ok {
-		w.WriteHeader(http.StatusUnauthorized)
-	}
-}
-
-func TestNotificationsAreStoredBeforeTheyAreAcknowledged(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	f.adapters[f.channel.ID] = notifierStub{}
-	target := "/notify/alipay/" + f.channel.ID
-	send := func(target, body string) response {
-		return f.post(target, body, "Authorization", "", "Idempotency-Key", "")
-	}
-	require.Equal(t, http.StatusUnauthorized, send(target, "forged").Code)
-	require.Zero(t, f.count("notifications"))
-	for range 2 {
-		require.Equal(t, http.StatusOK, send(target, "good").Code)
-	}
-	require.Equal(t, 1, f.count("notifications"))
-	send("/notify/wechatpay/"+f.channel.ID, "good").refused(404, "not_found", "")
-	send("/notify/alipay/"+id.New(id.ChannelAccount), "good").refused(404, "not_found", "")
-	send("/notify/alipay/%27%3B%20drop%20table%20notifications", "good").refused(404, "not_found", "")
-	require.Equal(t, http.StatusBadRequest, send(target, strings.Repeat("x", maxBody+1)).Code)
-	require.Equal(t, 1, f.count("notifications"))
 }

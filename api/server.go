@@ -53,11 +53,12 @@ type Options struct {
 type server struct {
 	opts     Options
 	contract *contract
+	intake   *intake
 }
 
 // New returns the handler of the public API: /v1 by the contract, the
 // providers' notifications, /healthz and /openapi.yaml. It is safe for
-// concurrent use and holds no state of its own.
+// concurrent use and holds no state of its own but what it may forget.
 func New(opts Options) (http.Handler, error) {
 	contract, err := loadContract()
 	if err != nil {
@@ -68,7 +69,7 @@ func New(opts Options) (http.Handler, error) {
 			return tenant.Authenticate(ctx, opts.DB, secret)
 		}
 	}
-	s := &server{opts: opts, contract: contract}
+	s := &server{opts: opts, contract: contract, intake: newIntake(opts.DB, opts.Adapters)}
 
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()

@@ -27,6 +27,9 @@ type Config struct {
 	// AppID is the application; SellerID the merchant's own 2088… number.
 	// A notification or a bill of any other app or seller is refused.
 	AppID, SellerID string
+	// AuthAppID, if set, is the application of the merchant for whom this one
+	// acts; a notification of any other is refused.
+	AuthAppID string
 	// AppPrivateKey signs requests (RSA2).
 	AppPrivateKey string
 	// AlipayPublicKey verifies answers in key mode. Leave it empty when
@@ -50,6 +53,7 @@ type Certificates struct{ App, Alipay, AlipayRoot string }
 // Adapter speaks to Alipay for one application. It is safe for concurrent use.
 type Adapter struct {
 	appID, sellerID string
+	authAppID       string
 	client          *sdk.Client
 	files           *http.Client
 	timeout         time.Duration
@@ -100,7 +104,7 @@ func New(cfg Config) (*Adapter, error) {
 		return nil, err
 	}
 	a := &Adapter{
-		appID: cfg.AppID, sellerID: cfg.SellerID, client: client, timeout: cfg.Timeout, rules: ruleIndex(),
+		appID: cfg.AppID, sellerID: cfg.SellerID, authAppID: cfg.AuthAppID, client: client, timeout: cfg.Timeout, rules: ruleIndex(),
 		files: wire.Client(wire.Options{Base: base, MaxBody: wire.MaxBill, Accept: acceptFile}),
 	}
 	if a.timeout <= 0 {

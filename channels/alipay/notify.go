@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/suanpan/suanpan/core/channel"
 	"github.com/suanpan/suanpan/money"
@@ -17,6 +20,7 @@ const notifyTypeTrade = "trade_status_sync"
 // ReadNotification implements channel.Notifier. The parameters are taken from
 // the body alone, a parameter that stands twice is refused, and app and seller
 // must be ours: a valid signature only says that Alipay wrote it, to someone.
+// So must the application that authorised us, where one is configured.
 //
 // A refund makes Alipay send the trade's notification again, often still with
 // TRADE_SUCCESS; refund_fee, gmt_refund or out_biz_no tell it apart, and it is
@@ -28,14 +32,9 @@ func (a *Adapter) ReadNotification(ctx context.Context, r *http.Request, body []
 	if r.Method != http.MethodPost {
 		return refuse("not a POST")
 	}
-	values, err := url.ParseQuery(string(body))
+	values, err := readForm(body)
 	if err != nil {
-		return refuse("the body is not a form")
-	}
-	for name, all := range values {
-		if len(all) != 1 {
-			return refuse(fmt.Sprintf("parameter %.40q stands %d times", name, len(all)))
-		}
+		return refuse(err.Error())
 	}
 	if values.Get("sign_type") != "RSA2" {
 		return refuse("sign_type is not RSA2")
@@ -48,6 +47,8 @@ func (a *Adapter) ReadNotification(ctx context.Context, r *http.Request, body []
 		return refuse("app_id is another application's")
 	case values.Get("seller_id") != a.sellerID:
 		return refuse("seller_id is another seller's")
+	case a.authAppID != "" && values.Get("auth_app_id") != a.authAppID:
+		return refuse("auth_app_id is another application's")
 	case values.Get("notify_type") != notifyTypeTrade:
 		return refuse("notify_type is not " + notifyTypeTrade)
 	case values.Get("notify_id") == "":
@@ -71,13 +72,52 @@ func (a *Adapter) ReadNotification(ctx context.Context, r *http.Request, body []
 	if !isRefund(values) {
 		return n, nil
 	}
-	n.Kind, n.Number, n.Amount = channel.NotifyRefund, values.Get("out_biz_no"), money.Fen(0)
+	n.Kind, n.Number, n.Amount, n.TradeAmount = channel.NotifyRefund, values.Get("out_biz_no"), money.Fen(0), total
+	n.Cumulative = true
 	if fee := values.Get("refund_fee"); fee != "" {
 		if n.Amount, err = channel.ParseYuan(fee); err != nil {
 			return refuse("refund_fee is unreadable")
 		}
 	}
 	return n, nil
+}
+
+// parameterName is how Alipay spells its parameters.
+var parameterName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
+
+// hiddenParameter is a value that ends in the middle and goes on as another
+// parameter. The signed text joins name=value by & and escapes nothing, so
+// trade_status=TRADE_SUCCESS and trans_currency=USD have the signature of the
+// one parameter trade_status with the value "TRADE_SUCCESS&trans_currency=USD".
+var hiddenParameter = regexp.MustCompile(`&[a-z][a-z0-9_]*=`)
+
+// readForm reads a body in which every parameter stands once, none hides in
+// another, and every text is UTF-8: what the signature covers, a decoder reads
+// and a person sees are then the same. An order whose subject looks like a
+// parameter loses its notifications by this; it is asked about all the same.
+// Alipay signs in the charset that the order asked for, which is ours.
+func readForm(body []byte) (url.Values, error) {
+	values, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, errors.New("the body is not a form")
+	}
+	for name, all := range values {
+		if len(all) != 1 {
+			return nil, fmt.Errorf("parameter %.40q stands %d times", name, len(all))
+		}
+		switch {
+		case !parameterName.MatchString(name):
+			return nil, errors.New("a parameter has a name that Alipay has not")
+		case !utf8.ValidString(all[0]):
+			return nil, errors.New("a parameter is not UTF-8")
+		case hiddenParameter.MatchString(all[0]):
+			return nil, fmt.Errorf("parameter %s holds another one", name)
+		}
+	}
+	if charset := values.Get("charset"); charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return nil, errors.New("charset is not utf-8")
+	}
+	return values, nil
 }
 
 // isRefund tells a notification about a refund from one about the payment.

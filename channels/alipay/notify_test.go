@@ -97,6 +97,8 @@ func TestRefundNotificationIsNotASecondPayment(t *testing.T) {
 		require.Equal(t, channel.NotifyRefund, got.Kind, name)
 		require.Equal(t, testTrade, got.TradeNumber, name)
 		require.Equal(t, params["out_biz_no"], got.Number, name)
+		require.Equal(t, money.Fen(8888), got.TradeAmount, name)
+		require.True(t, got.Cumulative, name)
 		if fee := params["refund_fee"]; fee != "" {
 			amount, err := channel.ParseYuan(fee)
 			require.NoError(t, err)
@@ -143,6 +145,10 @@ func TestRefusedNotifications(t *testing.T) {
 		"another currency":        {signed(with("trans_currency", "HKD"), testKeys().alipay), "trans_currency"},
 		"amount with an exponent": {signed(with("total_amount", "1e2"), testKeys().alipay), "total_amount"},
 		"amount of nothing":       {signed(with("total_amount", "0.00"), testKeys().alipay), "total_amount"},
+		"signed in GBK":           {signed(with("charset", "GBK"), testKeys().alipay), "charset"},
+		"text in GBK":             {signed(with("subject", "\xb2\xe8"), testKeys().alipay), "UTF-8"},
+		"shouted name":            {signed(with("Body", "x"), testKeys().alipay), "name"},
+		"endless name":            {signed(with(strings.Repeat("a", 65), "x"), testKeys().alipay), "name"},
 		"not a form":              {"%zz", "form"},
 		"semicolons":              {"a=1;b=2", "form"},
 		"empty":                   {"", "sign_type"},
@@ -155,6 +161,78 @@ func TestRefusedNotifications(t *testing.T) {
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, testNotify, nil)
 	_, err = a.ReadNotification(t.Context(), request, []byte(good))
 	require.ErrorContains(t, err, "POST")
+}
+
+// TestNoParameterHidesInAnother: the signed text escapes nothing, so the same
+// signature fits every way to cut it into parameters. One way is Alipay's.
+func TestNoParameterHidesInAnother(t *testing.T) {
+	t.Parallel()
+	a := newAdapter(t, "https://openapi.alipay.com/gateway.do")
+	merge := func(params map[string]string, into string, names ...string) string {
+		form, err := url.ParseQuery(signed(params, testKeys().alipay))
+		require.NoError(t, err)
+		for _, name := range names {
+			form.Set(into, form.Get(into)+"&"+name+"="+form.Get(name))
+			form.Del(name)
+		}
+		return form.Encode()
+	}
+	foreign := with("app_id", "2014000000000000", "auth_app_id", "2014000000000000", "seller_id", "2088000000000000",
+		"body", "x&app_id="+testApp+"&notify_id=n&notify_type=trade_status_sync&out_trade_no="+testTrade+"&seller_id="+testSeller+
+			"&total_amount=0.01&trade_status=TRADE_SUCCESS&zzz=")
+	inside, err := url.ParseQuery(signed(foreign, testKeys().alipay))
+	require.NoError(t, err)
+	sign := inside.Get("sign")
+	delete(inside, "sign")
+	delete(inside, "sign_type")
+	var pairs []string
+	for name := range inside {
+		pairs = append(pairs, name+"="+inside.Get(name))
+	}
+	sort.Strings(pairs)
+	text := strings.Join(pairs, "&")
+	cut := url.Values{"sign": {sign}, "sign_type": {"RSA2"}}
+	// The foreign order's own parameters become one with a strange name, those in
+	// its description the message, and the rest one that nobody reads.
+	head, rest, _ := strings.Cut(text, "&app_id="+testApp)
+	middle, tail, _ := strings.Cut("app_id="+testApp+rest, "&zzz=")
+	first := strings.LastIndex(head, "=")
+	cut.Set(head[:first], head[first+1:])
+	for _, pair := range strings.Split(middle, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		cut.Set(name, value)
+	}
+	cut.Set("zzz", tail)
+
+	refund := with("gmt_refund", "2026-03-01 12:00:01", "refund_fee", "1.00", "point_amount", "0.00")
+	for name, c := range map[string]struct{ body, why string }{
+		"a currency in the status":      {merge(with("trans_currency", "USD"), "trade_status", "trans_currency"), "holds another"},
+		"a refund's time":               {merge(refund, "gmt_payment", "gmt_refund"), "holds another"},
+		"a refund's amount":             {merge(refund, "point_amount", "refund_fee"), "holds another"},
+		"what nobody reads":             {merge(with("buyer_id", "2088", "buyer_logon_id", "a"), "buyer_id", "buyer_logon_id"), "holds another"},
+		"a message in another's order":  {cut.Encode(), ""},
+		"a name with an equals sign":    {merge(with("gmt=a", "b"), "gmt=a"), "name"},
+		"a subject that is a parameter": {signed(with("subject", "tea&total_amount=0.01"), testKeys().alipay), "holds another"},
+	} {
+		_, err := read(t, a, c.body)
+		require.ErrorContains(t, err, c.why, name)
+		require.NotContains(t, err.Error(), "signature", "%s: the signature itself is good", name)
+	}
+}
+
+// TestApplicationThatAuthorisedUs counts where one is configured.
+func TestApplicationThatAuthorisedUs(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig(t, "https://openapi.alipay.com/gateway.do")
+	cfg.AuthAppID = "2014000000000007"
+	a, err := New(cfg)
+	require.NoError(t, err)
+	_, err = read(t, a, signed(with("auth_app_id", "2014000000000007"), testKeys().alipay))
+	require.NoError(t, err)
+	for _, other := range []string{testApp, "2014000000000008", "\x00"} {
+		_, err = read(t, a, signed(with("auth_app_id", other), testKeys().alipay))
+		require.ErrorContains(t, err, "auth_app_id", other)
+	}
 }
 
 func TestAcknowledge(t *testing.T) {

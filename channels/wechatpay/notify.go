@@ -37,6 +37,11 @@ func (a *Adapter) ReadNotification(ctx context.Context, r *http.Request, body []
 	if strings.HasPrefix(r.Header.Get("Wechatpay-Signature"), probePrefix) {
 		return refuse("a signature probe")
 	}
+	for _, name := range []string{"Signature", "Serial", "Timestamp", "Nonce"} {
+		if len(r.Header.Values("Wechatpay-"+name)) > 1 {
+			return refuse("a header of the signature stands twice")
+		}
+	}
 	if err := wire.PlainJSON(body); err != nil {
 		return refuse("the body is " + err.Error())
 	}
@@ -63,13 +68,18 @@ func (a *Adapter) ReadNotification(ctx context.Context, r *http.Request, body []
 	if event.ID == "" {
 		return refuse("id is missing")
 	}
+	var n channel.Notification
 	switch {
 	case event.EventType == "TRANSACTION.SUCCESS":
-		return a.readTradeNotice(event, content)
+		n, err = a.readTradeNotice(event, content)
 	case strings.HasPrefix(event.EventType, "REFUND."):
-		return a.readRefundNotice(event, content)
+		n, err = a.readRefundNotice(event, content)
+	default:
+		return refuse("event_type is not one this platform asked for")
 	}
-	return refuse("event_type is not one this platform asked for")
+	// It is signed with the moment, so a nonce used at another moment is another.
+	n.Nonce = r.Header.Get("Wechatpay-Timestamp") + "/" + r.Header.Get("Wechatpay-Nonce")
+	return n, err
 }
 
 func (a *Adapter) readTradeNotice(event *notify.Request, content []byte) (channel.Notification, error) {
@@ -102,7 +112,9 @@ func (a *Adapter) readRefundNotice(event *notify.Request, content []byte) (chann
 		OutRefundNo  string `json:"out_refund_no"`
 		RefundStatus string `json:"refund_status"`
 		Amount       struct {
-			Refund *int64 `json:"refund"`
+			Total    *int64 `json:"total"`
+			Refund   *int64 `json:"refund"`
+			Currency string `json:"currency"`
 		} `json:"amount"`
 	}
 	if json.Unmarshal(content, &refunded) != nil || event.Resource.OriginalType != "refund" {
@@ -114,12 +126,16 @@ func (a *Adapter) readRefundNotice(event *notify.Request, content []byte) (chann
 	case refunded.OutTradeNo == "" || refunded.OutRefundNo == "" || refunded.RefundStatus == "":
 		return channel.Notification{}, errors.New("wechatpay notification: out_trade_no, out_refund_no or refund_status is missing")
 	}
-	amount, err := noticeAmount(refunded.Amount.Refund, "")
+	amount, err := noticeAmount(refunded.Amount.Refund, refunded.Amount.Currency)
+	if err != nil {
+		return channel.Notification{}, err
+	}
+	total, err := noticeAmount(refunded.Amount.Total, refunded.Amount.Currency)
 	if err != nil {
 		return channel.Notification{}, err
 	}
 	return channel.Notification{
-		ID: event.ID, Kind: channel.NotifyRefund, State: refunded.RefundStatus, Amount: amount,
+		ID: event.ID, Kind: channel.NotifyRefund, State: refunded.RefundStatus, Amount: amount, TradeAmount: total,
 		Number: refunded.OutRefundNo, TradeNumber: refunded.OutTradeNo,
 	}, nil
 }

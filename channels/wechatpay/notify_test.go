@@ -62,16 +62,24 @@ func read(t *testing.T, a *Adapter, body string, change func(*http.Request)) (ch
 func TestNotifications(t *testing.T) {
 	t.Parallel()
 	a := newAdapter(t, "https://api.mch.weixin.qq.com")
-	got, err := read(t, a, envelope(t, "TRANSACTION.SUCCESS", "transaction", tradeNotice, testAPIKey), nil)
+	var sent string
+	note := func(r *http.Request) {
+		sent = r.Header.Get("Wechatpay-Timestamp") + "/" + r.Header.Get("Wechatpay-Nonce")
+	}
+	got, err := read(t, a, envelope(t, "TRANSACTION.SUCCESS", "transaction", tradeNotice, testAPIKey), note)
 	require.NoError(t, err)
+	require.Greater(t, len(sent), 20)
+	require.Equal(t, sent, got.Nonce)
+	got.Nonce = ""
 	require.Equal(t, channel.Notification{
 		ID: noticeID, Kind: channel.NotifyTrade, Number: testTrade, TradeNumber: testTrade, Amount: money.Fen(8888), State: "SUCCESS",
 	}, got)
 	for _, event := range []string{"REFUND.SUCCESS", "REFUND.ABNORMAL", "REFUND.CLOSED"} {
-		got, err = read(t, a, envelope(t, event, "refund", refundNotice, testAPIKey), nil)
+		got, err = read(t, a, envelope(t, event, "refund", refundNotice, testAPIKey), note)
 		require.NoError(t, err)
 		require.Equal(t, channel.Notification{
-			ID: noticeID, Kind: channel.NotifyRefund, Number: testRefund, TradeNumber: testTrade, Amount: money.Fen(100), State: "SUCCESS",
+			ID: noticeID, Kind: channel.NotifyRefund, Number: testRefund, TradeNumber: testTrade, Amount: money.Fen(100),
+			TradeAmount: money.Fen(8888), State: "SUCCESS", Nonce: sent,
 		}, got)
 	}
 	// The request handed in is left readable and whole.
@@ -111,6 +119,11 @@ func TestRefusedNotifications(t *testing.T) {
 		"five minutes old": {good, func(r *http.Request) {
 			seal(r.Header, good, testKeys().wechat, testKeyID, time.Now().Add(-301*time.Second))
 		}, "does not verify"},
+		"five minutes ahead": {good, func(r *http.Request) {
+			seal(r.Header, good, testKeys().wechat, testKeyID, time.Now().Add(301*time.Second))
+		}, "does not verify"},
+		"two signatures":   {good, func(r *http.Request) { r.Header.Add("Wechatpay-Signature", "AAAA") }, "stands twice"},
+		"two nonces":       {good, func(r *http.Request) { r.Header.Add("Wechatpay-Nonce", "x") }, "stands twice"},
 		"our own key":      {good, func(r *http.Request) { seal(r.Header, good, testKeys().merchant, testKeyID, time.Now()) }, "does not verify"},
 		"a stranger's key": {good, func(r *http.Request) { seal(r.Header, good, testKeys().stranger, testKeyID, time.Now()) }, "does not verify"},
 		"of another body": {good, func(r *http.Request) {
@@ -148,6 +161,8 @@ func TestRefusedNotifications(t *testing.T) {
 		"refund without number":   {back(testRefund, ""), nil, "missing"},
 		"refund without status":   {back(`"refund_status":"SUCCESS"`, `"refund_status":""`), nil, "missing"},
 		"refund without amount":   {back(`"refund":100,`, ``), nil, "amount"},
+		"refund without total":    {back(`"total":8888,`, ``), nil, "amount"},
+		"refund in dollars":       {back(`"total":8888,`, `"total":8888,"currency":"USD",`), nil, "amount"},
 	} {
 		_, err := read(t, a, c.body, c.change)
 		require.ErrorContains(t, err, c.why, name)

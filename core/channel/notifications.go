@@ -14,19 +14,88 @@ type StoredNotification struct {
 	Notification
 }
 
+// Stored says what StoreNotification found.
+type Stored int
+
+const (
+	// StoredNow: it is new and kept.
+	StoredNow Stored = iota
+	// StoredBefore: the provider sent this one before; nothing was written.
+	StoredBefore
+	// StoredNonceUsed: another notification was signed with the same nonce;
+	// nothing was written.
+	StoredNonceUsed
+)
+
 // StoreNotification keeps a verified notification before it is acknowledged.
-// It reports false when the provider sent this one before.
-func StoreNotification(ctx context.Context, tx pgx.Tx, n StoredNotification) (bool, error) {
+func StoreNotification(ctx context.Context, tx pgx.Tx, n StoredNotification) (Stored, error) {
 	tag, err := tx.Exec(ctx, `
 		insert into notifications (tenant_id, channel_account_id, id, kind, number, trade_number,
-			currency, amount, state)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing`,
+			currency, amount, state, nonce)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, nullif($10, '')) on conflict do nothing`,
 		n.Tenant, n.ChannelAccountID, n.ID, n.Kind, n.Number, n.TradeNumber,
+		n.Amount.Currency, n.Amount.Minor, n.State, n.Nonce)
+	if err != nil {
+		return 0, fmt.Errorf("store notification: %w", err)
+	}
+	if tag.RowsAffected() == 1 {
+		return StoredNow, nil
+	}
+	var known bool
+	err = tx.QueryRow(ctx, `
+		select exists (select from notifications where tenant_id = $1 and channel_account_id = $2 and id = $3)`,
+		n.Tenant, n.ChannelAccountID, n.ID).Scan(&known)
+	if err != nil {
+		return 0, fmt.Errorf("store notification: %w", err)
+	}
+	if !known {
+		return StoredNonceUsed, nil
+	}
+	return StoredBefore, nil
+}
+
+// RefuseNotification keeps the audit row of a notification that the provider
+// signed and that contradicts what we asked of it. The same again is counted in
+// the same row, so the rows are no more than the provider's own messages.
+func RefuseNotification(ctx context.Context, tx pgx.Tx, n StoredNotification, reason string) error {
+	_, err := tx.Exec(ctx, `
+		insert into refused_notifications as r (tenant_id, channel_account_id, id, reason, kind, number, trade_number,
+			currency, amount, state)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+		on conflict (tenant_id, channel_account_id, id, reason)
+		do update set times = r.times + 1, last_at = clock_timestamp()`,
+		n.Tenant, n.ChannelAccountID, n.ID, reason, n.Kind, n.Number, n.TradeNumber,
 		n.Amount.Currency, n.Amount.Minor, n.State)
 	if err != nil {
-		return false, fmt.Errorf("store notification: %w", err)
+		return fmt.Errorf("refuse notification: %w", err)
 	}
-	return tag.RowsAffected() == 1, nil
+	return nil
+}
+
+// maxNoticeText bounds each text of a notification; providers print 64 at most.
+const maxNoticeText = 128
+
+// Check returns an error unless the texts of n can be stored, compared and
+// logged as they are: printable ASCII, neither missing nor endless.
+func (n Notification) Check() error {
+	for name, text := range map[string]string{"id": n.ID, "trade number": n.TradeNumber, "state": n.State} {
+		if text == "" {
+			return fmt.Errorf("the %s is missing", name)
+		}
+	}
+	for name, text := range map[string]string{
+		"id": n.ID, "number": n.Number, "trade number": n.TradeNumber, "state": n.State, "nonce": n.Nonce,
+	} {
+		if len(text) > maxNoticeText {
+			return fmt.Errorf("the %s is longer than %d bytes", name, maxNoticeText)
+		}
+		for i := range len(text) {
+			if text[i] <= ' ' || text[i] > '~' {
+				return fmt.Errorf("the %s has a character that no provider prints", name)
+			}
+		}
+	}
+	return nil
 }
 
 // ClaimNotifications locks up to limit notifications of all tenants that have

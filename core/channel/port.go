@@ -285,9 +285,17 @@ type Notification struct {
 	Number string
 	// TradeNumber is our number of the attempt.
 	TradeNumber string
-	Amount      money.Amount
+	// Amount is the trade's, or of a refund what it gives back; with Cumulative
+	// it is what all refunds of the trade gave back so far, this one included.
+	Amount     money.Amount
+	Cumulative bool
+	// TradeAmount is the whole trade's amount where a refund's message prints it.
+	TradeAmount money.Amount
 	// State is the provider's own status text.
 	State string
+	// Nonce is the signed text that the provider uses once, where it has one:
+	// its retries of one event have others.
+	Nonce string
 }
 
 // Notifier verifies notifications and knows how the provider wants them

@@ -23,7 +23,7 @@ func coreOrder() [][]string {
 		{"core/payment"},
 		{"core/split", "core/payout", "core/transfer"},
 		{"core/refund"},
-		{"core/recon"},
+		{"core/recon", "core/notice"},
 	}
 }
 
