@@ -106,10 +106,11 @@ lint: ## gofmt, vet, staticcheck, workflowcheck, tidytest
 	$(GO) test -count=1 ./internal/tidytest
 
 .PHONY: generate
-generate: ## Regenerate server, client, docs/configuration.md and the import picture
+generate: ## Regenerate server, client, docs/configuration.md, the guard's types and the import picture
 	cd api && $(GO) tool -modfile=../tools/dev/go.mod oapi-codegen -config oapi-codegen.yaml openapi.yaml
 	cd client && $(GO) tool -modfile=../tools/dev/go.mod oapi-codegen -config oapi-codegen.yaml ../api/openapi.yaml
 	$(GO) run ./internal/config/gen docs/configuration.md
+	$(GO) run ./channels/guard/gen channels/guard/shapes_gen.go
 	$(GO) run ./internal/tidytest/gen docs/architecture.md
 
 .PHONY: verify

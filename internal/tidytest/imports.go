@@ -46,7 +46,8 @@ func importRules() []importRule {
 		earlier = append(earlier, row...)
 	}
 	return append(rules,
-		importRule{"channels/...", []string{"channels/internal/...", "core/channel", "core/fault", "internal/failpoint", "money"}},
+		importRule{"channels/...", []string{"channels/internal/...", "core/channel", "core/fault", "internal/failpoint",
+			"internal/telemetry", "money"}},
 		importRule{"activities", with("money", "ledger", "core/...")},
 		importRule{"workflows", with("money", "core/...", "activities")},
 		importRule{"api/...", with("api/...", "money", "ledger", "core/...", "activities", "workflows")},
@@ -145,6 +146,8 @@ func foreignRules() []foreignRule {
 			"decimals are only for rates and for the yuan text at the providers' edge"},
 		{"go.temporal.io/sdk/workflow", []string{"workflows", "internal/failpoint/intercept"}, "orchestration stays in workflows"},
 		{"github.com/spf13/cobra", []string{"starter"}, "the command line stays in starter"},
+		{"github.com/prometheus/", []string{"internal/telemetry"}, "metrics are made in one place"},
+		{"github.com/sony/gobreaker", []string{"channels/guard"}, "breakers stand around providers only"},
 	}
 }
 
