@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/bits"
 	"slices"
 	"time"
@@ -14,7 +15,9 @@ import (
 // invariant that can be judged there. It keeps one small record per account,
 // and no entry longer than a block of a seal.
 type auditor struct {
-	tx      pgx.Tx
+	tx pgx.Tx
+	// ahead reads entries and postings on the snapshot of tx; nil: tx does.
+	ahead   *[2]pgx.Tx
 	opts    VerifyOptions
 	results map[string]*Result
 	now     time.Time
@@ -30,7 +33,16 @@ type auditor struct {
 	totals  map[totalKey]*sum128
 	entry   entryCheck
 	chain   chainCheck
+	tally   tally
+	// earliest and newest bound booked_at, in microseconds since 1970.
+	earliest, newest int64
+	// kind is that of the last entry, permitted what it may touch.
+	kind      string
+	permitted map[Class]bool
 }
+
+// tally counts what was looked at, for the results; a look-up for each would be felt.
+type tally struct{ entries, postings, floored, stakes int64 }
 
 type totalKey struct {
 	book     Book
@@ -48,9 +60,12 @@ type entryCheck struct {
 
 // accountHistory is how far an account has been walked.
 type accountHistory struct {
-	started bool
 	balance int64 // on the normal side
 	seq     int64
+	// total is the sum of its book and currency, stake that of the mirrored types.
+	total, stake *sum128
+	// block is the last that it was noted in.
+	block int64
 	// floors are the account's earlier floors, oldest first.
 	floors []formerFloor
 }
@@ -87,6 +102,28 @@ func (a *auditor) count(id string, n int64) {
 	if r := a.results[id]; r != nil {
 		r.Checked += n
 	}
+}
+
+// runAhead runs with two more transactions that read ahead, if it may have them.
+func (a *auditor) runAhead(ctx context.Context) error {
+	if a.opts.Beside == nil {
+		return a.run(ctx)
+	}
+	var snapshot string
+	if err := a.tx.QueryRow(ctx, `select pg_export_snapshot()`).Scan(&snapshot); err != nil {
+		return err
+	}
+	return a.opts.Beside(ctx, snapshot, func(entries pgx.Tx) error {
+		return a.opts.Beside(ctx, snapshot, func(postings pgx.Tx) error {
+			a.ahead = &[2]pgx.Tx{entries, postings}
+			for _, tx := range a.ahead {
+				if _, err := tx.Exec(ctx, sqlReadInOrder); err != nil {
+					return err
+				}
+			}
+			return a.run(ctx)
+		})
+	})
 }
 
 // run walks every tenant, or the one asked for.
@@ -171,8 +208,14 @@ func (a *auditor) tenants(ctx context.Context) ([]string, error) {
 func (a *auditor) audit(ctx context.Context, tenant string) error {
 	a.tenant, a.created, a.since = tenant, nil, a.opts.since(tenant)
 	a.totals = map[totalKey]*sum128{}
+	a.tally, a.kind = tally{}, ""
 	a.walker = newWalker(a.tx, tenant)
 	a.walker.posting, a.walker.entry = a.seePosting, a.seeEntry
+	a.walker.open(a.walkFrom(pin{to: a.since.ToSeq}), math.MaxInt64)
+	if a.ahead != nil {
+		a.walker.pager.readAhead(ctx, a.ahead[0], a.ahead[1])
+	}
+	defer a.walker.pager.stop()
 	rows, err := a.tx.Query(ctx, `select created_at from tenants where id = $1`, tenant)
 	if err != nil {
 		return err
@@ -183,6 +226,7 @@ func (a *auditor) audit(ctx context.Context, tenant string) error {
 	}
 	if len(created) > 0 {
 		a.created = &created[0]
+		a.earliest, a.newest = created[0].Add(-clockTolerance).UnixMicro(), a.now.Add(clockTolerance).UnixMicro()
 	}
 	if err := a.openAccounts(ctx); err != nil {
 		return err
@@ -193,88 +237,12 @@ func (a *auditor) audit(ctx context.Context, tenant string) error {
 	return a.closeTenant(ctx)
 }
 
-// openAccounts learns the accounts: all of them at once for a walk from the
-// beginning, otherwise those met, with their history before.
-func (a *auditor) openAccounts(ctx context.Context) error {
-	if a.since.Number > 0 {
-		a.walker.accounts = func(ctx context.Context, from, to int64) error {
-			added, err := a.walker.loadAccountsBetween(ctx, from, to)
-			if err != nil || len(added) == 0 {
-				return err
-			}
-			return a.carryForward(ctx, added)
-		}
-		return nil
-	}
-	if err := a.walker.loadAccounts(ctx); err != nil {
-		return err
-	}
-	if len(a.walker.known) > 0 && a.created == nil {
-		a.fail("C23", a.tenant, "%d accounts belong to no tenant", len(a.walker.known))
-	}
-	return a.readFloors(ctx)
-}
-
-func (a *auditor) readFloors(ctx context.Context) error {
-	rows, err := a.tx.Query(ctx, `
-		select account_id, account_seq, floor_before from account_changes
-		where tenant_id = $1 and floor_before is distinct from floor_after order by id`, a.tenant)
-	if err != nil {
-		return err
-	}
-	var account string
-	var former formerFloor
-	_, err = pgx.ForEachRow(rows, []any{&account, &former.upTo, &former.floor}, func() error {
-		if known := a.walker.known[account]; known != nil {
-			known.walked.floors = append(known.walked.floors, former)
-		}
-		return nil
-	})
-	return err
-}
-
-// Where an account stood at a sealed seq: its last posting then, and for
-// internal accounts what the seals keep.
-const sqlCarryForward = `
-select k.id, coalesce(p.account_seq, 0), coalesce(p.balance_after, s.posted, 0)
-from unnest($2::text[]) k (id)
-left join lateral (
-  select account_seq, balance_after from postings
-  where tenant_id = $1 and account_id = k.id and entry_seq <= $3 order by entry_seq desc, leg desc limit 1
-) p on true
-left join lateral (
-  select posted from seal_balances
-  where tenant_id = $1 and account_id = k.id and seal <= $4 order by seal desc limit 1
-) s on true`
-
-func (a *auditor) carryForward(ctx context.Context, accounts []*walkedAccount) error {
-	ids := make([]string, len(accounts))
-	for i, account := range accounts {
-		ids[i] = account.id
-	}
-	rows, err := a.tx.Query(ctx, sqlCarryForward, a.tenant, ids, a.since.ToSeq, a.since.Number)
-	if err != nil {
-		return err
-	}
-	var id string
-	var seq, balance int64
-	_, err = pgx.ForEachRow(rows, []any{&id, &seq, &balance}, func() error {
-		known := a.walker.known[id]
-		known.walked.seq, known.walked.balance = seq, balance
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return a.readFloors(ctx)
-}
-
 // seePosting judges one posting by itself and adds it up.
 func (a *auditor) seePosting(e *walkedEntry, p *walkedPosting) {
 	if p.amount > maxAmount || p.amount < -maxAmount {
 		a.fail("C26", fmt.Sprintf("%d/%d", p.seq, p.leg), "amount %d", p.amount)
 	}
-	a.count("C23", 1)
+	a.tally.postings++
 	if e == nil || e.bookedAt != p.bookedAt {
 		a.fail("C23", fmt.Sprintf("%d/%d", p.seq, p.leg), "names no entry of its tenant and time")
 	}
@@ -286,10 +254,7 @@ func (a *auditor) seePosting(e *walkedEntry, p *walkedPosting) {
 		}
 		return
 	}
-	a.total128(totalKey{book: account.book, currency: account.currency}).add(p.amount)
-	if account.typ == OwnStakeInCustody || account.typ == CustodyClaim {
-		a.total128(totalKey{currency: account.currency, stake: account.typ}).add(p.amount)
-	}
+	a.addUp(account, p.amount)
 	a.seeBalance(account, p)
 	if e == nil {
 		return
@@ -301,15 +266,33 @@ func (a *auditor) seePosting(e *walkedEntry, p *walkedPosting) {
 		book = 1
 	}
 	a.entry.books[book].add(p.amount)
-	if p.amount == 0 || account.currency != e.currency || !a.classes[e.kind][account.class] {
-		a.fail("C5", e.id, "leg %d: amount %d on %s account in %s, entry of kind %s in %s",
+	if a.kind != e.kind || a.permitted == nil {
+		a.kind, a.permitted = e.kind, a.classes[e.kind]
+	}
+	if p.amount == 0 || account.currency != e.currency || !a.permitted[account.class] {
+		a.fail("C5", string(e.id), "leg %d: amount %d on %s account in %s, entry of kind %s in %s",
 			p.leg, p.amount, account.class, account.currency, e.kind, e.currency)
 	}
 	if account.class == OwnStake {
-		a.count("C19", 1)
+		a.tally.stakes++
 		if !slices.Contains(Kind(e.kind).Classes(), OwnStake) {
-			a.fail("C19", e.id, "an entry of kind %s moves the tenant's own stake in custody", e.kind)
+			a.fail("C19", string(e.id), "an entry of kind %s moves the tenant's own stake in custody", e.kind)
 		}
+	}
+}
+
+// addUp adds a posting to the sums of the whole walk.
+func (a *auditor) addUp(account *walkedAccount, amount int64) {
+	h := &account.walked
+	if h.total == nil {
+		h.total = a.total128(totalKey{book: account.book, currency: account.currency})
+		if account.typ == OwnStakeInCustody || account.typ == CustodyClaim {
+			h.stake = a.total128(totalKey{currency: account.currency, stake: account.typ})
+		}
+	}
+	h.total.add(amount)
+	if h.stake != nil {
+		h.stake.add(amount)
 	}
 }
 
@@ -323,13 +306,11 @@ func (a *auditor) total128(key totalKey) *sum128 {
 // seeBalance follows an account's history by one posting.
 func (a *auditor) seeBalance(account *walkedAccount, p *walkedPosting) {
 	h := &account.walked
-	h.started = true
 	h.balance += p.amount * account.side.sign()
 	if !account.floored {
 		return
 	}
-	a.count("C4", 1)
-	a.count("C6", 1)
+	a.tally.floored++
 	h.seq++
 	if !p.counted || p.accountSeq != h.seq || p.balanceAfter != h.balance {
 		a.fail("C6", account.id, "entry %d: posting %d with balance %d, where %d with %d follows from those before",
@@ -342,28 +323,26 @@ func (a *auditor) seeEntry(e *walkedEntry) error {
 	c := &a.entry
 	for i, book := range []Book{Trust, Own} {
 		if !c.books[i].zero() {
-			a.fail("C1", e.id, "%s book is off by %s", book, c.books[i])
+			a.fail("C1", string(e.id), "%s book is off by %s", book, c.books[i])
 		}
 	}
 	if c.legs != e.legs || c.legs < 2 {
-		a.fail("C5", e.id, "%d of %d legs present", c.legs, e.legs)
+		a.fail("C5", string(e.id), "%d of %d legs present", c.legs, e.legs)
 	}
 	for _, account := range c.touched {
 		if floor := account.floorAt(account.walked.seq); floor != nil && account.walked.balance < *floor {
 			a.fail("C4", account.id, "%d after entry %d is below the floor %d", account.walked.balance, e.seq, *floor)
 		}
 	}
-	for _, id := range []string{"C1", "C5", "C26"} {
-		a.count(id, 1)
-	}
-	booked := microTime(e.bookedAt)
+	a.tally.entries++
 	switch {
 	case a.created == nil:
-		a.fail("C23", e.id, "belongs to no tenant")
-	case booked.Before(a.created.Add(-clockTolerance)) || booked.After(a.now.Add(clockTolerance)):
-		a.fail("C26", e.id, "booked at %s, tenant of %s", booked.Format(time.RFC3339), a.created.UTC().Format(time.RFC3339))
+		a.fail("C23", string(e.id), "belongs to no tenant")
+	case e.bookedAt < a.earliest || e.bookedAt > a.newest:
+		a.fail("C26", string(e.id), "booked at %s, tenant of %s",
+			microTime(e.bookedAt).Format(time.RFC3339), a.created.UTC().Format(time.RFC3339))
 	}
-	if a.walked++; a.opts.Walked != nil && a.walked%walkPage == 0 {
+	if a.walked++; a.opts.Walked != nil && a.walked%pageEntries == 0 {
 		a.opts.Walked(a.tenant, a.walked)
 	}
 	err := a.chain.see(a, e)
@@ -378,6 +357,10 @@ const (
 
 // closeTenant judges what the whole walk adds up to.
 func (a *auditor) closeTenant(ctx context.Context) error {
+	for id, n := range map[string]int64{"C1": a.tally.entries, "C5": a.tally.entries, "C26": a.tally.entries,
+		"C23": a.tally.postings, "C4": a.tally.floored, "C6": a.tally.floored, "C19": a.tally.stakes} {
+		a.count(id, n)
+	}
 	for key, sum := range a.totals {
 		switch {
 		case key.stake == "":
@@ -400,39 +383,6 @@ func (a *auditor) judgeStake(currency string) {
 	if sum := claim.plus(*stake); !sum.zero() {
 		a.fail("CUSTODY", currency, "claim %s, stake %s (debits less credits)", claim, stake)
 	}
-}
-
-// judgeBalances compares the cached balances with what was walked.
-func (a *auditor) judgeBalances(ctx context.Context) error {
-	rows, err := a.tx.Query(ctx, `
-		select account_id, sum(amount - captured - released)::bigint from holds
-		where tenant_id = $1 and status = 'open' group by account_id`, a.tenant)
-	if err != nil {
-		return err
-	}
-	open := map[string]int64{}
-	var account string
-	var held int64
-	if _, err = pgx.ForEachRow(rows, []any{&account, &held}, func() error { open[account] = held; return nil }); err != nil {
-		return err
-	}
-	for _, account := range a.walker.known {
-		if !account.floored {
-			continue
-		}
-		a.count("C3", 1)
-		if account.posted != account.walked.balance || account.held != open[account.id] {
-			a.fail("C3", account.id, "posted %d, postings %d; held %d, open holds %d",
-				account.posted, account.walked.balance, account.held, open[account.id])
-		}
-		if account.posted-account.held < account.floor {
-			a.fail("C4", account.id, "available %d is below the floor %d", account.posted-account.held, account.floor)
-		}
-		if account.lastSeq != account.walked.seq {
-			a.fail("C6", account.id, "last posting is numbered %d, the account says %d", account.walked.seq, account.lastSeq)
-		}
-	}
-	return nil
 }
 
 // sum128 is a sum that cannot overflow.

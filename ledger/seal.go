@@ -197,10 +197,7 @@ type sealing struct {
 func newSealing(q pg.Querier, tenant string) *sealing {
 	b := &sealing{tenant: tenant, walker: newWalker(q, tenant), earliest: math.MaxInt64, latest: math.MinInt64,
 		changes: map[*walkedAccount]int64{}}
-	b.walker.accounts = func(ctx context.Context, from, to int64) error {
-		_, err := b.walker.loadAccountsBetween(ctx, from, to)
-		return err
-	}
+	b.walker.met = b.walker.loadNamed
 	b.walker.posting = func(_ *walkedEntry, p *walkedPosting) {
 		if p.account != nil && !p.account.floored {
 			b.changes[p.account] += p.amount * p.account.side.sign()
@@ -222,7 +219,8 @@ func (b *sealing) read(ctx context.Context, last Seal, to int64) error {
 	if err != nil {
 		return err
 	}
-	return b.walker.walk(ctx, last.ToSeq, end)
+	b.walker.open(last.ToSeq, end)
+	return b.walker.walk(ctx, end)
 }
 
 // blockEnd is the seq of the last entry that fits into a block.

@@ -41,20 +41,22 @@ func putRaw(b, raw []byte) []byte {
 	return putText(b, raw)
 }
 
-// putRawInt appends a bigint as PostgreSQL sent it; nil is null.
-func putRawInt(b, raw []byte) []byte {
-	if raw == nil {
+func putIntOrNull(b []byte, n int64, there bool) []byte {
+	if !there {
 		return putNull(b)
 	}
-	return putInt(b, rawInt(raw))
+	return putInt(b, n)
 }
 
-// rawInt reads a bigint in PostgreSQL's binary form.
+// rawInt reads a bigint or smallint in PostgreSQL's binary form; null is 0.
 func rawInt(raw []byte) int64 {
-	if len(raw) != 8 {
-		return 0
+	switch len(raw) {
+	case 8:
+		return int64(binary.BigEndian.Uint64(raw))
+	case 2:
+		return int64(int16(binary.BigEndian.Uint16(raw)))
 	}
-	return int64(binary.BigEndian.Uint64(raw))
+	return 0
 }
 
 // canonicalMetadata sorts the keys: jsonb has an order of its own.

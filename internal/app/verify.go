@@ -29,11 +29,12 @@ func Invariants() []ledger.Invariant {
 
 // Verify checks every invariant on one snapshot.
 func Verify(ctx context.Context, cfg config.Core, opts ledger.VerifyOptions) (ledger.Report, error) {
-	db, err := pg.Open(ctx, cfg.DatabaseURL, pg.Options{MaxConns: 2})
+	db, err := pg.Open(ctx, cfg.DatabaseURL, pg.Options{MaxConns: 3})
 	if err != nil {
 		return ledger.Report{}, err
 	}
 	defer db.Close()
+	opts.Beside = db.Beside
 	var report ledger.Report
 	err = db.Snapshot(ctx, func(tx pgx.Tx) error {
 		var err error

@@ -64,7 +64,8 @@ func readFlags(args []string) (options, error) {
 	f.IntVar(&o.accounts, "accounts", 10_000, "merchants with money, among whom the transfers are uniform")
 	f.StringVar(&callers, "callers", "8,32,64", "numbers of concurrent callers of Post")
 	f.IntVar(&o.conns, "conns", 16, "connections of each of the two pools, as SUANPAN_DATABASE_MAX_CONNS")
-	f.StringVar(&o.only, "only", "", "of the throughput only rows whose name contains one of these words, comma separated")
+	f.StringVar(&o.only, "only", "", "of the throughput only rows whose name contains one of these words, comma separated; "+
+		"of growth only these of reading, posting, verify")
 	f.StringVar(&o.parts, "parts", "throughput,ladder,ablation,growth", "what to measure")
 	f.IntVar(&o.growth, "growth", 0, "measure growth too, with this many postings present at the end (the full run: 10000000)")
 	f.StringVar(&o.url, "url", "", "a running server's superuser URL, to use instead of one of our own; databases bench_* in it are replaced")
@@ -115,6 +116,11 @@ func (o options) wants(name string) bool {
 }
 
 func run(ctx context.Context, o options) (err error) {
+	if o.charts != "" { // now: half an hour later would be late to learn that it cannot be made
+		if err := os.MkdirAll(o.charts, 0o755); err != nil {
+			return fmt.Errorf("-charts: %w", err)
+		}
+	}
 	server, err := startServer(ctx, o)
 	if err != nil {
 		return err

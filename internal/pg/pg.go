@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -120,6 +121,22 @@ func (db *DB) RowAsSystem(ctx context.Context, sql string, args ...any) pgx.Row 
 func (db *DB) Snapshot(ctx context.Context, fn func(tx pgx.Tx) error) error {
 	return run(ctx, db.system, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, fn)
 }
+
+// Beside runs fn once in another such transaction, on the snapshot that one of
+// Snapshot exported with pg_export_snapshot and still holds. It takes one more
+// connection of the system role's pool.
+func (db *DB) Beside(ctx context.Context, snapshot string, fn func(tx pgx.Tx) error) error {
+	opts := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	return pgx.BeginTxFunc(ctx, db.system, opts, func(tx pgx.Tx) error {
+		// The statement takes no parameter; an exported name is hexadecimal digits and dashes.
+		if _, err := tx.Exec(ctx, "set transaction snapshot "+quoteLiteral(snapshot)); err != nil {
+			return err
+		}
+		return fn(tx)
+	})
+}
+
+func quoteLiteral(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
 const maxTries = 8
 
