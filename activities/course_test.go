@@ -314,11 +314,12 @@ func (c *course) push(m string) {
 	c.note(err)
 }
 
-// told is the provider's message about the payment or the refund of the course.
+// told is the provider's message about what the course is about.
 func (c *course) told(id string, refunded bool) channel.Notification {
 	n := channel.Notification{ID: c.ref.ID + id, Kind: channel.NotifyTrade, State: "TRADE_SUCCESS"}
 	sql := `select a.number, a.number, p.amount, p.currency from attempts a join payments p on p.id = a.payment_id
-		where p.id = $1 or p.id = (select payment_id from refunds where id = $1)`
+		where p.id = $1 or p.id = (select payment_id from refunds where id = $1)
+		union all select number, number, amount, currency from withdrawals where id = $1`
 	if refunded {
 		n.Kind, n.State = channel.NotifyRefund, "SUCCESS"
 		sql = `select r.number, a.number, r.amount, r.currency from refunds r join attempts a on a.id = r.attempt_id where r.id = $1`
