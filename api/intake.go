@@ -54,9 +54,9 @@ func newIntake(db *pg.DB, adapters Adapters) *intake {
 // knownAccount is a channel account as it was at a moment. It is not changed.
 type knownAccount struct {
 	tenant.ChannelAccount
-	owner   string
-	adapter channel.Adapter
-	at      time.Time
+	owner    string
+	notifier channel.Notifier
+	at       time.Time
 }
 
 // account finds the account of an address; one of another channel than the
@@ -106,7 +106,7 @@ func (i *intake) seek(ctx context.Context, accountID string) (*knownAccount, err
 		return err
 	})
 	if err == nil {
-		found.adapter, err = i.adapters.Adapter(ctx, found.ChannelAccount)
+		found.notifier, err = i.adapters.Notifier(ctx, found.ChannelAccount)
 	}
 	if err != nil {
 		return nil, err

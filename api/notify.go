@@ -37,15 +37,15 @@ func (s *server) notify(c *gin.Context) {
 		return
 	case err != nil:
 		s.log(c).Warn("notification refused", "tenant", account.owner, "channel_account", account.ID, "error", err.Error())
-		account.adapter.Acknowledge(c.Writer, false)
+		account.notifier.Acknowledge(c.Writer, false)
 		return
 	}
 	stored := channel.StoredNotification{Tenant: account.owner, ChannelAccountID: account.ID, Notification: n}
 	if s.intake.taken.has(stored) {
-		account.adapter.Acknowledge(c.Writer, true)
+		account.notifier.Acknowledge(c.Writer, true)
 		return
 	}
-	account.adapter.Acknowledge(c.Writer, s.take(c, stored))
+	account.notifier.Acknowledge(c.Writer, s.take(c, stored))
 }
 
 // verifyNotice finds the account of the address and lets its adapter verify the
@@ -63,7 +63,7 @@ func (s *server) verifyNotice(c *gin.Context, body []byte) (*knownAccount, chann
 		return nil, channel.Notification{}, err
 	}
 	c.Request.Body = io.NopCloser(bytes.NewReader(body))
-	n, err := account.adapter.ReadNotification(ctx, c.Request, body)
+	n, err := account.notifier.ReadNotification(ctx, c.Request, body)
 	if err == nil {
 		err = n.Check()
 	}
