@@ -35,8 +35,7 @@ func forEach(format string, names []string) (all []string) {
 // switches are the rows of the ablation. The reference's uniqueness cannot be taken
 // away: the statement that posts is written against its constraint.
 func switches() []switched {
-	const foreign = "alter table postings add constraint postings_entry foreign key (tenant_id, entry_seq, booked_at) " +
-		"references entries (tenant_id, seq, booked_at)"
+	const foreign = "postings_tenant_id_entry_seq_booked_at_fkey"
 	return []switched{
 		{name: "everything on"},
 		{name: "without row-level security", off: forEach("alter table %s disable row level security", guarded()),
@@ -48,7 +47,9 @@ func switches() []switched {
 			off: []string{"alter table entries disable trigger entries_have_postings"},
 			on:  []string{"alter table entries enable trigger entries_have_postings"}},
 		{name: "without the foreign key from postings to entries",
-			off: []string{"alter table postings drop constraint postings_tenant_id_entry_seq_booked_at_fkey"}, on: []string{foreign}},
+			off: []string{"alter table postings drop constraint " + foreign},
+			on: []string{"alter table postings add constraint " + foreign +
+				" foreign key (tenant_id, entry_seq, booked_at) references entries (tenant_id, seq, booked_at)"}},
 		{name: "without the constraints on an account's balance and holds",
 			off: []string{"alter table ledger_accounts drop constraint ledger_accounts_floor"},
 			on: []string{"alter table ledger_accounts add constraint ledger_accounts_floor " +
