@@ -112,10 +112,10 @@ func TestNotifications(t *testing.T) {
 			require.Zero(t, w.count(`select count(*) from notifications`))
 			require.Equal(t, client.PaymentStatusAwaitingPayer, w.payment(p.ID).Status)
 
-			// The true one, twenty times at once on both instances.
-			w.twentyTimes(notice, provider)
+			// The true one, a hundred times at once on both instances.
+			w.hundredTimes(notice, provider)
 			w.paymentIs(p.ID, client.PaymentStatusSucceeded)
-			w.twentyTimes(notice, provider)
+			w.hundredTimes(notice, provider)
 			require.Equal(t, int64(1), w.count(`select count(*) from notifications`))
 			w.await("every notification is handled", func() (bool, any) {
 				n := w.count(`select count(*) from notifications where handled_at is null`)
@@ -134,10 +134,10 @@ func (w *world) otherAccount(p client.Payment) string {
 	return w.seed.Alipay.ChannelAccountID
 }
 
-func (w *world) twentyTimes(notice kept, provider string) {
+func (w *world) hundredTimes(notice kept, provider string) {
 	w.Helper()
 	var calls sync.WaitGroup
-	for i := range 20 {
+	for i := range 100 {
 		calls.Go(func() {
 			status, answer := notice.send(w.apis[i%2], notice.path)
 			if !accepted(status, answer, provider) {

@@ -66,6 +66,8 @@ type world struct {
 	channels config.Channels
 	temporal temporal.Client
 	sandbox  string
+	// sandboxDir holds the sandbox's keys and books.
+	sandboxDir string
 	// frozen, when set, is the moment at which the providers' time stands.
 	frozen atomic.Pointer[time.Time]
 	// notices are what the providers sent to the tenant's notification address.
@@ -211,6 +213,7 @@ func (w *world) startSandbox() {
 	made, err := providerKeys()
 	require.NoError(w, err)
 	dir := w.TempDir()
+	w.sandboxDir = dir
 	require.NoError(w, os.CopyFS(filepath.Join(dir, "keys"), made))
 	web := httptest.NewUnstartedServer(nil)
 	w.sandbox = "http://" + web.Listener.Addr().String()
