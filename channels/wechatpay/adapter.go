@@ -15,10 +15,8 @@ import (
 	"time"
 
 	"github.com/wechatpay-apiv3/wechatpay-go/core"
-	"github.com/wechatpay-apiv3/wechatpay-go/core/auth/verifiers"
 	"github.com/wechatpay-apiv3/wechatpay-go/core/consts"
 	"github.com/wechatpay-apiv3/wechatpay-go/core/notify"
-	"github.com/wechatpay-apiv3/wechatpay-go/core/option"
 
 	"github.com/suanpan/suanpan/channels/internal/wire"
 	"github.com/suanpan/suanpan/core/channel"
@@ -27,102 +25,32 @@ import (
 // Name is the channel's name.
 const Name = "wechatpay"
 
-// Config is one merchant at WeChat Pay. Key material comes as text or bytes;
-// nothing is read from a file or the environment.
-type Config struct {
-	// BaseURL stands in for https://api.mch.weixin.qq.com; a sandbox differs
-	// only here. Its path, if any, is put before the signed one.
-	BaseURL string
-	// MchID is the merchant, AppID the application its trades belong to. An
-	// answer or a notification of any other is refused.
-	MchID, AppID string
-	// MchCertSerial names the certificate of MchPrivateKey (PEM), which signs
-	// requests.
-	MchCertSerial string
-	MchPrivateKey string
-	// PublicKeyID (PUB_KEY_ID_…) names PublicKey (PEM), which verifies answers
-	// and notifications.
-	PublicKeyID string
-	PublicKey   string
-	// APIv3Key, 32 bytes, opens notifications.
-	APIv3Key []byte
-	// HTTPClient lends its Transport; its timeout and redirect policy are not
-	// used. Nil means a transport of the adapter's own.
-	HTTPClient *http.Client
-	// Timeout bounds one call; zero means 15 seconds. A bill download may take
-	// twenty times as long.
-	Timeout time.Duration
-}
-
 // Adapter speaks to WeChat Pay for one merchant. It is safe for concurrent use.
 type Adapter struct {
-	mchID, appID string
-	base         *url.URL
-	client       *core.Client
-	files        *core.Client
-	notices      *notify.Handler
-	timeout      time.Duration
-	rules        map[ruleKey]rule
+	mchID, appID       string
+	subMchID, subAppID string
+	appSecret, storeID string
+	base, open, api    *url.URL
+	client             *core.Client
+	files              *core.Client
+	oauth              *http.Client
+	notices            *notify.Handler
+	publicKeyID        string
+	publicKey          *rsa.PublicKey
+	// platform is nil in public-key mode.
+	platform *platform
+	timeout  time.Duration
+	rules    map[ruleKey]rule
 }
 
 // The abilities of this adapter.
-var _ channel.Adapter = (*Adapter)(nil)
-
-// New returns an Adapter, or an error naming the field of cfg to correct. It
-// makes no call.
-func New(cfg Config) (*Adapter, error) {
-	base, err := url.Parse(strings.TrimSuffix(cfg.BaseURL, "/"))
-	if err != nil || base.Host == "" || (base.Scheme != "https" && base.Scheme != "http") || base.RawQuery != "" {
-		return nil, errors.New("wechatpay: BaseURL: not an absolute http(s) address without query")
-	}
-	for name, value := range map[string]string{
-		"MchID": cfg.MchID, "AppID": cfg.AppID, "MchCertSerial": cfg.MchCertSerial, "PublicKeyID": cfg.PublicKeyID,
-	} {
-		if value == "" {
-			return nil, fmt.Errorf("wechatpay: %s: missing", name)
-		}
-	}
-	private, err := parsePrivateKey(cfg.MchPrivateKey)
-	if err != nil {
-		return nil, fmt.Errorf("wechatpay: MchPrivateKey: %w", err)
-	}
-	public, err := parsePublicKey(cfg.PublicKey)
-	if err != nil {
-		return nil, fmt.Errorf("wechatpay: PublicKey: %w", err)
-	}
-	if len(cfg.APIv3Key) != 32 {
-		return nil, fmt.Errorf("wechatpay: APIv3Key: has %d bytes, 32 are needed", len(cfg.APIv3Key))
-	}
-	a := &Adapter{mchID: cfg.MchID, appID: cfg.AppID, base: base, timeout: cfg.Timeout, rules: ruleIndex()}
-	if a.timeout <= 0 {
-		a.timeout = wire.DefaultTimeout
-	}
-	var transport http.RoundTripper
-	if cfg.HTTPClient != nil {
-		transport = cfg.HTTPClient.Transport
-	}
-	if transport == nil {
-		transport = wire.Transport()
-	}
-	a.client, err = core.NewClient(context.Background(),
-		option.WithWechatPayPublicKeyAuthCipher(cfg.MchID, cfg.MchCertSerial, private, cfg.PublicKeyID, public),
-		option.WithHTTPClient(wire.Client(wire.Options{Base: transport, MaxBody: wire.MaxAnswer, Rewrite: a.rewrite, Accept: acceptAnswer})))
-	if err != nil {
-		return nil, fmt.Errorf("wechatpay: %w", err)
-	}
-	// A bill file is not signed: its digest stands in a signed answer instead.
-	a.files, err = core.NewClient(context.Background(),
-		option.WithMerchantCredential(cfg.MchID, cfg.MchCertSerial, private), option.WithoutValidator(),
-		option.WithHTTPClient(wire.Client(wire.Options{Base: transport, MaxBody: wire.MaxBill, Rewrite: a.rewrite})))
-	if err != nil {
-		return nil, fmt.Errorf("wechatpay: %w", err)
-	}
-	verifier := verifiers.NewSHA256WithRSAPubkeyVerifier(cfg.PublicKeyID, *public)
-	if a.notices, err = notify.NewRSANotifyHandler(string(cfg.APIv3Key), verifier); err != nil {
-		return nil, fmt.Errorf("wechatpay: APIv3Key: %w", err)
-	}
-	return a, nil
-}
+var (
+	_ channel.Adapter          = (*Adapter)(nil)
+	_ channel.CodeCollector    = (*Adapter)(nil)
+	_ channel.PayerFinder      = (*Adapter)(nil)
+	_ channel.FundBiller       = (*Adapter)(nil)
+	_ channel.AbnormalRefunder = (*Adapter)(nil)
+)
 
 // Name implements channel.Adapter.
 func (a *Adapter) Name() string { return Name }
@@ -173,6 +101,10 @@ func (a *Adapter) call(ctx context.Context, out any, send func(context.Context) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
+	if err := a.platform.ensure(ctx); err != nil {
+		// An answer could not be verified, so nothing is asked.
+		return &refusal{code: channel.CodeNotSent, message: "the platform certificates could not be had: " + err.Error()}, nil
+	}
 	result, err := send(ctx)
 	if err != nil {
 		return whyRefused(err), nil

@@ -25,44 +25,89 @@ const downloadPatience = 20
 // file with a signed GET (whose answer is not signed), compares the digest and
 // parses it. "No bill exists" means a day without trades.
 func (a *Adapter) FetchTradeBill(ctx context.Context, date string) (channel.BillResult, error) {
-	if err := wire.CheckDate("date", date); err != nil {
+	query := url.Values{"bill_date": {date}, "bill_type": {"ALL"}}
+	if a.partner() {
+		query.Set("sub_mchid", a.subMchID)
+	}
+	file, err := a.fetchFile(ctx, "/v3/bill/tradebill", query)
+	if err != nil || file.state != channel.BillReady {
+		return channel.BillResult{Answer: file.answer, State: file.state, Bill: channel.Bill{Date: date}}, err
+	}
+	bill, err := parseBill(file.raw, date, a.mchID, a.subMchID)
+	if err != nil {
 		return channel.BillResult{}, err
+	}
+	bill.Raw, bill.SHA256 = file.raw, file.digest
+	if len(bill.Lines) == 0 {
+		file.state = channel.BillEmpty
+	}
+	return channel.BillResult{Answer: file.answer, State: file.state, Bill: bill}, nil
+}
+
+// FetchFundBill implements channel.FundBiller with the fund flow of the basic
+// account, through which payments, refunds and fees go. A service provider
+// cannot have that of a sub-merchant.
+func (a *Adapter) FetchFundBill(ctx context.Context, date string) (channel.FundBillResult, error) {
+	if a.partner() {
+		answer := channel.Answer{Outcome: channel.Failed, Code: "NO_AUTH", Message: "WeChat Pay gives a sub-merchant's fund flow only to itself"}
+		return channel.FundBillResult{Answer: answer, State: channel.BillRefused}, wire.CheckDate("date", date)
+	}
+	file, err := a.fetchFile(ctx, "/v3/bill/fundflowbill", url.Values{"bill_date": {date}, "account_type": {"BASIC"}})
+	if err != nil || file.state != channel.BillReady {
+		return channel.FundBillResult{Answer: file.answer, State: file.state, Bill: channel.FundBill{Date: date}}, err
+	}
+	bill, err := ParseFundBill(file.raw, date)
+	if err != nil {
+		return channel.FundBillResult{}, err
+	}
+	bill.Raw, bill.SHA256 = file.raw, file.digest
+	if len(bill.Lines) == 0 {
+		file.state = channel.BillEmpty
+	}
+	return channel.FundBillResult{Answer: file.answer, State: file.state, Bill: bill}, nil
+}
+
+// billDownload is a file as downloaded and checked, or why there is none.
+type billDownload struct {
+	answer channel.Answer
+	state  channel.BillState
+	raw    []byte
+	// digest is the SHA-256 kept as evidence, in hex.
+	digest string
+}
+
+// fetchFile asks for a file by its day and downloads it.
+func (a *Adapter) fetchFile(ctx context.Context, path string, query url.Values) (billDownload, error) {
+	date := query.Get("bill_date")
+	if err := wire.CheckDate("date", date); err != nil {
+		return billDownload{}, err
 	}
 	var out struct {
 		HashType  string `json:"hash_type"`
 		HashValue string `json:"hash_value"`
 		URL       string `json:"download_url"`
 	}
-	refused, err := a.get(ctx, "/v3/bill/tradebill?"+url.Values{"bill_date": {date}, "bill_type": {"ALL"}}.Encode(), &out)
+	refused, err := a.get(ctx, path+"?"+query.Encode(), &out)
 	if err != nil {
-		return channel.BillResult{}, err
+		return billDownload{}, err
 	}
 	if refused != nil {
 		answer := a.judge(billURL, refused)
-		return channel.BillResult{Answer: answer, State: billState(answer.Outcome), Bill: channel.Bill{Date: date}}, nil
+		return billDownload{answer: answer, state: billState(answer.Outcome)}, nil
 	}
 	if out.HashType != "SHA1" || len(out.HashValue) != 2*sha1.Size {
-		return channel.BillResult{Answer: badBody("hash_type or hash_value"), State: channel.BillUnknown}, nil
+		return billDownload{answer: badBody("hash_type or hash_value"), state: channel.BillUnknown}, nil
 	}
 	raw, answer := a.download(ctx, out.URL)
 	if answer.Outcome != channel.Succeeded {
-		return channel.BillResult{Answer: answer, State: channel.BillUnknown}, nil
+		return billDownload{answer: answer, state: channel.BillUnknown}, nil
 	}
 	printed := sha1.Sum(raw)
 	if !strings.EqualFold(hex.EncodeToString(printed[:]), out.HashValue) {
-		return channel.BillResult{}, fmt.Errorf("wechatpay bill %s: the file of %d bytes does not have the digest WeChat printed", date, len(raw))
-	}
-	bill, err := ParseBill(raw, date, a.mchID)
-	if err != nil {
-		return channel.BillResult{}, err
+		return billDownload{}, fmt.Errorf("wechatpay bill %s: the file of %d bytes does not have the digest WeChat printed", date, len(raw))
 	}
 	digest := sha256.Sum256(raw)
-	bill.Raw, bill.SHA256 = raw, hex.EncodeToString(digest[:])
-	state := channel.BillReady
-	if len(bill.Lines) == 0 {
-		state = channel.BillEmpty
-	}
-	return channel.BillResult{Answer: answer, State: state, Bill: bill}, nil
+	return billDownload{answer: answer, state: channel.BillReady, raw: raw, digest: hex.EncodeToString(digest[:])}, nil
 }
 
 func billState(outcome channel.Outcome) channel.BillState {

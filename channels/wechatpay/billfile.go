@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
-	"math/bits"
 	"strings"
 	"time"
 
@@ -22,6 +21,7 @@ const maxBillLine = 1 << 16
 const (
 	colAt          = "交易时间"
 	colMerchant    = "商户号"
+	colSubMerchant = "特约商户号"
 	colTradeNo     = "微信订单号"
 	colNumber      = "商户订单号"
 	colState       = "交易状态"
@@ -72,7 +72,12 @@ func newSums() []sum {
 // PaymentCount and RefundCount are counted, and their sum is what is checked.
 // Raw and SHA256 are left to the caller.
 func ParseBill(file []byte, date, mchID string) (channel.Bill, error) {
-	b := &billFile{mchID: mchID, sums: newSums()}
+	return parseBill(file, date, mchID, "")
+}
+
+// parseBill takes subMchID too, whose rows a service provider's file must have.
+func parseBill(file []byte, date, mchID, subMchID string) (channel.Bill, error) {
+	b := &billFile{mchID: mchID, subMchID: subMchID, sums: newSums()}
 	b.bill = channel.Bill{Date: date, PaymentTotal: money.Fen(0), RefundTotal: money.Fen(0)}
 	if err := b.read(file); err != nil {
 		return channel.Bill{}, fmt.Errorf("wechatpay bill %s: %w", date, err)
@@ -82,13 +87,14 @@ func ParseBill(file []byte, date, mchID string) (channel.Bill, error) {
 
 // billFile is a bill being read: header, rows, summary header, summary.
 type billFile struct {
-	mchID   string
-	columns map[string]int
-	width   int
-	bill    channel.Bill
-	sums    []sum
-	summary []string
-	done    bool
+	mchID    string
+	subMchID string
+	columns  map[string]int
+	width    int
+	bill     channel.Bill
+	sums     []sum
+	summary  []string
+	done     bool
 }
 
 func (b *billFile) read(file []byte) error {
@@ -149,6 +155,9 @@ func (b *billFile) header(text string) error {
 			return fmt.Errorf("header: column %s is missing", name)
 		}
 	}
+	if _, ok := b.columns[colSubMerchant]; !ok && b.subMchID != "" {
+		return fmt.Errorf("header: column %s is missing", colSubMerchant)
+	}
 	return nil
 }
 
@@ -161,6 +170,9 @@ func (b *billFile) row(number int, text string) error {
 	at := func(name string) string { return cells[b.columns[name]] }
 	if at(colMerchant) != b.mchID {
 		return fmt.Errorf("%s: another merchant's row", colMerchant)
+	}
+	if b.subMchID != "" && at(colSubMerchant) != b.subMchID {
+		return fmt.Errorf("%s: another merchant's row", colSubMerchant)
 	}
 	if at(colCurrency) != string(money.CNY) {
 		return fmt.Errorf("%s: %.10q is not CNY", colCurrency, at(colCurrency))
@@ -179,12 +191,17 @@ func (b *billFile) row(number int, text string) error {
 		}
 		b.sums[i].total = sum.total.Add(value)
 	}
-	// A refund's row has a refund number; payments print 0 there. The states are
-	// passed on as printed: whether they fit is for reconciliation to say.
+	// A refund's row has a refund number; payments print 0 there, and the row of a
+	// reversal may, because it has only the provider's. The states are passed on as
+	// printed: whether they fit is for reconciliation to say.
 	line.Kind, line.Number = channel.BillPayment, line.TradeNumber
 	column := colOrder
 	if ours := at(colRefundOurs); ours != "" && ours != "0" {
 		line.Kind, line.Number, line.ChannelRefundNo = channel.BillRefund, strings.Clone(ours), strings.Clone(at(colRefundNo))
+		line.Status += "/" + at(colRefundState)
+		column = colAsked
+	} else if theirs := at(colRefundNo); line.Status == "REVOKED" && theirs != "" && theirs != "0" {
+		line.Kind, line.ChannelRefundNo = channel.BillRefund, strings.Clone(theirs)
 		line.Status += "/" + at(colRefundState)
 		column = colAsked
 	} else if line.Status == "REFUND" {
@@ -243,72 +260,9 @@ func (b *billFile) foot(text string) error {
 	return nil
 }
 
-// maxEscapes bounds how many doubtful separators one row may have.
-const maxEscapes = 10
-
-// cells splits a row of which each cell begins with a backtick. A comma inside a
-// text is escaped with a backslash, but a text may also end in a backslash of
-// its own: which of the separators behind a backslash is none is found by the
-// cells whose form is known, and only taken if every reading agrees on what is
-// used.
+// cells splits a row, in which the cells whose form is known help.
 func (b *billFile) cells(text string) ([]string, error) {
-	parts := strings.Split(strings.TrimPrefix(text, "`"), ",`")
-	extra := len(parts) - b.width
-	if extra == 0 {
-		return unescaped(parts), nil
-	}
-	var doubtful []int
-	for i, part := range parts[:len(parts)-1] {
-		if strings.HasSuffix(part, `\`) {
-			doubtful = append(doubtful, i)
-		}
-	}
-	wrong := fmt.Errorf("has %d cells for %d columns", len(parts), b.width)
-	if extra < 0 || len(doubtful) < extra || len(doubtful) > maxEscapes {
-		return nil, wrong
-	}
-	var found []string
-	for choice := uint(0); choice < 1<<len(doubtful); choice++ {
-		if bits.OnesCount(choice) != extra {
-			continue
-		}
-		cells := unescaped(joined(parts, doubtful, choice))
-		if !b.plausible(cells) {
-			continue
-		}
-		if found != nil && !b.same(found, cells) {
-			return nil, fmt.Errorf("%w and can be read in two ways", wrong)
-		}
-		found = cells
-	}
-	if found == nil {
-		return nil, wrong
-	}
-	return found, nil
-}
-
-// joined undoes the separators behind the doubtful parts that choice names.
-func joined(parts []string, doubtful []int, choice uint) []string {
-	undo := map[int]bool{}
-	for bit, part := range doubtful {
-		undo[part] = choice&(1<<bit) != 0
-	}
-	cells := []string{parts[0]}
-	for i, part := range parts[1:] {
-		if undo[i] {
-			cells[len(cells)-1] += ",`" + part
-			continue
-		}
-		cells = append(cells, part)
-	}
-	return cells
-}
-
-func unescaped(cells []string) []string {
-	for i, cell := range cells {
-		cells[i] = strings.ReplaceAll(cell, `\,`, ",")
-	}
-	return cells
+	return splitRow(text, b.width, b.plausible, b.same)
 }
 
 // plausible says whether the cells whose form is known have it.

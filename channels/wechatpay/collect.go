@@ -2,66 +2,17 @@ package wechatpay
 
 import (
 	"context"
-	"errors"
-	"net/url"
 	"time"
-
-	"github.com/wechatpay-apiv3/wechatpay-go/core"
-	"github.com/wechatpay-apiv3/wechatpay-go/services/payments/native"
 
 	"github.com/suanpan/suanpan/channels/internal/wire"
 	"github.com/suanpan/suanpan/core/channel"
 	"github.com/suanpan/suanpan/money"
 )
 
-// maxSubject is the length of description, in characters.
-const maxSubject = 127
-
-// Offers implements channel.Collector.
-func (a *Adapter) Offers() []channel.Offer {
-	return []channel.Offer{{Product: channel.ProductQR, Action: channel.ActionQRCode}}
-}
-
-// Prepay implements channel.Collector with a Native order. Resent with the same
-// content it answers the same trade again.
-func (a *Adapter) Prepay(ctx context.Context, order channel.PrepayOrder) (channel.Prepaid, error) {
-	if err := errors.Join(
-		wire.CheckNumber("Number", order.Number),
-		wire.CheckAmount("Amount", order.Amount),
-		wire.CheckText("Subject", order.Subject, maxSubject),
-		wire.CheckNotifyURL("NotifyURL", order.NotifyURL),
-		checkExpiry(order.ExpiresAt),
-	); err != nil {
-		return channel.Prepaid{}, err
-	}
-	var out struct {
-		CodeURL string `json:"code_url"`
-	}
-	refused, err := a.post(ctx, "/v3/pay/transactions/native", native.PrepayRequest{
-		Appid:       core.String(a.appID),
-		Mchid:       core.String(a.mchID),
-		Description: core.String(order.Subject),
-		OutTradeNo:  core.String(order.Number),
-		TimeExpire:  core.Time(order.ExpiresAt.In(wire.Shanghai())),
-		NotifyUrl:   core.String(order.NotifyURL),
-		Amount:      &native.Amount{Total: core.Int64(order.Amount.Minor), Currency: core.String(string(money.CNY))},
-	}, &out)
-	switch {
-	case err != nil:
-		return channel.Prepaid{}, err
-	case refused != nil:
-		return channel.Prepaid{Answer: a.judge(prepay, refused)}, nil
-	case out.CodeURL == "":
-		return channel.Prepaid{Answer: badBody("code_url")}, nil
-	}
-	return channel.Prepaid{Answer: accepted("OK"), Action: channel.Action{Type: channel.ActionQRCode, QRCode: out.CodeURL}}, nil
-}
-
 // tradeAnswer is the part of a transaction this platform reads; a notification
 // holds the same shape.
 type tradeAnswer struct {
-	AppID         string `json:"appid"`
-	MchID         string `json:"mchid"`
+	names
 	OutTradeNo    string `json:"out_trade_no"`
 	TransactionID string `json:"transaction_id"`
 	TradeState    string `json:"trade_state"`
@@ -79,7 +30,7 @@ func (a *Adapter) QueryTrade(ctx context.Context, number string) (channel.Trade,
 		return channel.Trade{}, err
 	}
 	var out tradeAnswer
-	refused, err := a.get(ctx, "/v3/pay/transactions/out-trade-no/"+number+"?"+url.Values{"mchid": {a.mchID}}.Encode(), &out)
+	refused, err := a.get(ctx, a.orders()+"out-trade-no/"+number+"?"+a.asked(), &out)
 	switch {
 	case err != nil:
 		return channel.Trade{}, err
@@ -96,12 +47,10 @@ func (a *Adapter) QueryTrade(ctx context.Context, number string) (channel.Trade,
 // readTrade turns a verified query answer into a Trade.
 func (a *Adapter) readTrade(number string, out tradeAnswer) channel.Trade {
 	unknown := func(answer channel.Answer) channel.Trade { return channel.Trade{Answer: answer} }
-	switch {
-	case out.MchID != a.mchID:
-		return unknown(mismatch("mchid"))
-	case out.AppID != a.appID:
-		return unknown(mismatch("appid"))
-	case out.OutTradeNo != number:
+	if field := a.stranger(out.names); field != "" {
+		return unknown(mismatch(field))
+	}
+	if out.OutTradeNo != number {
 		return unknown(mismatch("out_trade_no"))
 	}
 	trade := channel.Trade{Answer: accepted(out.TradeState), Number: number, ChannelTradeNo: out.TransactionID}
@@ -147,8 +96,7 @@ func (a *Adapter) CloseTrade(ctx context.Context, number string) (channel.Answer
 	if err := wire.CheckNumber("number", number); err != nil {
 		return channel.Answer{}, err
 	}
-	refused, err := a.post(ctx, "/v3/pay/transactions/out-trade-no/"+number+"/close",
-		native.CloseRequest{Mchid: core.String(a.mchID)}, nil)
+	refused, err := a.post(ctx, a.orders()+"out-trade-no/"+number+"/close", a.merchants(), nil)
 	switch {
 	case err != nil:
 		return channel.Answer{}, err
@@ -176,12 +124,4 @@ func (a *Adapter) whyNotClosed(ctx context.Context, number string, refused chann
 		return channel.Answer{Outcome: channel.Succeeded, Code: refused.Code, Message: "closed already"}, nil
 	}
 	return refused, nil
-}
-
-// checkExpiry refuses a forgotten expiry: without one the provider chooses.
-func checkExpiry(at time.Time) error {
-	if at.IsZero() {
-		return errors.New("ExpiresAt: missing; every trade needs an absolute expiry")
-	}
-	return nil
 }

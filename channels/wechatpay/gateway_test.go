@@ -37,6 +37,12 @@ const (
 	testRefund = "01J8ZQ5A1B2C3D4E5F6G7H8J9K"
 	testNotify = "https://pay.example/notify/wechatpay/chn_1"
 	testDay    = "2026-03-01"
+	testPayer  = "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"
+	testCode   = "130061098828009406"
+	testCard   = "6222020000000000000"
+	testHolder = "张三"
+	testSub    = "1900000209"
+	testSubApp = "wx9999999999999999"
 )
 
 // testKeys are made once for the package: the merchant's, WeChat's, a stranger's.
@@ -167,12 +173,30 @@ func refundOrder() channel.RefundOrder {
 	}
 }
 
+// Operations of the tests alone: further products' prepay.
+const (
+	jsapiPrepay operation = "prepay jsapi"
+	appPrepay   operation = "prepay app"
+	h5Prepay    operation = "prepay h5"
+)
+
+func codeOrder() channel.CodeOrder {
+	return channel.CodeOrder{Number: testTrade, Amount: money.Fen(8888), Subject: "一杯咖啡 & a <cake>", AuthCode: testCode, PayerIP: "203.0.113.8"}
+}
+
+func abnormalRefund() channel.AbnormalRefund {
+	return channel.AbnormalRefund{RefundOrder: refundOrder(), ChannelRefundNo: "50000000382019052709732678859",
+		Bank: "ICBC_DEBIT", Card: testCard, Holder: testHolder}
+}
+
 // result is what any of the five calls and the bill give, flattened.
 type result struct {
 	channel.Answer
 	QRCode, State, ProviderNo string
 	Amount                    money.Amount
 	At                        time.Time
+	Refunded                  bool
+	Action                    channel.Action
 }
 
 // perform makes the call op with the fixed content.
@@ -184,6 +208,23 @@ func perform(ctx context.Context, a *Adapter, op operation) (result, error) {
 	case query:
 		out, err := a.QueryTrade(ctx, testTrade)
 		return result{Answer: out.Answer, State: string(out.State), ProviderNo: out.ChannelTradeNo, Amount: out.Amount, At: out.PaidAt}, err
+	case codePay:
+		out, err := a.PayByCode(ctx, codeOrder())
+		return result{Answer: out.Answer, State: string(out.State), ProviderNo: out.ChannelTradeNo, Amount: out.Amount, At: out.PaidAt}, err
+	case reversal:
+		out, err := a.CancelTrade(ctx, testTrade)
+		return result{Answer: out.Answer, Refunded: out.Refunded}, err
+	case redirect:
+		out, err := a.RedirectRefund(ctx, abnormalRefund())
+		return result{Answer: out.Answer, ProviderNo: out.ChannelRefundNo, Amount: out.Amount, At: out.RefundedAt}, err
+	case jsapiPrepay, appPrepay, h5Prepay:
+		order := prepayOrder()
+		order.Product = map[operation]channel.Product{
+			jsapiPrepay: channel.ProductJSAPI, appPrepay: channel.ProductApp, h5Prepay: channel.ProductWAP,
+		}[op]
+		order.PayerID, order.PayerIP, order.ReturnURL = testPayer, "203.0.113.7", "https://shop.example/back?order=1"
+		out, err := a.Prepay(ctx, order)
+		return result{Answer: out.Answer, Action: out.Action}, err
 	case closing:
 		out, err := a.CloseTrade(ctx, testTrade)
 		return result{Answer: out}, err
@@ -200,5 +241,5 @@ func perform(ctx context.Context, a *Adapter, op operation) (result, error) {
 }
 
 func operations() []operation {
-	return []operation{prepay, query, closing, refund, refundQuery, billURL}
+	return []operation{prepay, query, closing, refund, refundQuery, billURL, codePay, reversal, redirect}
 }

@@ -87,11 +87,10 @@ func (a *Adapter) readTradeNotice(event *notify.Request, content []byte) (channe
 	if json.Unmarshal(content, &trade) != nil || event.Resource.OriginalType != "transaction" {
 		return channel.Notification{}, errors.New("wechatpay notification: the content is not a transaction")
 	}
+	if field := a.stranger(trade.names); field != "" {
+		return channel.Notification{}, errors.New("wechatpay notification: " + field + " is another's")
+	}
 	switch {
-	case trade.MchID != a.mchID:
-		return channel.Notification{}, errors.New("wechatpay notification: mchid is another merchant's")
-	case trade.AppID != a.appID:
-		return channel.Notification{}, errors.New("wechatpay notification: appid is another application's")
 	case trade.OutTradeNo == "" || trade.TradeState == "":
 		return channel.Notification{}, errors.New("wechatpay notification: out_trade_no or trade_state is missing")
 	}
@@ -107,7 +106,7 @@ func (a *Adapter) readTradeNotice(event *notify.Request, content []byte) (channe
 
 func (a *Adapter) readRefundNotice(event *notify.Request, content []byte) (channel.Notification, error) {
 	var refunded struct {
-		MchID        string `json:"mchid"`
+		names
 		OutTradeNo   string `json:"out_trade_no"`
 		OutRefundNo  string `json:"out_refund_no"`
 		RefundStatus string `json:"refund_status"`
@@ -120,9 +119,10 @@ func (a *Adapter) readRefundNotice(event *notify.Request, content []byte) (chann
 	if json.Unmarshal(content, &refunded) != nil || event.Resource.OriginalType != "refund" {
 		return channel.Notification{}, errors.New("wechatpay notification: the content is not a refund")
 	}
+	if field := a.otherMerchant(refunded.names); field != "" {
+		return channel.Notification{}, errors.New("wechatpay notification: " + field + " is another's")
+	}
 	switch {
-	case refunded.MchID != a.mchID:
-		return channel.Notification{}, errors.New("wechatpay notification: mchid is another merchant's")
 	case refunded.OutTradeNo == "" || refunded.OutRefundNo == "" || refunded.RefundStatus == "":
 		return channel.Notification{}, errors.New("wechatpay notification: out_trade_no, out_refund_no or refund_status is missing")
 	}

@@ -22,6 +22,10 @@ const (
 	closing     operation = "close"
 	refund      operation = "refund"
 	refundQuery operation = "refund query"
+	// codePay and redirect move money; reversal may.
+	codePay  operation = "payment by code"
+	reversal operation = "reversal"
+	redirect operation = "abnormal refund"
 	// billURL reads outcomes in its own way: Succeeded is "no trades that day",
 	// Pending "not produced yet" and Failed "refused".
 	billURL operation = "bill"
@@ -47,6 +51,8 @@ type ruleKey struct {
 const (
 	docOrder  = "order API error codes, stored copies of the API v3 documentation"
 	docRefund = "refund API error codes, stored copies of the API v3 documentation and SDK comments"
+	docCode   = docOrder + "; codepay documentation"
+	v2Code    = "result codes of the older micropay, assumed to go on"
 	docBill   = "bill API error codes, stored copies of the API v3 documentation"
 	caution   = "the outcome law: the number may be paid or in flight, only a query can tell"
 )
@@ -91,6 +97,45 @@ func outcomes() []rule {
 
 		{refundQuery, http.StatusNotFound, "RESOURCE_NOT_EXISTS", channel.Failed, channel.CodeNotFound, docRefund},
 
+		{codePay, http.StatusAccepted, "USERPAYING", channel.Pending, "", docCode + ": signed, the payer confirms on the phone"},
+		{codePay, http.StatusBadRequest, "PARAM_ERROR", channel.Failed, "", docCode},
+		{codePay, http.StatusBadRequest, "APPID_MCHID_NOT_MATCH", channel.Failed, "", docCode},
+		{codePay, http.StatusBadRequest, "MCH_NOT_EXISTS", channel.Failed, "", docCode},
+		{codePay, http.StatusBadRequest, "ORDER_CLOSED", channel.Failed, "", docCode},
+		{codePay, http.StatusForbidden, "NOT_ENOUGH", channel.Failed, "", docCode + ": the payer's balance"},
+		{codePay, http.StatusForbidden, "RULE_LIMIT", channel.Failed, "", docCode},
+		{codePay, http.StatusForbidden, "TRADE_ERROR", channel.Failed, "", docCode},
+		{codePay, http.StatusForbidden, "ACCOUNT_ERROR", channel.Failed, "", docCode + ", not seen in an answer"},
+		{codePay, http.StatusBadRequest, "AUTH_CODE_ERROR", channel.Failed, "", v2Code},
+		{codePay, http.StatusBadRequest, "AUTH_CODE_INVALID", channel.Failed, "", v2Code},
+		{codePay, http.StatusBadRequest, "AUTH_CODE_EXPIRE", channel.Failed, "", v2Code},
+		{codePay, http.StatusBadRequest, "AUTHCODEEXPIRE", channel.Failed, "", v2Code},
+		{codePay, http.StatusForbidden, "OUT_TRADE_NO_USED", channel.Unknown, "", docCode + ": may be paid, query it"},
+		{codePay, http.StatusBadRequest, "INVALID_REQUEST", channel.Unknown, "", caution},
+		{codePay, http.StatusBadRequest, "ORDERPAID", channel.Unknown, "", caution},
+		{codePay, http.StatusUnauthorized, "SIGN_ERROR", channel.Unknown, "", caution},
+		{codePay, http.StatusForbidden, "NO_AUTH", channel.Unknown, "", caution},
+		{codePay, http.StatusTooManyRequests, "FREQUENCY_LIMITED", channel.Unknown, "", docCode},
+		{codePay, http.StatusInternalServerError, "SYSTEM_ERROR", channel.Unknown, "", docCode + ": query after 5 s"},
+		{codePay, http.StatusInternalServerError, "BANK_ERROR", channel.Unknown, "", docCode + ", not seen in an answer"},
+
+		{reversal, http.StatusNotFound, "ORDER_NOT_EXIST", channel.Failed, channel.CodeNotFound, docOrder},
+		{reversal, http.StatusNotFound, "ORDERNOTEXIST", channel.Failed, channel.CodeNotFound, docOrder + ", older spelling"},
+		{reversal, http.StatusForbidden, "NOT_ENOUGH", channel.Pending, channel.CodeChannelBalance, docRefund + ": top up, the same call again"},
+		{reversal, http.StatusBadRequest, "INVALID_REQUEST", channel.Unknown, "", caution + " (also answered right after the payment)"},
+		{reversal, http.StatusForbidden, "TRADE_ERROR", channel.Unknown, "", caution},
+		{reversal, http.StatusInternalServerError, "SYSTEM_ERROR", channel.Unknown, "", docCode + ": the same call again"},
+
+		{redirect, http.StatusBadRequest, "PARAM_ERROR", channel.Failed, "", docRefund},
+		{redirect, http.StatusForbidden, "USER_ACCOUNT_ABNORMAL", channel.Failed, "", docRefund},
+		{redirect, http.StatusBadRequest, "INVALID_REQUEST", channel.Failed, "", docRefund + ": it is not abnormal, or was sent on already"},
+		{redirect, http.StatusNotFound, "RESOURCE_NOT_EXISTS", channel.Failed, "", docRefund},
+		{redirect, http.StatusUnauthorized, "SIGN_ERROR", channel.Unknown, "", caution},
+		{redirect, http.StatusForbidden, "NO_AUTH", channel.Unknown, "", caution},
+		{redirect, http.StatusForbidden, "NOT_ENOUGH", channel.Pending, channel.CodeChannelBalance, docRefund + ": top up, same number"},
+		{redirect, http.StatusTooManyRequests, "FREQUENCY_LIMITED", channel.Unknown, "", docRefund},
+		{redirect, http.StatusInternalServerError, "SYSTEM_ERROR", channel.Unknown, "", docRefund},
+
 		{billURL, http.StatusBadRequest, "NO_STATEMENT_EXIST", channel.Succeeded, "", docBill + ": no trades that day"},
 		{billURL, http.StatusBadRequest, "STATEMENT_CREATING", channel.Pending, "", docBill},
 		{billURL, http.StatusBadRequest, "INVALID_REQUEST", channel.Failed, "", docBill},
@@ -119,6 +164,8 @@ func (a *Adapter) judge(op operation, r *refusal) channel.Answer {
 	answer := channel.Answer{Outcome: channel.Unknown, Code: r.code, Message: r.message}
 	known, ok := a.rules[ruleKey{op, r.code}]
 	switch {
+	case ok && r.status == http.StatusAccepted && known.Status == r.status:
+		answer.Outcome = known.Outcome
 	case r.status < 400 || r.status >= 500 || r.status == http.StatusTooManyRequests || r.status == http.StatusRequestTimeout:
 	case ok:
 		answer.Outcome = known.Outcome

@@ -21,7 +21,7 @@ func TestEveryRowOfTheOutcomeTable(t *testing.T) {
 		t.Run(string(row.Op)+" "+row.Code, func(t *testing.T) {
 			t.Parallel()
 			require.NotEmpty(t, row.Source)
-			_, a := serve(t, respond(row.Status, failureBody(row.Code)))
+			_, a := serve(t, refusing(row))
 			got, err := perform(t.Context(), a, row.Op)
 			require.NoError(t, err)
 			require.Equal(t, row.Outcome, got.Outcome)
@@ -32,6 +32,69 @@ func TestEveryRowOfTheOutcomeTable(t *testing.T) {
 			}
 			require.Equal(t, row.Code, got.Code)
 		})
+	}
+}
+
+// refusing answers the operation of a row with its code, and the query that
+// confirms a refusal with "not there".
+func refusing(row rule) func(http.ResponseWriter, request) {
+	return func(w http.ResponseWriter, r request) {
+		moving := row.Op == refund || row.Op == codePay || row.Op == redirect
+		switch {
+		case moving && r.Method == http.MethodGet && strings.Contains(r.URI, "/refund/"):
+			respond(http.StatusNotFound, failureBody("RESOURCE_NOT_EXISTS"))(w, r)
+		case moving && r.Method == http.MethodGet:
+			respond(http.StatusNotFound, failureBody("ORDER_NOT_EXIST"))(w, r)
+		default:
+			respond(row.Status, failureBody(row.Code))(w, r)
+		}
+	}
+}
+
+// TestRefusalsOfMovingCallsAreConfirmed: they come without a signature, so one
+// that a query does not bear out is no failure.
+func TestRefusalsOfMovingCallsAreConfirmed(t *testing.T) {
+	t.Parallel()
+	trade := func(state string) string {
+		return `{"appid":"` + testApp + `","mchid":"` + testMch + `","out_trade_no":"` + testTrade + `","trade_state":"` + state +
+			`","transaction_id":"1","success_time":"2026-03-01T11:22:33+08:00","amount":{"total":8888}}`
+	}
+	back := func(status string) string {
+		return `{"refund_id":"5","out_refund_no":"` + testRefund + `","out_trade_no":"` + testTrade + `","status":"` + status +
+			`","success_time":"2026-03-01T11:22:33+08:00","amount":{"refund":100,"total":8888,"currency":"CNY"}}`
+	}
+	for name, c := range map[string]struct {
+		op      operation
+		status  int
+		answer  string
+		outcome channel.Outcome
+		code    string
+	}{
+		"paid after all":             {codePay, 200, trade("SUCCESS"), channel.Succeeded, "SUCCESS"},
+		"the payer confirms":         {codePay, 200, trade("USERPAYING"), channel.Pending, "USERPAYING"},
+		"failed, and signed":         {codePay, 200, trade("PAYERROR"), channel.Failed, "PARAM_ERROR"},
+		"not paid":                   {codePay, 200, trade("NOTPAY"), channel.Failed, "PARAM_ERROR"},
+		"reversed":                   {codePay, 200, trade("REVOKED"), channel.Failed, "PARAM_ERROR"},
+		"no word about the payment":  {codePay, 500, failureBody("SYSTEM_ERROR"), channel.Unknown, "PARAM_ERROR"},
+		"refunded after all":         {refund, 200, back("SUCCESS"), channel.Succeeded, "SUCCESS"},
+		"refund under way":           {refund, 200, back("PROCESSING"), channel.Pending, "PROCESSING"},
+		"no word about the refund":   {refund, 500, failureBody("SYSTEM_ERROR"), channel.Unknown, "PARAM_ERROR"},
+		"another refund":             {refund, 200, strings.Replace(back("SUCCESS"), `"refund":100`, `"refund":99`, 1), channel.Unknown, "PARAM_ERROR"},
+		"still abnormal":             {redirect, 200, back("ABNORMAL"), channel.Failed, "PARAM_ERROR"},
+		"sent on after all":          {redirect, 200, back("PROCESSING"), channel.Pending, "PROCESSING"},
+		"no word about the redirect": {redirect, 500, failureBody("SYSTEM_ERROR"), channel.Unknown, "PARAM_ERROR"},
+	} {
+		_, a := serve(t, func(w http.ResponseWriter, r request) {
+			if r.Method == http.MethodGet {
+				respond(c.status, c.answer)(w, r)
+				return
+			}
+			respond(http.StatusBadRequest, failureBody("PARAM_ERROR"))(w, r)
+		})
+		got, err := perform(t.Context(), a, c.op)
+		require.NoError(t, err, name)
+		require.Equal(t, c.outcome, got.Outcome, "%s: %s", name, got.Message)
+		require.Equal(t, c.code, got.Code, name)
 	}
 }
 

@@ -2,6 +2,7 @@ package wechatpay
 
 import (
 	"context"
+	"net/url"
 	"time"
 
 	"github.com/wechatpay-apiv3/wechatpay-go/core"
@@ -30,6 +31,9 @@ func (a *Adapter) Refund(ctx context.Context, order channel.RefundOrder) (channe
 			Currency: core.String(string(money.CNY)),
 		},
 	}
+	if a.partner() {
+		request.SubMchid = core.String(a.subMchID)
+	}
 	if reason := wire.Shorten(order.Reason, maxReason); reason != "" {
 		request.Reason = core.String(reason)
 	}
@@ -44,10 +48,28 @@ func (a *Adapter) Refund(ctx context.Context, order channel.RefundOrder) (channe
 	switch {
 	case err != nil:
 		return channel.RefundState{}, err
-	case refused != nil:
-		return channel.RefundState{Answer: a.judge(refund, refused)}, nil
+	case refused == nil:
+		return readRefund(order, out), nil
 	}
-	return readRefund(order, out), nil
+	answer := a.judge(refund, refused)
+	if answer.Outcome == channel.Failed {
+		return a.surelyNotRefunded(ctx, order, answer)
+	}
+	return channel.RefundState{Answer: answer}, nil
+}
+
+// surelyNotRefunded believes a refusal, which comes without a signature, only if
+// the provider does not know the refund when it is asked.
+func (a *Adapter) surelyNotRefunded(ctx context.Context, order channel.RefundOrder, refused channel.Answer) (channel.RefundState, error) {
+	found, err := a.QueryRefund(ctx, order)
+	switch {
+	case err == nil && found.Code == channel.CodeNotFound:
+		return channel.RefundState{Answer: refused}, nil
+	case err == nil && found.Outcome != channel.Unknown:
+		return found, nil
+	}
+	refused.Outcome, refused.Message = channel.Unknown, refused.Message+" (a query could not confirm it)"
+	return channel.RefundState{Answer: refused}, nil
 }
 
 // QueryRefund implements channel.Refunder with a query by our refund number.
@@ -56,7 +78,11 @@ func (a *Adapter) QueryRefund(ctx context.Context, order channel.RefundOrder) (c
 		return channel.RefundState{}, err
 	}
 	var out refundAnswer
-	refused, err := a.get(ctx, "/v3/refund/domestic/refunds/"+order.Number, &out)
+	path := "/v3/refund/domestic/refunds/" + order.Number
+	if a.partner() {
+		path += "?" + url.Values{"sub_mchid": {a.subMchID}}.Encode()
+	}
+	refused, err := a.get(ctx, path, &out)
 	switch {
 	case err != nil:
 		return channel.RefundState{}, err
@@ -114,7 +140,8 @@ func readRefund(order channel.RefundOrder, out refundAnswer) channel.RefundState
 	case "PROCESSING":
 		state.Outcome = channel.Pending
 	case "ABNORMAL":
-		state.Outcome, state.Message = channel.Pending, "the payer's card cannot take it: have it paid another way at WeChat Pay"
+		state.Outcome, state.Code = channel.Pending, channel.CodeAbnormal
+		state.Message = "the payer's card cannot take it: have it paid another way at WeChat Pay"
 	case "CLOSED":
 		state.Outcome = channel.Failed
 	default:

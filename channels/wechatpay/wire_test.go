@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/wechatpay-apiv3/wechatpay-go/utils"
 
 	"github.com/suanpan/suanpan/core/channel"
 )
@@ -18,7 +19,9 @@ import (
 type transcript struct {
 	Source    string    `json:"source"`
 	Operation operation `json:"operation"`
-	Request   struct {
+	// Partner makes the account one of a service provider.
+	Partner bool `json:"partner"`
+	Request struct {
 		Method string         `json:"method"`
 		URI    string         `json:"uri"`
 		Body   map[string]any `json:"body"`
@@ -34,6 +37,9 @@ type transcript struct {
 		ProviderNo string          `json:"provider_no"`
 		Fen        int64           `json:"fen"`
 		At         time.Time       `json:"at"`
+		// Action is what the payer's side gets; what is signed anew each time is
+		// looked at elsewhere.
+		Action channel.Action `json:"action"`
 	} `json:"want"`
 }
 
@@ -53,6 +59,9 @@ func TestTranscripts(t *testing.T) {
 			require.NoError(t, json.Unmarshal(text, &script))
 			require.NotEmpty(t, script.Source)
 			g, a := serve(t, respond(script.Status, script.Answer))
+			if script.Partner {
+				a.subMchID, a.subAppID, a.storeID = testSub, testSubApp, testSub
+			}
 			got, err := perform(t.Context(), a, script.Operation)
 			require.NoError(t, err)
 
@@ -64,18 +73,37 @@ func TestTranscripts(t *testing.T) {
 			if calls[0].Body != "" {
 				require.NoError(t, json.Unmarshal([]byte(calls[0].Body), &sent))
 			}
-			require.Equal(t, script.Request.Body, sent)
+			require.Equal(t, script.Request.Body, opened(t, sent))
 
 			want := script.Want
 			require.Equal(t, want.Outcome, got.Outcome, got.Message)
 			require.Equal(t, want.Code, got.Code)
 			require.Equal(t, want.QRCode, got.QRCode)
+			for _, anew := range []string{"sign", "paySign", "nonceStr", "noncestr", "timeStamp", "timestamp"} {
+				if got.Action.Params[anew] != "" {
+					got.Action.Params[anew] = ""
+				}
+			}
+			require.Equal(t, want.Action, got.Action)
 			require.Equal(t, want.State, got.State)
 			require.Equal(t, want.ProviderNo, got.ProviderNo)
 			require.Equal(t, want.Fen, got.Amount.Minor)
 			require.True(t, want.At.Equal(got.At), got.At)
 		})
 	}
+}
+
+// opened puts the plain text in the place of what was encrypted for WeChat Pay.
+func opened(t *testing.T, sent map[string]any) map[string]any {
+	t.Helper()
+	for _, field := range []string{"bank_account", "real_name"} {
+		if text, ok := sent[field].(string); ok {
+			plain, err := utils.DecryptOAEP(text, testKeys().wechat)
+			require.NoError(t, err)
+			sent[field] = "sealed " + plain
+		}
+	}
+	return sent
 }
 
 // TestResendsAreIdentical: the same order gives the same body.
@@ -140,6 +168,9 @@ func TestNewNamesTheFieldToCorrect(t *testing.T) {
 		"MchID":         func(c *Config) { c.MchID = "" },
 		"AppID":         func(c *Config) { c.AppID = "" },
 		"MchCertSerial": func(c *Config) { c.MchCertSerial = "" },
+		"SubMchID":      func(c *Config) { c.SubAppID = "wx1" },
+		"OpenURL":       func(c *Config) { c.OpenURL = "x" },
+		"APIURL":        func(c *Config) { c.APIURL = "ftp://x" },
 		"PublicKeyID":   func(c *Config) { c.PublicKeyID = "" },
 		"MchPrivateKey": func(c *Config) { c.MchPrivateKey = "x" },
 		"PublicKey":     func(c *Config) { c.PublicKey = c.MchPrivateKey },
