@@ -99,17 +99,27 @@ func (a *Adapter) Prepay(ctx context.Context, order channel.PrepayOrder) (channe
 		}
 		return a.handOver(ctx, order.Product, out.PrepayID)
 	case channel.ProductWAP:
-		target, err := url.Parse(out.H5URL)
-		if err != nil || target.Host == "" || !strings.HasPrefix(target.Scheme, "http") || target.RawQuery == "" {
+		action, ok := redirectTo(out.H5URL, order.ReturnURL)
+		if !ok {
 			return channel.Prepaid{Answer: badBody("h5_url")}, nil
 		}
-		address := out.H5URL + "&redirect_url=" + url.QueryEscape(order.ReturnURL)
-		return channel.Prepaid{Answer: accepted("OK"), Action: channel.Action{Type: channel.ActionRedirect, URL: address}}, nil
+		return channel.Prepaid{Answer: accepted("OK"), Action: action}, nil
 	}
 	if out.CodeURL == "" {
 		return channel.Prepaid{Answer: badBody("code_url")}, nil
 	}
 	return channel.Prepaid{Answer: accepted("OK"), Action: channel.Action{Type: channel.ActionQRCode, QRCode: out.CodeURL}}, nil
+}
+
+// redirectTo is the page of an h5_url with the way back. Only a web page with a
+// query is one: nothing else may reach a payer's browser.
+func redirectTo(h5URL, back string) (channel.Action, bool) {
+	target, err := url.Parse(h5URL)
+	web := err == nil && (target.Scheme == "https" || target.Scheme == "http") && target.Host != ""
+	if !web || target.RawQuery == "" || target.Fragment != "" || strings.Contains(h5URL, "#") {
+		return channel.Action{}, false
+	}
+	return channel.Action{Type: channel.ActionRedirect, URL: h5URL + "&redirect_url=" + url.QueryEscape(back)}, true
 }
 
 // announce checks the order and makes the request. An order without a product
