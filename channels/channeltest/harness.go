@@ -2,6 +2,7 @@ package channeltest
 
 import (
 	"net/http"
+	"net/url"
 	"testing"
 	"time"
 
@@ -22,6 +23,9 @@ const (
 	QueryTransfer Operation = "query transfer"
 	BillAddress   Operation = "bill address"
 	BillFile      Operation = "bill file"
+	PayByCode     Operation = "pay by code"
+	CancelTrade   Operation = "cancel trade"
+	FindPayer     Operation = "find payer"
 )
 
 // Trouble is what happens to the next call of an operation.
@@ -54,6 +58,25 @@ type Movement struct {
 	Fen    int64
 }
 
+// Phone is what comes of scanning the code on a payer's phone.
+type Phone string
+
+// The phones.
+const (
+	// PhonePays lets the money move at once.
+	PhonePays Phone = "pays"
+	// PhoneAsks makes the payer confirm on the phone.
+	PhoneAsks Phone = "asks"
+	// PhoneEmpty has no money: the provider refuses.
+	PhoneEmpty Phone = "empty"
+)
+
+// Fund is one change of the merchant's balance in the provider's own books, in fen.
+type Fund struct {
+	Number       string
+	Fen, Balance int64
+}
+
 // Contract is what the merchant agreed with the provider. Each merchant starts
 // with a balance of nothing and pays 0.6 % of a payment, in fen, rounded.
 type Contract struct {
@@ -71,6 +94,27 @@ type Harness interface {
 	// ExistsBeforeScan says whether a prepared trade is known to the provider
 	// before a payer scans its code.
 	ExistsBeforeScan() bool
+	// Stage says what the provider knows of a trade of product that was prepared,
+	// and after the payer's side took up its action, both before anybody pays.
+	Stage(product channel.Product) (prepared, followed channel.TradeState)
+	// Follow does what the payer's side does with an action: the browser goes to
+	// the address, the app or the page hands the parameters to the provider's app.
+	Follow(t *testing.T, product channel.Product, action channel.Action)
+	// Refuses makes the payer's side try a spoiled action and holds that it is refused.
+	Refuses(t *testing.T, product channel.Product, action channel.Action)
+	// Payer is who a payer is to the merchant at the provider.
+	Payer(t *testing.T) string
+	// Code is a new code on a payer's phone.
+	Code(t *testing.T, phone Phone) string
+	// Decline is the payer saying no.
+	Decline(t *testing.T, number string)
+	// Authorize sends the payer's browser to an AuthorizeURL, lets the payer agree,
+	// and returns the address at which the browser comes back.
+	Authorize(t *testing.T, address string) *url.URL
+	// CodeParameter is the name under which that address has the code.
+	CodeParameter() string
+	// Funds are the changes of the merchant's balance on a day, oldest first.
+	Funds(t *testing.T, day string) []Fund
 	// NotifyURL is where the provider may send notifications.
 	NotifyURL() string
 

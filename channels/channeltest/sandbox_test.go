@@ -198,6 +198,128 @@ func (s *stand) Stranger() channel.Adapter { return s.stranger }
 func (s *stand) ExistsBeforeScan() bool    { return s.provider == wechatpay.Name }
 func (s *stand) NotifyURL() string         { return s.notify.URL + "/notify" }
 
+func (s *stand) Stage(product channel.Product) (prepared, followed channel.TradeState) {
+	switch {
+	case s.provider == wechatpay.Name, product == channel.ProductJSAPI:
+		return channel.TradeAwaiting, channel.TradeAwaiting
+	case product == channel.ProductPage, product == channel.ProductWAP: // nobody has logged in
+		return channel.TradeNotFound, channel.TradeNotFound
+	}
+	return channel.TradeNotFound, channel.TradeAwaiting
+}
+
+// address is where the payer's side takes an action.
+func (s *stand) address(action channel.Action) string {
+	query := url.Values{}
+	for name, value := range action.Params {
+		query.Set(name, value)
+	}
+	switch action.Type {
+	case channel.ActionRedirect:
+		return action.URL
+	case channel.ActionQRCode:
+		return action.QRCode
+	case channel.ActionApp:
+		if s.provider == alipay.Name {
+			return s.url + "/alipay/client/app?" + action.Params["order_string"]
+		}
+		return s.url + "/wechatpay/client/app?" + query.Encode()
+	}
+	return s.url + "/" + s.provider + "/client/jsapi?" + query.Encode()
+}
+
+// visit opens an address in a browser that follows redirects and reads the page.
+func visit(t *testing.T, address string) (*http.Response, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+	require.NoError(t, err)
+	response, err := client().Do(request)
+	require.NoError(t, err)
+	page, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	return response, string(page)
+}
+
+func (s *stand) Follow(t *testing.T, _ channel.Product, action channel.Action) {
+	t.Helper()
+	response, page := visit(t, s.address(action))
+	require.Equal(t, http.StatusOK, response.StatusCode, page)
+	require.Contains(t, page, `id="pay"`)
+}
+
+func (s *stand) Refuses(t *testing.T, _ channel.Product, action channel.Action) {
+	t.Helper()
+	response, page := visit(t, s.address(action))
+	require.GreaterOrEqual(t, response.StatusCode, http.StatusBadRequest, page)
+	require.NotContains(t, page, `id="pay"`)
+}
+
+func (s *stand) Payer(*testing.T) string {
+	return map[string]string{alipay.Name: "2088102177846880", wechatpay.Name: "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"}[s.provider]
+}
+
+func (s *stand) Code(t *testing.T, phone channeltest.Phone) string {
+	t.Helper()
+	outcome := map[channeltest.Phone]string{channeltest.PhonePays: "pay", channeltest.PhoneAsks: "confirm", channeltest.PhoneEmpty: "NOT_ENOUGH"}[phone]
+	if phone == channeltest.PhoneEmpty && s.provider == alipay.Name {
+		outcome = "ACQ.BUYER_BALANCE_NOT_ENOUGH"
+	}
+	var answer struct {
+		AuthCode string `json:"auth_code"`
+	}
+	s.control(t, http.MethodPost, "/control/codes", map[string]any{"provider": s.provider, "outcome": outcome}, &answer)
+	return answer.AuthCode
+}
+
+func (s *stand) Decline(t *testing.T, number string) {
+	t.Helper()
+	s.control(t, http.MethodPost, "/control/decline", map[string]any{"provider": s.provider, "number": number}, nil)
+}
+
+func (s *stand) Authorize(t *testing.T, address string) *url.URL {
+	t.Helper()
+	browser := client()
+	browser.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+	require.NoError(t, err)
+	response, err := browser.Do(request)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, http.StatusFound, response.StatusCode)
+	back, err := response.Location()
+	require.NoError(t, err)
+	return back
+}
+
+func (s *stand) CodeParameter() string {
+	return map[string]string{alipay.Name: "auth_code", wechatpay.Name: "code"}[s.provider]
+}
+
+func (s *stand) Funds(t *testing.T, day string) []channeltest.Fund {
+	t.Helper()
+	var answer struct {
+		Movements []struct {
+			Number          string
+			Amount, Balance int64
+			At              time.Time
+		}
+	}
+	query := url.Values{"provider": {s.provider}, "merchant": {s.merchant()}}
+	s.control(t, http.MethodGet, "/control/books/movements?"+query.Encode(), nil, &answer)
+	funds := []channeltest.Fund{}
+	for _, m := range answer.Movements {
+		if m.At.In(time.FixedZone("Asia/Shanghai", 8*60*60)).Format(time.DateOnly) == day {
+			funds = append(funds, channeltest.Fund{Number: m.Number, Fen: m.Amount, Balance: m.Balance})
+		}
+	}
+	return funds
+}
+
+func (s *stand) merchant() string {
+	return map[string]string{alipay.Name: "2021000000000001", wechatpay.Name: "1900000109"}[s.provider]
+}
+
 func (s *stand) Scan(t *testing.T, number string) {
 	t.Helper()
 	s.control(t, http.MethodPost, "/control/scan", map[string]any{"provider": s.provider, "number": number}, nil)
@@ -210,9 +332,8 @@ func (s *stand) Pay(t *testing.T, number string, late bool) {
 
 func (s *stand) TopUp(t *testing.T, fen int64) {
 	t.Helper()
-	merchant := map[string]string{alipay.Name: "2021000000000001", wechatpay.Name: "1900000109"}[s.provider]
 	s.control(t, http.MethodPost, "/control/topups", map[string]any{
-		"provider": s.provider, "merchant": merchant, "number": rand.Text(), "amount": fen,
+		"provider": s.provider, "merchant": s.merchant(), "number": rand.Text(), "amount": fen,
 	}, nil)
 }
 
@@ -238,6 +359,9 @@ func (s *stand) operationName(op channeltest.Operation) string {
 		channeltest.QueryTransfer: {"alipay.fund.trans.common.query", ""},
 		channeltest.BillAddress:   {"alipay.data.dataservice.bill.downloadurl.query", "GET /v3/bill/tradebill"},
 		channeltest.BillFile:      {"GET /alipay/bill/download", "GET /v3/billdownload/file"},
+		channeltest.PayByCode:     {"alipay.trade.pay", "POST /v3/pay/transactions/codepay"},
+		channeltest.CancelTrade:   {"alipay.trade.cancel", "POST /v3/pay/transactions/out-trade-no/{out_trade_no}/reverse"},
+		channeltest.FindPayer:     {"alipay.system.oauth.token", ""},
 	}
 	if s.provider == alipay.Name {
 		return names[op][0]
