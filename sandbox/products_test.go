@@ -449,6 +449,11 @@ func TestWeChatOAuth(t *testing.T) {
 	require.Equal(t, wechatpay.OpenID(weChatApp, ""), got["openid"])
 	require.EqualValues(t, 40163, exchange(url.Values{"code": {code}})["errcode"], "a code is good once")
 
+	b.fault(map[string]any{"provider": "wechatpay", "operation": "GET /sns/oauth2/access_token", "kind": "error_before"})
+	require.EqualValues(t, -1, exchange(url.Values{"code": {"x"}})["errcode"])
+	b.fault(map[string]any{"provider": "wechatpay", "operation": "GET /sns/oauth2/access_token", "kind": "refuse", "answer": "45011"})
+	require.EqualValues(t, 45011, exchange(url.Values{"code": {"x"}})["errcode"])
+
 	status, _, page := authorize(url.Values{"scope": {"snsapi_userinfo"}})
 	require.Equal(t, 200, status)
 	require.Contains(t, page, `id="allow"`)

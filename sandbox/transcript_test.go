@@ -22,6 +22,7 @@ func (b *bundle) neutral(text string) string {
 		`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`:        `<time>`,
 		`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+08:00`: `<time>`,
 		`token=[0-9a-f]{48}`:                    `token=<token>`,
+		`prepay_id(=|":")wx[0-9a-z]{26}`:        `prepay_id${1}<prepay_id>`,
 		`"hash_value":"[0-9a-f]{40}"`:           `"hash_value":"<hash>"`,
 	} {
 		text = regexp.MustCompile(pattern).ReplaceAllString(text, name)
@@ -99,4 +100,42 @@ func TestWeChatWire(t *testing.T) {
 		}
 	}
 	golden(t, "wechatpay_wire.txt", transcript.String())
+}
+
+// TestWeChatProductsWire pins the shapes of the products beside the QR code.
+func TestWeChatProductsWire(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.clock(billDay + "T12:00:00+08:00")
+	const sub = "1900000209"
+	b.control("POST", "/control/wechatpay/sub-merchants", map[string]any{"sp_mchid": mchID, "sub_mchid": sub}, nil)
+	b.control("POST", "/control/codes", map[string]any{"provider": "wechatpay", "code": "134567890123456780", "outcome": "confirm"}, nil)
+	b.control("POST", "/control/codes", map[string]any{"provider": "wechatpay", "code": "134567890123456781", "outcome": "NOT_ENOUGH"}, nil)
+	own, reverse := "/v3/pay/transactions/", `{"appid":"`+weChatApp+`","mchid":"`+mchID+`"}`
+	partner := `{"sp_appid":"` + weChatApp + `","sp_mchid":"` + mchID + `","sub_mchid":"` + sub + `","description":"x","out_trade_no":"ORDER006",` +
+		`"notify_url":"https://merchant.example/n","amount":{"total":100}}`
+	var transcript strings.Builder
+	for _, step := range []struct{ method, path, body, pays string }{
+		{"POST", own + "jsapi", nativeBody(mchID, "ORDER001", `,"payer":{"openid":"oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"}`), ""},
+		{"POST", own + "app", nativeBody(mchID, "ORDER002", ""), ""},
+		{"POST", own + "h5", nativeBody(mchID, "ORDER003", `,"scene_info":{"payer_client_ip":"203.0.113.7","h5_info":{"type":"Wap"}}`), ""},
+		{"POST", own + "codepay", codeBody("ORDER004", "134567890123456789", ""), ""},
+		{"POST", own + "out-trade-no/ORDER004/reverse", reverse, ""},
+		{"GET", own + "out-trade-no/ORDER004?mchid=" + mchID, "", ""},
+		{"POST", own + "codepay", codeBody("ORDER005", "134567890123456780", ""), ""},
+		{"GET", own + "out-trade-no/ORDER005?mchid=" + mchID, "", ""},
+		{"POST", own + "codepay", codeBody("ORDER007", "134567890123456781", ""), ""},
+		{"GET", own + "out-trade-no/ORDER007?mchid=" + mchID, "", ""},
+		{"POST", "/v3/pay/partner/transactions/native", partner, "ORDER006"},
+		{"GET", "/v3/pay/partner/transactions/out-trade-no/ORDER006?sp_mchid=" + mchID + "&sub_mchid=" + sub, "", ""},
+	} {
+		status, answer, _ := b.callWeChat(weChatCall{method: step.method, path: step.path, body: step.body})
+		transcript.WriteString(strings.TrimSpace("> "+step.method+" "+step.path+" "+step.body) + "\n< " +
+			b.neutral(strings.TrimSpace(strconv.Itoa(status)+" "+answer)) + "\n")
+		if step.pays != "" {
+			transcript.WriteString("= the payer: pay\n")
+			b.pay("wechatpay", step.pays)
+		}
+	}
+	golden(t, "wechatpay_products_wire.txt", transcript.String())
 }

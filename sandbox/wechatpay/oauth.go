@@ -10,11 +10,13 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/suanpan/suanpan/sandbox/books"
+	"github.com/suanpan/suanpan/sandbox/faults"
 )
 
 // Paths of WeChat's OAuth: the page at open.weixin.qq.com and the exchange at
@@ -23,6 +25,9 @@ const (
 	AuthorizePath = Prefix + "/connect/oauth2/authorize"
 	TokenPath     = Prefix + "/sns/oauth2/access_token"
 )
+
+// tokenOperation is the exchange's name in a fault.
+const tokenOperation = "GET /sns/oauth2/access_token"
 
 // oauthLifetime is how long a code of the page is good, once.
 const oauthLifetime = 5 * time.Minute
@@ -154,39 +159,66 @@ func (g *Gateway) sendBack(w http.ResponseWriter, r *http.Request, back *url.URL
 }
 
 // Token is GET /sns/oauth2/access_token at api.weixin.qq.com: errors come with
-// status 200, an errcode and an errmsg.
+// status 200, an errcode and an errmsg, and nothing is signed.
 func (g *Gateway) Token(w http.ResponseWriter, r *http.Request) {
+	answer := func(content map[string]any) faults.Reply {
+		text, err := json.Marshal(content)
+		if err != nil {
+			return faults.Reply{Status: http.StatusInternalServerError}
+		}
+		// The provider calls its JSON plain text.
+		return faults.Reply{Status: http.StatusOK, Header: http.Header{"Content-Type": {"text/plain"}}, Body: text}
+	}
+	problem := func(code int, text string) faults.Reply {
+		return answer(map[string]any{"errcode": code, "errmsg": text + ", rid: sandbox"})
+	}
 	q := r.URL.Query()
-	w.Header().Set("Content-Type", "text/plain") // as the provider's, although it is JSON
-	apps := g.apps(q.Get("appid"))
-	secret := false
+	fault := g.Faults.Take(string(books.WeChatPay), tokenOperation, []string{q.Get("appid")})
+	fault.Serve(w, r, faults.Answers{
+		Work: func() faults.Reply {
+			code, errcode, text := g.exchange(q)
+			if errcode != 0 {
+				return problem(errcode, text)
+			}
+			return answer(map[string]any{
+				"access_token": "ACCESS_" + q.Get("code"), "expires_in": 7200, "refresh_token": "REFRESH_" + q.Get("code"),
+				"openid": code.openID, "scope": code.scope,
+			})
+		},
+		SystemError: func(string) faults.Reply { return problem(-1, "system error") },
+		Refuse: func(code string) faults.Reply {
+			number, err := strconv.Atoi(code)
+			if err != nil {
+				number = -1
+			}
+			return problem(number, "refused as the sandbox was asked to")
+		},
+		Forge: func(reply faults.Reply) faults.Reply { return reply },
+		Rewrite: func(reply faults.Reply, change func([]byte) []byte) faults.Reply {
+			reply.Body = change(reply.Body)
+			return reply
+		},
+	})
+}
+
+// exchange uses a code; a problem is WeChat's errcode and its text.
+func (g *Gateway) exchange(q url.Values) (code oauthCode, problem int, text string) {
+	apps, secret := g.apps(q.Get("appid")), false
 	for _, m := range apps {
 		secret = secret || (m.AppSecret != "" && m.AppSecret == q.Get("secret"))
 	}
-	problem, text := 0, ""
-	var code oauthCode
 	switch {
 	case len(apps) == 0:
-		problem, text = 40013, "invalid appid"
+		return code, 40013, "invalid appid"
 	case !secret:
-		problem, text = 40125, "invalid appsecret"
+		return code, 40125, "invalid appsecret"
 	case q.Get("grant_type") != "authorization_code":
-		problem, text = 40002, "invalid grant_type"
+		return code, 40002, "invalid grant_type"
 	case q.Get("code") == "":
-		problem, text = 41008, "missing code"
-	default:
-		if code, problem = g.oauth.take(q.Get("code"), q.Get("appid")); problem != 0 {
-			text = map[int]string{40029: "invalid code", 40163: "code been used", 42003: "code expired"}[problem]
-		}
+		return code, 41008, "missing code"
 	}
-	if problem != 0 {
-		_ = json.NewEncoder(w).Encode(map[string]any{"errcode": problem, "errmsg": text + ", rid: sandbox"})
-		return
-	}
-	_ = json.NewEncoder(w).Encode(map[string]any{
-		"access_token": "ACCESS_" + q.Get("code"), "expires_in": 7200, "refresh_token": "REFRESH_" + q.Get("code"),
-		"openid": code.openID, "scope": code.scope,
-	})
+	code, problem = g.oauth.take(q.Get("code"), q.Get("appid"))
+	return code, problem, map[int]string{40029: "invalid code", 40163: "code been used", 42003: "code expired"}[problem]
 }
 
 // apps are the merchants an application belongs to.
