@@ -152,12 +152,12 @@ func (s *stand) openWeChatPay(t *testing.T, mchID string, contract channeltest.C
 	var answer map[string]string
 	s.control(t, http.MethodPost, "/control/wechatpay/merchants", map[string]any{
 		"mchid": mchID, "appid": app, "merchant_serial": serial, "merchant_public_key": keys.PublicPEM(merchantKey()),
-		"api_v3_key": apiV3Key, "fee_basis_points": 60, "refund_fee_returned": contract.FeeReturned,
+		"api_v3_key": apiV3Key, "app_secret": "s3cret", "fee_basis_points": 60, "refund_fee_returned": contract.FeeReturned,
 	}, &answer)
 	a, err := wechatpay.New(wechatpay.Config{
 		BaseURL: s.url + "/wechatpay", MchID: mchID, AppID: app, MchCertSerial: serial, MchPrivateKey: privatePEM(t),
 		PublicKeyID: answer["public_key_id"], PublicKey: answer["public_key"], APIv3Key: []byte(apiV3Key),
-		HTTPClient: client(), Timeout: channeltest.Patience,
+		AppSecret: "s3cret", HTTPClient: client(), Timeout: channeltest.Patience,
 	})
 	require.NoError(t, err)
 	return a
@@ -361,7 +361,7 @@ func (s *stand) operationName(op channeltest.Operation) string {
 		channeltest.BillFile:      {"GET /alipay/bill/download", "GET /v3/billdownload/file"},
 		channeltest.PayByCode:     {"alipay.trade.pay", "POST /v3/pay/transactions/codepay"},
 		channeltest.CancelTrade:   {"alipay.trade.cancel", "POST /v3/pay/transactions/out-trade-no/{out_trade_no}/reverse"},
-		channeltest.FindPayer:     {"alipay.system.oauth.token", ""},
+		channeltest.FindPayer:     {"alipay.system.oauth.token", "GET /sns/oauth2/access_token"},
 	}
 	if s.provider == alipay.Name {
 		return names[op][0]
