@@ -34,8 +34,11 @@ func FuzzResource(f *testing.F) {
 	f.Add(sealed[:len(sealed)-1], gcmNonce, "transaction", "AEAD_AES_256_GCM")
 	f.Add(sealed, "short", "transaction", "AEAD_AES_256_GCM")
 	f.Add([]byte{}, strings.Repeat("\x00", 12), "", "")
+	var a *Adapter // made once: keys take long
 	f.Fuzz(func(t *testing.T, ciphertext []byte, nonce, about, algorithm string) {
-		a := newAdapter(t, "https://api.mch.weixin.qq.com")
+		if a == nil {
+			a = newAdapter(t, "https://api.mch.weixin.qq.com")
+		}
 		text, err := json.Marshal(map[string]any{"id": noticeID, "event_type": "TRANSACTION.SUCCESS", "resource": map[string]string{
 			"original_type": "transaction", "algorithm": algorithm, "ciphertext": base64.StdEncoding.EncodeToString(ciphertext),
 			"associated_data": about, "nonce": nonce,
@@ -57,8 +60,11 @@ func FuzzNoticeContent(f *testing.F) {
 	f.Add(refundNotice, true)
 	f.Add(`{"mchid":"`+testMch+`","appid":"`+testApp+`","out_trade_no":"x","trade_state":"SUCCESS","amount":{"total":1}}`, false)
 	f.Add(`{"mchid":"`+testMch+`","MCHID":"1","out_trade_no":"x","out_refund_no":"y","refund_status":"z","amount":{"total":1e2,"refund":1}}`, true)
+	var a *Adapter // made once: keys take long
 	f.Fuzz(func(t *testing.T, content string, refund bool) {
-		a := newAdapter(t, "https://api.mch.weixin.qq.com")
+		if a == nil {
+			a = newAdapter(t, "https://api.mch.weixin.qq.com")
+		}
 		event, kind := "TRANSACTION.SUCCESS", "transaction"
 		if refund {
 			event, kind = "REFUND.SUCCESS", "refund"

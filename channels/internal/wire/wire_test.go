@@ -1,8 +1,10 @@
 package wire
 
 import (
+	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -143,7 +145,65 @@ func TestPlainJSON(t *testing.T) {
 func FuzzPlainJSON(f *testing.F) {
 	f.Add([]byte(`{"a":{"b":[1,2,{"c":null}]}}`))
 	f.Add([]byte(`{"a":1,"a":2}`))
-	f.Fuzz(func(_ *testing.T, data []byte) { _ = PlainJSON(data) })
+	f.Add([]byte(`{"a":{"a":[{"b":1},{"b":1}]},"\u0062":"\ud800"}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if PlainJSON(data) != nil {
+			return
+		}
+		// What is let through is an object of which nothing is lost by decoding:
+		// as many keys come out as stand in it.
+		var object map[string]any
+		require.NoError(t, json.Unmarshal(data, &object))
+		require.Equal(t, keysIn(t, data), keysOf(object))
+	})
+}
+
+// keysIn counts the keys of a text, each time one stands there.
+func keysIn(t *testing.T, data []byte) (count int) {
+	t.Helper()
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	// isKey is, for each open object or array, whether a key comes next.
+	type level struct{ object, isKey bool }
+	var open []level
+	for {
+		token, err := decoder.Token()
+		if err == io.EOF {
+			return count
+		}
+		require.NoError(t, err)
+		top := len(open) - 1
+		if top >= 0 && open[top].isKey && token != json.Delim('}') {
+			count++
+			open[top].isKey = false
+			continue
+		}
+		switch token {
+		case json.Delim('{'), json.Delim('['):
+			open = append(open, level{object: token == json.Delim('{'), isKey: token == json.Delim('{')})
+			continue
+		case json.Delim('}'), json.Delim(']'):
+			open = open[:top]
+			top--
+		}
+		if top >= 0 {
+			open[top].isKey = open[top].object
+		}
+	}
+}
+
+func keysOf(value any) (count int) {
+	switch v := value.(type) {
+	case map[string]any:
+		count = len(v)
+		for _, inner := range v {
+			count += keysOf(inner)
+		}
+	case []any:
+		for _, inner := range v {
+			count += keysOf(inner)
+		}
+	}
+	return count
 }
 
 func TestChecks(t *testing.T) {
