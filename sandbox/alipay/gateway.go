@@ -34,11 +34,12 @@ type Gateway struct {
 	Config
 	books *books.Books
 	zone  *time.Location
+	oauth *oauthCodes
 }
 
 // New makes a Gateway.
 func New(config Config) *Gateway {
-	return &Gateway{Config: config, books: config.Books, zone: config.Zone}
+	return &Gateway{Config: config, books: config.Books, zone: config.Zone, oauth: newOAuthCodes(config.Books.RealNow)}
 }
 
 // operation answers one verified call.
@@ -47,6 +48,10 @@ type operation func(request) (*node, error)
 func (g *Gateway) operations() map[string]operation {
 	return map[string]operation{
 		"alipay.trade.precreate":                         g.precreate,
+		"alipay.trade.create":                            g.create,
+		"alipay.trade.pay":                               g.payByCode,
+		"alipay.trade.cancel":                            g.cancel,
+		"alipay.system.oauth.token":                      g.token,
 		"alipay.trade.query":                             g.queryTrade,
 		"alipay.trade.close":                             g.closeTrade,
 		"alipay.trade.refund":                            g.refund,
@@ -57,15 +62,31 @@ func (g *Gateway) operations() map[string]operation {
 	}
 }
 
-// ServeHTTP is POST /alipay/gateway.do.
+// ServeHTTP is /alipay/gateway.do: POST for calls, GET or POST by a payer's
+// browser for the methods that open a page.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	call, err := g.parse(r)
+	params, err := readParams(r)
+	if err != nil {
+		g.refuse(request{}, err).Write(w)
+		return
+	}
+	if _, page := g.pages()[params["method"]]; page && params["method"] != appPay {
+		g.open(w, r, params)
+		return
+	}
+	if r.Method != http.MethodPost {
+		g.refuse(request{}, invalid("isv.invalid-http-method", "请使用POST请求")).Write(w)
+		return
+	}
+	call, err := g.understand(params)
+	if _, carried := g.pages()[call.method]; err == nil && carried {
+		err = invalid("isv.invalid-method", "该接口只能由客户端SDK调用")
+	}
 	if err != nil {
 		g.refuse(call, err).Write(w)
 		return
 	}
-	fault := g.Faults.Take(string(books.Alipay), call.method, numbersIn(call.bizContent))
-	fault.Serve(w, r, faults.Answers{
+	g.Faults.Take(string(books.Alipay), call.method, numbersIn(call.bizContent)).Serve(w, r, faults.Answers{
 		Work: func() faults.Reply {
 			answer, err := g.operations()[call.method](call)
 			if err != nil {
@@ -83,7 +104,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // systemError is how the method says that the outcome is unknown.
 func systemError(method, answer string) *refusal {
 	switch {
-	case answer == "code_20000" || strings.HasPrefix(method, "alipay.data."):
+	case answer == "code_20000" || strings.HasPrefix(method, "alipay.data.") || strings.HasPrefix(method, "alipay.system."):
 		return unavailable()
 	case strings.HasPrefix(method, "alipay.fund."):
 		return failed("SYSTEM_ERROR", "系统繁忙")
@@ -97,6 +118,9 @@ func (g *Gateway) refuse(call request, err error) faults.Reply {
 	if !errors.As(err, &known) {
 		slog.Error("alipay call failed inside the sandbox", "method", call.method, "error", err)
 		known = unavailable()
+	}
+	if call.method == oauthToken {
+		call.method = "" // this one's refusals come as error_response
 	}
 	return g.reply(call, known.node())
 }
@@ -119,10 +143,14 @@ func (g *Gateway) reply(call request, n *node) faults.Reply {
 	}
 	body := fmt.Sprintf("{%s:%s", quoted, text)
 	if call.known {
-		signature, err := keys.Sign(g.Keys.Alipay, text)
+		signer := g.Keys.Alipay()
+		signature, err := keys.Sign(signer.Key, text)
 		if err != nil {
 			slog.Error("alipay answer cannot be signed", "error", err)
 			return faults.Reply{Status: http.StatusInternalServerError}
+		}
+		if call.certified {
+			body += fmt.Sprintf(`,"alipay_cert_sn":"%s"`, signer.Serial)
 		}
 		body += fmt.Sprintf(`,"sign":"%s"`, signature)
 	}
@@ -140,7 +168,7 @@ func (g *Gateway) forge(reply faults.Reply) faults.Reply {
 	if at < 0 {
 		return reply
 	}
-	signature, err := keys.Sign(g.Keys.Alipay, "forged")
+	signature, err := keys.Sign(g.Keys.Alipay().Key, "forged")
 	if err != nil {
 		return reply
 	}
@@ -155,12 +183,16 @@ func (g *Gateway) rewrite(reply faults.Reply, change func([]byte) []byte) faults
 	if to < from {
 		return reply
 	}
+	serial := ""
+	if at := strings.LastIndex(body[:to], `,"alipay_cert_sn":"`); at > from {
+		serial, to = body[at:to], at
+	}
 	text := string(change([]byte(body[from:to])))
-	signature, err := keys.Sign(g.Keys.Alipay, text)
+	signature, err := keys.Sign(g.Keys.Alipay().Key, text)
 	if err != nil {
 		return reply
 	}
-	reply.Body = []byte(body[:from] + text + `,"sign":"` + signature + `"}`)
+	reply.Body = []byte(body[:from] + text + serial + `,"sign":"` + signature + `"}`)
 	return reply
 }
 

@@ -1,6 +1,7 @@
 package alipay
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -12,6 +13,9 @@ import (
 	"github.com/suanpan/suanpan/sandbox/keys"
 	"github.com/suanpan/suanpan/sandbox/yuan"
 )
+
+// certified marks, in the books only, a notification to an app in certificate mode.
+const certified = "-certified"
 
 // Events as they are named in the books; on the wire both are trade_status_sync.
 const (
@@ -52,9 +56,9 @@ func (g *Gateway) tradeParams(o books.Order, now time.Time) map[string]string {
 		funds = nil
 	}
 	return map[string]string{
-		"app_id": o.Merchant, "auth_app_id": o.Merchant, "charset": "utf-8", "version": "1.0",
+		"app_id": cmp.Or(o.Partner, o.Merchant), "auth_app_id": o.Merchant, "charset": "utf-8", "version": "1.0",
 		"notify_type": "trade_status_sync", "trade_no": o.ProviderNo, "out_trade_no": o.Number,
-		"buyer_id": buyerUserID, "buyer_logon_id": buyerLogonID, "seller_id": o.Account,
+		"buyer_id": buyerID(o), "buyer_open_id": buyerOpenID(o), "buyer_logon_id": buyerLogonID, "seller_id": o.Account,
 		"trade_status": tradeStatus(o, now), "total_amount": yuan.Format(o.Amount),
 		"receipt_amount": yuan.Format(o.Amount), "invoice_amount": yuan.Format(o.Amount),
 		"buyer_pay_amount": yuan.Format(o.Amount), "point_amount": "0.00",
@@ -67,6 +71,9 @@ func (g *Gateway) tradeParams(o books.Order, now time.Time) map[string]string {
 func (g *Gateway) queue(tx *books.Tx, o books.Order, event, number string, params map[string]string) {
 	if o.NotifyURL == "" {
 		return
+	}
+	if signer, ok := tx.Merchant(books.Alipay, cmp.Or(o.Partner, o.Merchant)); ok && signer.Serial != "" {
+		params[certified] = "true"
 	}
 	payload, err := json.Marshal(params)
 	if err != nil {
@@ -89,13 +96,18 @@ func (g *Gateway) Request(n books.Notification, forge bool) (*http.Request, erro
 	params["notify_id"] = n.ID
 	params["notify_time"] = g.format(g.books.Now())
 	params["sign_type"] = "RSA2"
-	text := signString(params, "sign", "sign_type")
+	text := signString(params, "sign", "sign_type", certified)
 	if forge {
 		text += "&forged=1"
 	}
-	signature, err := keys.Sign(g.Keys.Alipay, text)
+	signer := g.Keys.Alipay()
+	signature, err := keys.Sign(signer.Key, text)
 	if err != nil {
 		return nil, err
+	}
+	if params[certified] != "" {
+		delete(params, certified)
+		params["alipay_cert_sn"] = signer.Serial
 	}
 	params["sign"] = signature
 	form := url.Values{}

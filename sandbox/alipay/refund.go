@@ -80,7 +80,8 @@ func (g *Gateway) refund(call request) (*node, error) {
 	}
 	return success().
 		set("buyer_logon_id", buyerLogonID).
-		set("buyer_user_id", buyerUserID).
+		set("buyer_open_id", buyerOpenID(order)).
+		set("buyer_user_id", buyerID(order)).
 		set("fund_change", change).
 		set("gmt_refund_pay", g.format(refund.DoneAt)).
 		set("out_trade_no", order.Number).

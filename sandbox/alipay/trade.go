@@ -8,8 +8,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/oklog/ulid/v2"
-
 	"github.com/suanpan/suanpan/sandbox/books"
 	"github.com/suanpan/suanpan/sandbox/yuan"
 )
@@ -61,88 +59,6 @@ func checkText(field, text string, required bool, limit int) error {
 	return nil
 }
 
-type precreateFields struct {
-	OutTradeNo     string `json:"out_trade_no"`
-	TotalAmount    string `json:"total_amount"`
-	Subject        string `json:"subject"`
-	Body           string `json:"body"`
-	ProductCode    string `json:"product_code"`
-	SellerID       string `json:"seller_id"`
-	TimeExpire     string `json:"time_expire"`
-	TimeoutExpress string `json:"timeout_express"`
-	QRCodeTimeout  string `json:"qr_code_timeout_express"`
-	PassbackParams string `json:"passback_params"`
-}
-
-// precreate is alipay.trade.precreate. Resending the same parameters returns
-// the same code; other parameters under the number are refused.
-func (g *Gateway) precreate(call request) (*node, error) {
-	var in precreateFields
-	if err := decode(call, &in); err != nil {
-		return nil, err
-	}
-	amount, err := g.checkPrecreate(call, in)
-	if err != nil {
-		return nil, err
-	}
-	var order books.Order
-	err = g.books.Update("order_prepared", func(tx *books.Tx) error {
-		fingerprint := books.Fingerprint(strconv.FormatInt(amount, 10), in.Subject, in.Body, in.TimeExpire,
-			in.TimeoutExpress, in.PassbackParams)
-		known, exists := tx.Order(books.Alipay, call.merchant.ID, in.OutTradeNo)
-		if exists {
-			order = known
-			return refuseReuse(known, fingerprint, tx.Now())
-		}
-		expires, err := g.expiry(in, tx.Now())
-		if err != nil {
-			return err
-		}
-		order = books.Order{
-			Provider: books.Alipay, Merchant: call.merchant.ID, Account: call.merchant.Account,
-			Number: in.OutTradeNo, ProviderNo: g.tradeNo(tx), Token: strings.ToLower(ulid.Make().String()),
-			Subject: in.Subject, Body: in.Body, Attach: in.PassbackParams, NotifyURL: call.notifyURL,
-			Amount: amount, Fingerprint: fingerprint, State: books.OrderPrepared,
-			CreatedAt: tx.Now(), ExpiresAt: expires,
-		}
-		tx.PutOrder(order)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return success().set("out_trade_no", order.Number).set("qr_code", g.PublicURL+"/pay/"+order.Token), nil
-}
-
-func (g *Gateway) checkPrecreate(call request, in precreateFields) (int64, error) {
-	if !outTradeNo.MatchString(in.OutTradeNo) {
-		return 0, invalidParameter("out_trade_no须为1至64位字母、数字、下划线")
-	}
-	amount, err := parseAmount("total_amount", in.TotalAmount, 1)
-	if err != nil {
-		return 0, err
-	}
-	for _, check := range []error{
-		checkText("subject", in.Subject, true, 256),
-		checkText("body", in.Body, false, 128),
-		checkText("passback_params", in.PassbackParams, false, 512),
-		checkNotifyURL(call.notifyURL),
-	} {
-		if check != nil {
-			return 0, check
-		}
-	}
-	switch in.ProductCode {
-	case "", "FACE_TO_FACE_PAYMENT", "QR_CODE_OFFLINE":
-	default:
-		return 0, invalidParameter("product_code")
-	}
-	if in.SellerID != "" && in.SellerID != call.merchant.Account {
-		return 0, failed("ACQ.PARTNER_ERROR", "seller_id与应用的商户不符")
-	}
-	return amount, nil
-}
-
 // refuseReuse decides about a number that is already taken.
 func refuseReuse(known books.Order, fingerprint string, now time.Time) error {
 	switch {
@@ -157,7 +73,7 @@ func refuseReuse(known books.Order, fingerprint string, now time.Time) error {
 }
 
 // expiry is the moment from which the trade can no longer be paid.
-func (g *Gateway) expiry(in precreateFields, now time.Time) (time.Time, error) {
+func (g *Gateway) expiry(in orderFields, now time.Time) (time.Time, error) {
 	expires := now.Add(defaultValidity)
 	if in.TimeExpire != "" {
 		at, err := time.ParseInLocation(timeLayout, in.TimeExpire, g.zone)
@@ -277,8 +193,9 @@ func (g *Gateway) tradeNode(o books.Order, now time.Time) *node {
 	}
 	answer := success().
 		set("buyer_logon_id", buyerLogonID).
+		set("buyer_open_id", buyerOpenID(o)).
 		set("buyer_pay_amount", yuan.Format(received)).
-		set("buyer_user_id", buyerUserID)
+		set("buyer_user_id", buyerID(o))
 	if o.State == books.OrderPaid {
 		answer.set("fund_bill_list", fundBills(o))
 	}

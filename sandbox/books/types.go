@@ -24,7 +24,8 @@ type Merchant struct {
 	AppID string `json:"appid,omitempty"`
 	// PublicKey verifies the merchant's requests (PKIX, PEM).
 	PublicKey string `json:"public_key"`
-	// Serial is the serial number of the merchant's certificate (WeChat Pay).
+	// Serial is the serial number of the merchant's certificate: at Alipay it is
+	// set for an app in certificate mode.
 	Serial string `json:"serial,omitempty"`
 	// APIv3Key is the merchant's 32-byte AES key (WeChat Pay).
 	APIv3Key string `json:"api_v3_key,omitempty"`
@@ -36,8 +37,11 @@ type Merchant struct {
 	// RefundFeeReturned says whether a refund gives the fee back in proportion.
 	RefundFeeReturned bool `json:"refund_fee_returned"`
 	// Partner is the service provider whose sub-merchant this is (WeChat Pay's
-	// sp_mchid); such a merchant signs nothing itself. Empty for an ordinary one.
+	// sp_mchid, the app_id of Alipay's); such a merchant signs nothing itself.
+	// Empty for an ordinary one.
 	Partner string `json:"partner,omitempty"`
+	// AuthToken is what an Alipay service provider acts for this merchant with.
+	AuthToken string `json:"auth_token,omitempty"`
 	// AppSecret exchanges OAuth codes of AppID (WeChat).
 	AppSecret string `json:"app_secret,omitempty"`
 	// PreviousSerial names the merchant's certificate before the present one; it
@@ -86,6 +90,8 @@ type Order struct {
 	PayerID string `json:"payer_id,omitempty"`
 	// ReturnURL is where the payer's browser goes back to.
 	ReturnURL string `json:"return_url,omitempty"`
+	// QuitURL is where a payer's browser goes who does not pay (Alipay WAP).
+	QuitURL string `json:"quit_url,omitempty"`
 	// Partner is the service provider that announced the order, with its appid.
 	Partner      string `json:"partner,omitempty"`
 	PartnerAppID string `json:"partner_appid,omitempty"`

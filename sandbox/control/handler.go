@@ -63,6 +63,9 @@ func New(config Config) http.Handler {
 	for pattern, handle := range map[string]func(*http.Request) (any, error){
 		"POST /control/alipay/apps":                     a.registerAlipay,
 		"POST /control/alipay/payees":                   a.registerPayee,
+		"POST /control/alipay/sub-merchants":            a.authorizeAlipay,
+		"POST /control/alipay/app-keys":                 a.changeAlipayApp,
+		"POST /control/alipay/keys":                     a.rotateAlipay,
 		"POST /control/wechatpay/merchants":             a.registerWeChatPay,
 		"POST /control/topups":                          a.topUp,
 		"POST /control/wechatpay/sub-merchants":         a.registerSubMerchant,

@@ -17,6 +17,7 @@ type alipayApp struct {
 	AppID             string `json:"app_id"`
 	SellerID          string `json:"seller_id"`
 	AppPublicKey      string `json:"app_public_key"`
+	AppCertificate    string `json:"app_certificate"`
 	FeeBasisPoints    *int64 `json:"fee_basis_points"`
 	Balance           int64  `json:"balance"`
 	RefundFeeReturned bool   `json:"refund_fee_returned"`
@@ -35,20 +36,20 @@ func (a *api) registerAlipay(r *http.Request) (any, error) {
 	if len(in.SellerID) != 16 || strings.Trim(in.SellerID, "0123456789") != "" {
 		return nil, bad("seller_id must have 16 digits, such as 2088123456789012")
 	}
-	public, _, err := keys.NormalisePublicKey(in.AppPublicKey)
+	public, serial, err := alipayKey(in.AppPublicKey, in.AppCertificate)
 	if err != nil {
-		return nil, badBecause(fmt.Errorf("app_public_key: %w", err))
+		return nil, err
 	}
 	fee, err := feeOf(in.FeeBasisPoints)
 	if err != nil {
 		return nil, err
 	}
-	merchant := books.Merchant{Provider: books.Alipay, ID: in.AppID, Account: in.SellerID, PublicKey: public,
+	merchant := books.Merchant{Provider: books.Alipay, ID: in.AppID, Account: in.SellerID, PublicKey: public, Serial: serial,
 		FeeBasisPoints: fee, RefundFeeReturned: in.RefundFeeReturned}
 	if err := a.register(merchant, in.Balance); err != nil {
 		return nil, err
 	}
-	return map[string]string{"alipay_public_key": keys.PublicPEM(a.Keys.Alipay)}, nil
+	return a.alipayKeys(), nil
 }
 
 type weChatMerchant struct {

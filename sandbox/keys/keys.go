@@ -23,12 +23,14 @@ import (
 
 // Keys are the providers' private keys, as the sandbox plays them.
 type Keys struct {
-	// Alipay signs Alipay's answers and notifications.
-	Alipay *rsa.PrivateKey
 	// WeChatPay signs for merchants in public-key mode, under PublicKeyID.
 	WeChatPay   *rsa.PrivateKey
 	PublicKeyID string
-	platform    *platform
+	platform    *certificates
+	// alipay are the keys with their certificates that sign for Alipay.
+	alipay *certificates
+	// AlipayRoot is the root certificate that apps in certificate mode name.
+	AlipayRoot *x509.Certificate
 }
 
 // LoadOrCreate reads the keys from dir, making those that are not there yet.
@@ -37,24 +39,17 @@ func LoadOrCreate(dir string) (*Keys, error) {
 		return nil, fmt.Errorf("create key directory: %w", err)
 	}
 	var k Keys
-	for _, entry := range []struct {
-		file string
-		into **rsa.PrivateKey
-	}{
-		{"alipay_private_key.pem", &k.Alipay},
-		{"wechatpay_private_key.pem", &k.WeChatPay},
-	} {
-		key, err := loadOrCreateKey(filepath.Join(dir, entry.file))
-		if err != nil {
-			return nil, err
-		}
-		*entry.into = key
+	var err error
+	if k.WeChatPay, err = loadOrCreateKey(filepath.Join(dir, "wechatpay_private_key.pem")); err != nil {
+		return nil, err
 	}
 	fingerprint := sha256.Sum256(x509.MarshalPKCS1PublicKey(&k.WeChatPay.PublicKey))
 	digits := new(big.Int).SetBytes(fingerprint[:]).String()
 	k.PublicKeyID = "PUB_KEY_ID_" + digits[:28]
-	var err error
 	if k.platform, err = loadPlatform(dir); err != nil {
+		return nil, err
+	}
+	if err := k.loadAlipay(dir); err != nil {
 		return nil, err
 	}
 	return &k, nil
@@ -91,7 +86,7 @@ func loadOrCreateKey(path string) (*rsa.PrivateKey, error) {
 	return key, nil
 }
 
-func loadOrCreateCertificate(path string, key *rsa.PrivateKey) (*x509.Certificate, error) {
+func loadOrCreateCertificate(path, owner string, key *rsa.PrivateKey) (*x509.Certificate, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 152))
@@ -102,14 +97,14 @@ func loadOrCreateCertificate(path string, key *rsa.PrivateKey) (*x509.Certificat
 		serial.Add(serial, new(big.Int).Lsh(big.NewInt(0x5A), 152))
 		template := &x509.Certificate{
 			SerialNumber: serial,
-			Subject:      pkix.Name{CommonName: "Tenpay.com sign", Organization: []string{"Suanpan sandbox"}, Country: []string{"CN"}},
+			Subject:      pkix.Name{CommonName: owner, Organization: []string{"Suanpan sandbox"}, Country: []string{"CN"}},
 			NotBefore:    time.Now().Add(-time.Hour),
 			NotAfter:     time.Now().AddDate(5, 0, 0),
 			KeyUsage:     x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
 		}
 		der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 		if err != nil {
-			return nil, fmt.Errorf("make platform certificate: %w", err)
+			return nil, fmt.Errorf("make certificate: %w", err)
 		}
 		text = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 		if err := writeFile(path, text); err != nil {

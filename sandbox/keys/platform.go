@@ -13,15 +13,15 @@ import (
 	"sync"
 )
 
-// Certified is one of WeChat Pay's platform certificates with its private key.
-// It signs for merchants in certificate mode, under Serial.
+// Certified is one of a provider's certificates with its private key. Serial is
+// what messages name it by: the number in hex at WeChat Pay, AlipaySN at Alipay.
 type Certified struct {
 	Serial      string
 	Key         *rsa.PrivateKey
 	Certificate *x509.Certificate
 }
 
-// Stage is a step in the change from one platform certificate to the next, in
+// Stage is a step in the change from one certificate or key to the next, in
 // the order the provider takes them.
 type Stage string
 
@@ -37,23 +37,31 @@ const (
 // ErrStage says that a stage does not fit where the certificates stand.
 var ErrStage = errors.New("this stage does not follow")
 
-// platform holds the certificates in force, oldest first, and which signs. What
+// certificates holds those of a provider in force, oldest first, and which signs. What
 // it is at is a small file beside the keys, so a restart goes on with it.
-type platform struct {
-	mu    sync.RWMutex
-	dir   string
-	state platformState
-	known []Certified
+type certificates struct {
+	mu  sync.RWMutex
+	dir string
+	// stem begins the files' names, owner is whom the certificates name.
+	stem, owner string
+	serial      func(*x509.Certificate) string
+	state       generations
+	known       []Certified
 }
 
-type platformState struct {
+type generations struct {
 	// Generations are the numbers of the certificates in force; 1 is the first.
 	Generations []int `json:"generations"`
 	Signing     int   `json:"signing"`
 }
 
-func loadPlatform(dir string) (*platform, error) {
-	p := &platform{dir: dir, state: platformState{Generations: []int{1}, Signing: 1}}
+func loadPlatform(dir string) (*certificates, error) {
+	return loadCertificates(&certificates{dir: dir, stem: "wechatpay_platform", owner: "Tenpay.com sign",
+		serial: func(c *x509.Certificate) string { return fmt.Sprintf("%X", c.SerialNumber) }})
+}
+
+func loadCertificates(p *certificates) (*certificates, error) {
+	p.state = generations{Generations: []int{1}, Signing: 1}
 	text, err := os.ReadFile(p.statePath())
 	switch {
 	case errors.Is(err, os.ErrNotExist):
@@ -74,11 +82,11 @@ func loadPlatform(dir string) (*platform, error) {
 	return p, nil
 }
 
-func (p *platform) statePath() string { return filepath.Join(p.dir, "wechatpay_platform.json") }
+func (p *certificates) statePath() string { return filepath.Join(p.dir, p.stem+".json") }
 
 // load reads or makes the key and the certificate of a generation.
-func (p *platform) load(generation int) (Certified, error) {
-	name := "wechatpay_platform_"
+func (p *certificates) load(generation int) (Certified, error) {
+	name := p.stem + "_"
 	if generation > 1 {
 		name += fmt.Sprintf("%d_", generation)
 	}
@@ -86,24 +94,26 @@ func (p *platform) load(generation int) (Certified, error) {
 	if err != nil {
 		return Certified{}, err
 	}
-	certificate, err := loadOrCreateCertificate(filepath.Join(p.dir, name+"certificate.pem"), key)
+	certificate, err := loadOrCreateCertificate(filepath.Join(p.dir, name+"certificate.pem"), p.owner, key)
 	if err != nil {
 		return Certified{}, err
 	}
-	return Certified{Serial: fmt.Sprintf("%X", certificate.SerialNumber), Key: key, Certificate: certificate}, nil
+	return Certified{Serial: p.serial(certificate), Key: key, Certificate: certificate}, nil
 }
 
 // Platform is the certificate that signs now.
-func (k *Keys) Platform() Certified {
-	p := k.platform
+func (k *Keys) Platform() Certified { return k.platform.signing() }
+
+func (p *certificates) signing() Certified {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return p.known[slices.Index(p.state.Generations, p.state.Signing)]
 }
 
 // PlatformCertificates are those in force, oldest first.
-func (k *Keys) PlatformCertificates() []Certified {
-	p := k.platform
+func (k *Keys) PlatformCertificates() []Certified { return k.platform.inForce() }
+
+func (p *certificates) inForce() []Certified {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return slices.Clone(p.known)
@@ -121,8 +131,9 @@ func (k *Keys) PlatformBySerial(serial string) (Certified, bool) {
 
 // Rotate takes one stage of a change of the platform certificate. It returns
 // ErrStage if the stage does not fit, and then changes nothing.
-func (k *Keys) Rotate(stage Stage) error {
-	p := k.platform
+func (k *Keys) Rotate(stage Stage) error { return k.platform.rotate(stage) }
+
+func (p *certificates) rotate(stage Stage) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	state, known := p.state, slices.Clone(p.known)

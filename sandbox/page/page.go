@@ -1,5 +1,7 @@
-// Package page owns the page on which a person plays the payer: it shows what
-// is to be paid and has two buttons. Opening it is scanning the code.
+// Package page owns the cashier's page on which a person, or a test in a browser,
+// plays the payer: it shows what is to be paid and lets the payer pay, decline,
+// wait, or go back to the merchant. Opening it is scanning the code. It works
+// without JavaScript.
 //
 // It may not know the providers' protocols: it asks a Payer.
 package page
@@ -27,6 +29,14 @@ type Payer interface {
 	Decline(merchant, number string) (books.Order, error)
 }
 
+// cashier is a Payer with pages of its own kind.
+type cashier interface {
+	// Open is the payer's side showing the page of an order, in place of Scan.
+	Open(order books.Order) (books.Order, error)
+	// Back is where the page sends the payer's browser; empty for nowhere.
+	Back(order books.Order) string
+}
+
 // Handler serves /pay/{token}, and the list of orders that can be paid.
 type Handler struct {
 	books          *books.Books
@@ -51,7 +61,9 @@ func New(b *books.Books, payers map[books.Provider]Payer, zone *time.Location) (
 type view struct {
 	Brand, Amount, Status, Merchant, Subject, Number, Expires string
 	Colour                                                    template.CSS
-	Payable                                                   bool
+	Payable, Paid                                             bool
+	// Back is where the merchant wants the payer back.
+	Back string
 }
 
 // ServeHTTP shows the order on GET and acts on POST.
@@ -86,6 +98,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'")
 	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer")
 	if err := h.template.Execute(w, h.show(order)); err != nil {
 		slog.Error("payer's page does not render", "error", err)
 	}
@@ -93,11 +106,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handler) act(w http.ResponseWriter, r *http.Request, order books.Order) (books.Order, error) {
 	payer := h.payers[order.Provider]
-	if r.Method == http.MethodGet {
-		return payer.Scan(order.Merchant, order.Number)
-	}
+	own, opens := payer.(cashier)
 	r.Body = http.MaxBytesReader(w, r.Body, 4096)
-	if r.FormValue("action") == "pay" {
+	switch action := r.PostFormValue("action"); {
+	case r.Method == http.MethodGet && opens:
+		return own.Open(order)
+	case r.Method == http.MethodGet, action == "wait": // the payer has come, and pays later
+		return payer.Scan(order.Merchant, order.Number)
+	case action == "pay":
 		return payer.Pay(order.Merchant, order.Number, "", false)
 	}
 	return payer.Decline(order.Merchant, order.Number)
@@ -107,6 +123,10 @@ func (h *Handler) show(o books.Order) view {
 	v := view{
 		Brand: "支付宝 Alipay", Colour: "#1677ff", Amount: yuan.Format(o.Amount), Merchant: o.Merchant,
 		Subject: o.Subject, Number: o.Number, Expires: o.ExpiresAt.In(h.zone).Format("2006-01-02 15:04:05"),
+		Back: o.ReturnURL, Paid: o.State == books.OrderPaid,
+	}
+	if own, ok := h.payers[o.Provider].(cashier); ok {
+		v.Back = own.Back(o)
 	}
 	if o.Provider == books.WeChatPay {
 		v.Brand, v.Colour = "微信支付 WeChat Pay", "#07a35a"
@@ -122,6 +142,8 @@ func (h *Handler) show(o books.Order) view {
 		v.Status = "订单已过期 Expired"
 	case !o.DeclinedAt.IsZero():
 		v.Status, v.Payable = "已放弃，仍可支付 Declined, can still be paid", true
+	case o.State == books.OrderWaiting:
+		v.Status, v.Payable = "等待确认支付 Waiting for the payer to confirm", true
 	default:
 		v.Status, v.Payable = "待支付 Waiting for payment", true
 	}
