@@ -116,13 +116,13 @@ func alipayClasses() []class {
 			return f.signedBy(f.keys.Alipay, p)
 		}},
 		{"a refund of nobody's, signature good", func(f *forger) attack {
-			p := f.refund(f.any())
+			p := f.refundOf(f.any())
 			p["out_biz_no"] = pick(f, []string{f.ulid(), f.text(20), f.stranger[alipay].number})
 			return audit(f.signedBy(f.keys.Alipay, p))
 		}},
 		{"a refund of another amount, signature good", func(f *forger) attack {
 			t := f.refunded()
-			p := f.refund(t)
+			p := f.refundOf(t)
 			p["refund_fee"] = pick(f, []string{yuan(t.fen + 1), yuan(599), yuan(t.fen * 100), "0.01", "0.00"})
 			return audit(f.signedBy(f.keys.Alipay, p))
 		}},
@@ -150,8 +150,8 @@ func (f *forger) payment(t target) params {
 	}
 }
 
-// refund is a notification that says that t was refunded 6.00 yuan.
-func (f *forger) refund(t target) params {
+// refundOf is a notification that says that t was refunded 6.00 yuan.
+func (f *forger) refundOf(t target) params {
 	p := f.payment(t)
 	p["out_biz_no"], p["refund_fee"], p["gmt_refund"] = t.refund, "6.00", "2026-03-01 12:00:01.000"
 	return p
@@ -249,7 +249,7 @@ func (f *forger) parameterChanged() attack {
 // joined puts a parameter that would tell against the attacker into the one
 // before it. The signed text, and so the signature, is the same.
 func (f *forger) joined() attack {
-	p := f.refund(f.refunded())
+	p := f.refundOf(f.refunded())
 	if f.IntN(2) == 0 { // one that names no refund, such as the merchant's own from Alipay's pages
 		delete(p, "out_biz_no")
 	}
