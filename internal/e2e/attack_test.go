@@ -72,9 +72,11 @@ type target struct {
 // stand for what the provider would sign about somebody else's order.
 type scene struct {
 	*world
-	keys     *keys.Keys
-	foreign  *rsa.PrivateKey
-	apiV3Key string
+	keys *keys.Keys
+	// alipayKey is the provider's too.
+	alipayKey *rsa.PrivateKey
+	foreign   *rsa.PrivateKey
+	apiV3Key  string
 	// targets and genuine are by provider, strangers' are another tenant's.
 	targets   map[string][]target
 	genuine   map[string][]kept
@@ -217,6 +219,7 @@ func (s *scene) loadKeys() {
 	var err error
 	s.keys, err = keys.LoadOrCreate(filepath.Join(s.sandboxDir, "keys"))
 	require.NoError(s, err)
+	s.alipayKey = s.keys.Alipay().Key
 	s.foreign, err = rsa.GenerateKey(rand.Reader, 2048)
 	require.NoError(s, err)
 	journal, err := os.ReadFile(filepath.Join(s.sandboxDir, "journal.jsonl"))

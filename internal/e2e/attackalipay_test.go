@@ -31,12 +31,12 @@ func alipayClasses() []class {
 		{"signature type changed", func(f *forger) attack {
 			p := f.payment(f.open())
 			p["sign_type"] = pick(f, []string{"none", "MD5", "RSA", "", "rsa2", "RSA2 ", "HMAC", "SM2", "RSA2,RSA"})
-			return f.signedBy(f.keys.Alipay, p)
+			return f.signedBy(f.alipayKey, p)
 		}},
 		{"certificate of nobody", func(f *forger) attack {
 			p := f.payment(f.open())
 			p["alipay_cert_sn"] = f.text(32)
-			return f.signedBy(f.keys.Alipay, p)
+			return f.signedBy(f.alipayKey, p)
 		}},
 		{"parameter changed after signing", (*forger).parameterChanged},
 		{"parameter added after signing", func(f *forger) attack {
@@ -71,65 +71,65 @@ func alipayClasses() []class {
 			if f.IntN(2) == 0 {
 				p["charset"] = pick(f, []string{"GBK", "gb2312", "GB18030", "utf-16"})
 			}
-			return f.signedBy(f.keys.Alipay, p)
+			return f.signedBy(f.alipayKey, p)
 		}},
 		{"another application's, signature good", func(f *forger) attack {
 			p := f.payment(f.open())
 			p["app_id"] = pick(f, []string{"2021" + f.text(12), "", p["app_id"] + "0", "9" + p["app_id"][1:]})
-			return f.signedBy(f.keys.Alipay, p)
+			return f.signedBy(f.alipayKey, p)
 		}},
 		{"another seller's, signature good", func(f *forger) attack {
 			p := f.payment(f.open())
 			p["seller_id"] = pick(f, []string{"2088" + f.text(12), "", p["seller_id"] + "0"})
-			return f.signedBy(f.keys.Alipay, p)
+			return f.signedBy(f.alipayKey, p)
 		}},
 		{"another amount, signature good", func(f *forger) attack {
 			t := f.any()
 			p := f.payment(t)
 			p["total_amount"] = yuan(f.wrongFen(t.fen))
-			return audit(f.signedBy(f.keys.Alipay, p))
+			return audit(f.signedBy(f.alipayKey, p))
 		}},
 		{"an amount that is none, signature good", func(f *forger) attack {
 			p := f.payment(f.open())
 			p["total_amount"] = pick(f, []string{"", "0.00", "-55.00", "5.5e1", "1e999", "55.000", "0x37", "五十五", "55.00 ", "55,00", "NaN"})
-			return f.signedBy(f.keys.Alipay, p)
+			return f.signedBy(f.alipayKey, p)
 		}},
 		{"another currency, signature good", func(f *forger) attack {
 			p := f.payment(f.open())
 			p["trans_currency"] = pick(f, []string{"USD", "HKD", "cny", "CNY ", "JPY"})
-			return f.signedBy(f.keys.Alipay, p)
+			return f.signedBy(f.alipayKey, p)
 		}},
 		{"a number of nobody's, signature good", func(f *forger) attack {
 			p := f.payment(f.any())
 			p["out_trade_no"] = pick(f, []string{f.ulid(), f.text(20), strings.ToLower(p["out_trade_no"]), p["out_trade_no"][1:], "%27OR%271"})
-			return audit(f.signedBy(f.keys.Alipay, p))
+			return audit(f.signedBy(f.alipayKey, p))
 		}},
 		{"a number of another account or tenant, signature good", func(f *forger) attack {
 			p := f.payment(f.any())
 			others := pick(f, []target{f.stranger[alipay], f.stranger[wechatpay], pick(f, f.targets[wechatpay])})
 			p["out_trade_no"], p["total_amount"] = others.number, yuan(others.fen)
-			return audit(f.signedBy(f.keys.Alipay, p))
+			return audit(f.signedBy(f.alipayKey, p))
 		}},
 		{"a number that cannot be kept, signature good", func(f *forger) attack {
 			p := f.payment(f.open())
 			p[pick(f, []string{"out_trade_no", "notify_id", "trade_status"})] = pick(f, []string{"", " ", "a b", "x\x00", strings.Repeat("9", 200), "号"})
-			return f.signedBy(f.keys.Alipay, p)
+			return f.signedBy(f.alipayKey, p)
 		}},
 		{"a refund of nobody's, signature good", func(f *forger) attack {
 			p := f.refundOf(f.any())
 			p["out_biz_no"] = pick(f, []string{f.ulid(), f.text(20), f.stranger[alipay].number})
-			return audit(f.signedBy(f.keys.Alipay, p))
+			return audit(f.signedBy(f.alipayKey, p))
 		}},
 		{"a refund of another amount, signature good", func(f *forger) attack {
 			t := f.refunded()
 			p := f.refundOf(t)
 			p["refund_fee"] = pick(f, []string{yuan(t.fen + 1), yuan(599), yuan(t.fen * 100), "0.01", "0.00"})
-			return audit(f.signedBy(f.keys.Alipay, p))
+			return audit(f.signedBy(f.alipayKey, p))
 		}},
 		{"another kind of message, signature good", func(f *forger) attack {
 			p := f.payment(f.open())
 			p["notify_type"] = pick(f, []string{"dut_user_sign", "trade_status_sync_x", "", "batch_refund_notify", "open_app_auth_notify"})
-			return f.signedBy(f.keys.Alipay, p)
+			return f.signedBy(f.alipayKey, p)
 		}},
 	}
 }
@@ -254,7 +254,7 @@ func (f *forger) joined() attack {
 		delete(p, "out_biz_no")
 	}
 	p["trans_currency"] = "USD"
-	a := f.signedBy(f.keys.Alipay, p)
+	a := f.signedBy(f.alipayKey, p)
 	values, err := url.ParseQuery(string(a.body))
 	require.NoError(f, err)
 	names := f.signedNames(values)
@@ -291,7 +291,7 @@ func (f *forger) hidden() attack {
 		whole.Set(name, value)
 	}
 	text := signText(whole)
-	signature, err := keys.Sign(f.keys.Alipay, text)
+	signature, err := keys.Sign(f.alipayKey, text)
 	require.NoError(f, err)
 	head, tail, found := strings.Cut(text, "&"+message+"&zzz=")
 	require.True(f, found)

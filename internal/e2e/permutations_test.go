@@ -111,7 +111,7 @@ func (p *permuted) say(message string, taken bool) {
 		case "refunded":
 			said = p.forger.refundOf(known)
 		}
-		a = p.signedBy(p.keys.Alipay, said)
+		a = p.signedBy(p.alipayKey, said)
 	} else {
 		said := p.paidNotice(known, func(content map[string]string) {
 			if message == "closed" {
