@@ -20,6 +20,10 @@ BUG_FLAGS ?=
 CHAOS_FLAGS ?=
 # Flags for the crash matrix, such as CRASH_FLAGS='-share 1/8 -seed 7', '-list' or '-cell "withdraw/SendWithdrawal/call.after#1"'.
 CRASH_FLAGS ?=
+# What attacks the notifications' address, such as ATTACK_FLAGS="-attacks 100000 -attack-seed 7".
+ATTACK_FLAGS ?= -attacks 100000 -attack-seed 7
+# How long each parser is fuzzed.
+FUZZ_TIME ?= 2s
 # What `make test` tests and how, such as TEST="-race ./ledger/...".
 TEST ?= -timeout 15m ./...
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -80,6 +84,16 @@ bench: ## Measure throughput, growth and verify beside pgbench (half an hour; le
 .PHONY: chaos
 chaos: ## Kill and cut off a loaded platform for 20 minutes and look for every fen (CHAOS_FLAGS="-seed 7", "-smoke")
 	$(GO) run ./internal/chaos $(CHAOS_FLAGS)
+
+.PHONY: attacks
+attacks: ## Forge, change, replay and misdirect 100,000 notifications and look that nothing changed (ATTACK_FLAGS="-attack-seed 8")
+	$(GO) run ./internal/testenv -- $(GO) test -count=1 -timeout 60m -v -run TestForgedNotifications ./internal/e2e $(ATTACK_FLAGS)
+
+.PHONY: fuzz
+fuzz: ## Fuzz every parser and canonicaliser for a moment each (FUZZ_TIME=60s)
+	@git grep -oE '^func Fuzz[A-Za-z0-9]+' -- '*_test.go' | sed -E 's|/[^/]*:func | |' | while read -r dir name; do \
+	  out=$$($(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZ_TIME) "./$$dir" 2>&1) || { echo "$$out"; exit 1; }; \
+	  printf '%-26s %-24s %s\n' "$$dir" "$$name" "$$(grep -o 'execs: [0-9]*' <<<"$$out" | tail -1)"; done
 
 .PHONY: crash-matrix
 crash-matrix: ## Kill -9 a process at every step of every activity and workflow, one by one (CRASH_FLAGS="-share 1/8 -seed 7")
