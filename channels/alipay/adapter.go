@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	sdk "github.com/smartwalle/alipay/v3"
@@ -32,9 +31,17 @@ type Config struct {
 	AuthAppID string
 	// AppPrivateKey signs requests (RSA2).
 	AppPrivateKey string
+	// AppAuthToken, if set, makes every call act for the merchant who gave it;
+	// SellerID, and AuthAppID if known, are then that merchant's.
+	AppAuthToken string
+	// AuthorizeURL is where payers say who they are. Empty means Alipay's own for
+	// the gateway's host, or the page beside any other gateway.
+	AuthorizeURL string
 	// AlipayPublicKey verifies answers in key mode. Leave it empty when
-	// Certificates is set.
-	AlipayPublicKey string
+	// Certificates is set. OtherAlipayPublicKeys are taken as well, while Alipay
+	// changes from one to the next.
+	AlipayPublicKey       string
+	OtherAlipayPublicKeys []string
 	// Certificates selects certificate mode, which Alipay asks for where money
 	// leaves the account. Only the certificates given here are ever trusted:
 	// an unknown serial number is an unknown answer, not a download.
@@ -47,13 +54,19 @@ type Config struct {
 	Timeout time.Duration
 }
 
-// Certificates are the three PEM texts of certificate mode.
-type Certificates struct{ App, Alipay, AlipayRoot string }
+// Certificates are the PEM texts of certificate mode. OtherAlipay are Alipay's
+// certificates that are valid as well, while Alipay changes from one to the next.
+type Certificates struct {
+	App, Alipay, AlipayRoot string
+	OtherAlipay             []string
+}
 
 // Adapter speaks to Alipay for one application. It is safe for concurrent use.
 type Adapter struct {
 	appID, sellerID string
 	authAppID       string
+	appAuthToken    string
+	authorizeURL    string
 	client          *sdk.Client
 	files           *http.Client
 	timeout         time.Duration
@@ -62,8 +75,11 @@ type Adapter struct {
 
 // The abilities of this adapter.
 var (
-	_ channel.Adapter    = (*Adapter)(nil)
-	_ channel.Transferer = (*Adapter)(nil)
+	_ channel.Adapter       = (*Adapter)(nil)
+	_ channel.CodeCollector = (*Adapter)(nil)
+	_ channel.PayerFinder   = (*Adapter)(nil)
+	_ channel.Transferer    = (*Adapter)(nil)
+	_ channel.FundBiller    = (*Adapter)(nil)
 )
 
 // New returns an Adapter, or an error naming the field of cfg to correct. It
@@ -82,6 +98,10 @@ func New(cfg Config) (*Adapter, error) {
 	if (cfg.AlipayPublicKey == "") == (cfg.Certificates == nil) {
 		return nil, errors.New("alipay: set exactly one of AlipayPublicKey (key mode) and Certificates")
 	}
+	authorize, err := authorizeURL(cfg.AuthorizeURL, gateway)
+	if err != nil {
+		return nil, err
+	}
 	var base http.RoundTripper
 	if cfg.HTTPClient != nil {
 		base = cfg.HTTPClient.Transport
@@ -89,48 +109,19 @@ func New(cfg Config) (*Adapter, error) {
 	if base == nil {
 		base = wire.Transport()
 	}
-	// The SDK's "production" mode would download a certificate it does not know
-	// and trust it; with the gateway given, the other mode does everything else
-	// alike and answers ErrAliPublicKeyNotFound instead.
-	client, err := sdk.New(cfg.AppID, strings.TrimSpace(cfg.AppPrivateKey), false,
-		sdk.WithSandboxGateway(cfg.GatewayURL),
-		sdk.WithTimeLocation(wire.Shanghai()),
-		sdk.WithHTTPClient(wire.Client(wire.Options{Base: base, MaxBody: wire.MaxAnswer, Accept: acceptAnswer})),
-	)
+	client, err := newClient(cfg, base)
 	if err != nil {
-		return nil, fmt.Errorf("alipay: AppPrivateKey: not an RSA private key in PKCS#1 or PKCS#8: %w", err)
-	}
-	if err := loadKeys(client, cfg); err != nil {
 		return nil, err
 	}
 	a := &Adapter{
-		appID: cfg.AppID, sellerID: cfg.SellerID, authAppID: cfg.AuthAppID, client: client, timeout: cfg.Timeout, rules: ruleIndex(),
+		appID: cfg.AppID, sellerID: cfg.SellerID, authAppID: cfg.AuthAppID, appAuthToken: cfg.AppAuthToken,
+		authorizeURL: authorize, client: client, timeout: cfg.Timeout, rules: ruleIndex(),
 		files: wire.Client(wire.Options{Base: base, MaxBody: wire.MaxBill, Accept: acceptFile}),
 	}
 	if a.timeout <= 0 {
 		a.timeout = wire.DefaultTimeout
 	}
 	return a, nil
-}
-
-// loadKeys gives client what it verifies Alipay with.
-func loadKeys(client *sdk.Client, cfg Config) error {
-	if cfg.Certificates == nil {
-		if err := client.LoadAliPayPublicKey(strings.TrimSpace(cfg.AlipayPublicKey)); err != nil {
-			return fmt.Errorf("alipay: AlipayPublicKey: not an RSA public key: %w", err)
-		}
-		return nil
-	}
-	if err := client.LoadAppCertPublicKey(cfg.Certificates.App); err != nil {
-		return fmt.Errorf("alipay: Certificates.App: %w", err)
-	}
-	if err := client.LoadAliPayRootCert(cfg.Certificates.AlipayRoot); err != nil {
-		return fmt.Errorf("alipay: Certificates.AlipayRoot: %w", err)
-	}
-	if err := client.LoadAlipayCertPublicKey(cfg.Certificates.Alipay); err != nil {
-		return fmt.Errorf("alipay: Certificates.Alipay: %w", err)
-	}
-	return nil
 }
 
 // Name implements channel.Adapter.
@@ -177,6 +168,11 @@ func (a *Adapter) call(ctx context.Context, method, notifyURL string, biz fields
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
+	return whyUnusable(a.client.Request(ctx, a.payload(method, notifyURL, biz), out)), nil
+}
+
+// payload is a request before it is signed.
+func (a *Adapter) payload(method, notifyURL string, biz fields) *sdk.Payload {
 	payload := sdk.NewPayload(method)
 	for name, value := range biz {
 		payload.AddBizField(name, value)
@@ -184,5 +180,8 @@ func (a *Adapter) call(ctx context.Context, method, notifyURL string, biz fields
 	if notifyURL != "" {
 		payload.AddParam("notify_url", notifyURL)
 	}
-	return whyUnusable(a.client.Request(ctx, payload, out)), nil
+	if a.appAuthToken != "" {
+		payload.AddParam("app_auth_token", a.appAuthToken)
+	}
+	return payload
 }

@@ -17,45 +17,74 @@ import (
 // bill may take: the file can be hundreds of megabytes.
 const downloadPatience = 20
 
-// FetchTradeBill implements channel.Biller: it asks for the address of the
-// day's trade bill, which is valid for 30 seconds, fetches the zip with a plain
-// GET and parses it. Alipay prints no digest; the footer's totals, the account
-// and the day in the file's head are what is checked.
+// FetchTradeBill implements channel.Biller with the bill of type trade. Alipay
+// prints no digest; the footer's totals, the account and the day in the file's
+// head are what is checked.
 func (a *Adapter) FetchTradeBill(ctx context.Context, date string) (channel.BillResult, error) {
-	if err := wire.CheckDate("date", date); err != nil {
+	raw, answer, state, err := a.fetch(ctx, "trade", date)
+	if err != nil || state != channel.BillReady {
+		return channel.BillResult{Answer: answer, State: state}, err
+	}
+	bill, err := ParseBill(raw, date, a.sellerID)
+	if err != nil {
 		return channel.BillResult{}, err
+	}
+	bill.Raw, bill.SHA256 = raw, digest(raw)
+	if len(bill.Lines) == 0 {
+		state = channel.BillEmpty
+	}
+	return channel.BillResult{Answer: answer, State: state, Bill: bill}, nil
+}
+
+// FetchFundBill implements channel.FundBiller with the bill of type signcustomer,
+// the journal of the account (账务明细).
+func (a *Adapter) FetchFundBill(ctx context.Context, date string) (channel.FundBillResult, error) {
+	raw, answer, state, err := a.fetch(ctx, "signcustomer", date)
+	if err != nil || state != channel.BillReady {
+		return channel.FundBillResult{Answer: answer, State: state}, err
+	}
+	bill, err := ParseFundBill(raw, date, a.sellerID)
+	if err != nil {
+		return channel.FundBillResult{}, err
+	}
+	bill.Raw, bill.SHA256 = raw, digest(raw)
+	if len(bill.Lines) == 0 {
+		state = channel.BillEmpty
+	}
+	return channel.FundBillResult{Answer: answer, State: state, Bill: bill}, nil
+}
+
+// fetch asks for the address of a day's bill, which is valid for 30 seconds, and
+// gets the zip with a plain GET.
+func (a *Adapter) fetch(ctx context.Context, kind, date string) (raw []byte, answer channel.Answer, state channel.BillState, err error) {
+	if err := wire.CheckDate("date", date); err != nil {
+		return nil, channel.Answer{}, "", err
 	}
 	var out struct {
 		reply
 		URL string `json:"bill_download_url"`
 	}
 	failure, err := a.call(ctx, "alipay.data.dataservice.bill.downloadurl.query", "", fields{
-		"bill_type": "trade", "bill_date": date,
+		"bill_type": kind, "bill_date": date,
 	}, &out)
 	switch {
 	case err != nil:
-		return channel.BillResult{}, err
+		return nil, channel.Answer{}, "", err
 	case failure != nil:
-		return channel.BillResult{Answer: unusable(failure), State: channel.BillUnknown}, nil
+		return nil, unusable(failure), channel.BillUnknown, nil
 	case out.Code != codeOK:
 		answer := a.refusal(billURL, out.reply)
-		return channel.BillResult{Answer: answer, State: billState(answer.Outcome)}, nil
+		return nil, answer, billState(answer.Outcome), nil
 	}
-	raw, failure := a.download(ctx, out.URL)
-	if failure != nil {
-		return channel.BillResult{Answer: unusable(failure), State: channel.BillUnknown}, nil
+	if raw, failure = a.download(ctx, out.URL); failure != nil {
+		return nil, unusable(failure), channel.BillUnknown, nil
 	}
-	bill, err := ParseBill(raw, date, a.sellerID)
-	if err != nil {
-		return channel.BillResult{}, err
-	}
-	digest := sha256.Sum256(raw)
-	bill.Raw, bill.SHA256 = raw, hex.EncodeToString(digest[:])
-	state := channel.BillReady
-	if len(bill.Lines) == 0 {
-		state = channel.BillEmpty
-	}
-	return channel.BillResult{Answer: accepted(out.reply), State: state, Bill: bill}, nil
+	return raw, accepted(out.reply), channel.BillReady, nil
+}
+
+func digest(raw []byte) string {
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
 }
 
 func billState(outcome channel.Outcome) channel.BillState {

@@ -25,7 +25,7 @@ const maxBillLine = 1 << 16
 // part. Amount of a line is 订单金额; the footer, and so Bill's totals, count
 // 商家实收. Raw and SHA256 are left to the caller.
 func ParseBill(archive []byte, date, sellerID string) (channel.Bill, error) {
-	detail, err := openDetail(archive)
+	detail, err := openDetail(archive, "业务明细.csv")
 	if err != nil {
 		return channel.Bill{}, fmt.Errorf("alipay bill %s: %w", date, err)
 	}
@@ -41,9 +41,9 @@ func ParseBill(archive []byte, date, sellerID string) (channel.Bill, error) {
 	return bill, nil
 }
 
-// openDetail finds the one detail file in the archive. Its name is in GBK
+// openDetail finds the one file in the archive whose name ends in suffix. Its name is in GBK
 // without the zip's UTF-8 flag, and a summary file stands beside it.
-func openDetail(archive []byte) (io.ReadCloser, error) {
+func openDetail(archive []byte, suffix string) (io.ReadCloser, error) {
 	files, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
 	if err != nil {
 		return nil, fmt.Errorf("not a zip file: %w", err)
@@ -51,35 +51,40 @@ func openDetail(archive []byte) (io.ReadCloser, error) {
 	var found *zip.File
 	for _, file := range files.File {
 		name, err := simplifiedchinese.GB18030.NewDecoder().String(file.Name)
-		if err != nil || !strings.HasSuffix(name, "业务明细.csv") {
+		if err != nil || !strings.HasSuffix(name, suffix) {
 			continue
 		}
 		if found != nil {
-			return nil, fmt.Errorf("the zip has more than one 业务明细.csv")
+			return nil, fmt.Errorf("the zip has more than one %s", suffix)
 		}
 		found = file
 	}
 	if found == nil {
-		return nil, fmt.Errorf("the zip has no 业务明细.csv")
+		return nil, fmt.Errorf("the zip has no %s", suffix)
 	}
 	return found.Open()
 }
 
+// heading is the part of a file's head that says whose it is and of which day.
+type heading struct {
+	date, seller      string
+	sawDay, sawSeller bool
+}
+
 // detail is a bill being read: head, header row, rows, foot.
 type detail struct {
-	date, seller string
-	columns      map[string]int
-	width        int
-	bill         channel.Bill
+	heading
+	columns map[string]int
+	width   int
+	bill    channel.Bill
 	// received adds up 商家实收 of payments and, negative, of refunds.
 	received, returned money.Amount
-	sawDay, sawSeller  bool
 	// feet tells which of the two total lines came.
 	sawTrades, sawRefunds bool
 }
 
 func parseDetail(r io.Reader, date, sellerID string) (channel.Bill, error) {
-	d := &detail{date: date, seller: sellerID, received: money.Fen(0), returned: money.Fen(0)}
+	d := &detail{heading: heading{date: date, seller: sellerID}, received: money.Fen(0), returned: money.Fen(0)}
 	d.bill.Date = date
 	lines := bufio.NewScanner(simplifiedchinese.GB18030.NewDecoder().Reader(r))
 	lines.Buffer(make([]byte, 0, 4096), maxBillLine)
@@ -119,7 +124,7 @@ func (d *detail) line(text string) error {
 }
 
 // head checks whose bill of which day this is.
-func (d *detail) head(text string) error {
+func (d *heading) head(text string) error {
 	value := bracketed(text)
 	switch {
 	case strings.HasPrefix(text, "#账号"):

@@ -67,7 +67,7 @@ func goldenText(tb testing.TB) string {
 	tb.Helper()
 	archive, err := os.ReadFile(goldenBill)
 	require.NoError(tb, err)
-	file, err := openDetail(archive)
+	file, err := openDetail(archive, "业务明细.csv")
 	require.NoError(tb, err)
 	var text bytes.Buffer
 	_, err = text.ReadFrom(simplifiedchinese.GBK.NewDecoder().Reader(file))

@@ -10,58 +10,6 @@ import (
 	"github.com/suanpan/suanpan/money"
 )
 
-// maxSubject is what the port promises; Alipay itself takes 256 characters.
-const maxSubject = 127
-
-// Offers implements channel.Collector.
-func (a *Adapter) Offers() []channel.Offer {
-	return []channel.Offer{{Product: channel.ProductQR, Action: channel.ActionQRCode}}
-}
-
-// Prepay implements channel.Collector with alipay.trade.precreate. The trade
-// does not exist at Alipay until somebody scans the code, so the absolute
-// expiry sent here is what ends an unpaid one.
-func (a *Adapter) Prepay(ctx context.Context, order channel.PrepayOrder) (channel.Prepaid, error) {
-	if err := errors.Join(
-		wire.CheckNumber("Number", order.Number),
-		wire.CheckAmount("Amount", order.Amount),
-		wire.CheckText("Subject", order.Subject, maxSubject),
-		wire.CheckNotifyURL("NotifyURL", order.NotifyURL),
-		checkExpiry(order.ExpiresAt),
-	); err != nil {
-		return channel.Prepaid{}, err
-	}
-	total, err := channel.FormatYuan(order.Amount)
-	if err != nil {
-		return channel.Prepaid{}, err
-	}
-	var out struct {
-		reply
-		OutTradeNo string `json:"out_trade_no"`
-		QRCode     string `json:"qr_code"`
-	}
-	failure, err := a.call(ctx, "alipay.trade.precreate", order.NotifyURL, fields{
-		"out_trade_no": order.Number,
-		"total_amount": total,
-		"subject":      order.Subject,
-		"product_code": "FACE_TO_FACE_PAYMENT",
-		"time_expire":  formatTime(order.ExpiresAt),
-	}, &out)
-	switch {
-	case err != nil:
-		return channel.Prepaid{}, err
-	case failure != nil:
-		return channel.Prepaid{Answer: unusable(failure)}, nil
-	case out.Code != codeOK:
-		return channel.Prepaid{Answer: a.refusal(prepay, out.reply)}, nil
-	case out.OutTradeNo != order.Number:
-		return channel.Prepaid{Answer: mismatch("out_trade_no")}, nil
-	case out.QRCode == "":
-		return channel.Prepaid{Answer: badBody("qr_code")}, nil
-	}
-	return channel.Prepaid{Answer: accepted(out.reply), Action: channel.Action{Type: channel.ActionQRCode, QRCode: out.QRCode}}, nil
-}
-
 // tradeAnswer is the part of alipay.trade.query this platform reads. The SDK's
 // own type would decode the amounts of fund_bill_list as floats.
 type tradeAnswer struct {
@@ -79,8 +27,7 @@ func (a *Adapter) QueryTrade(ctx context.Context, number string) (channel.Trade,
 	if err := wire.CheckNumber("number", number); err != nil {
 		return channel.Trade{}, err
 	}
-	var out tradeAnswer
-	failure, err := a.call(ctx, "alipay.trade.query", "", fields{"out_trade_no": number}, &out)
+	out, failure, err := a.askTrade(ctx, number)
 	switch {
 	case err != nil:
 		return channel.Trade{}, err
@@ -94,6 +41,11 @@ func (a *Adapter) QueryTrade(ctx context.Context, number string) (channel.Trade,
 		return channel.Trade{Answer: answer}, nil
 	}
 	return readTrade(number, out), nil
+}
+
+func (a *Adapter) askTrade(ctx context.Context, number string) (out tradeAnswer, failure *wire.Failure, err error) {
+	failure, err = a.call(ctx, "alipay.trade.query", "", fields{"out_trade_no": number}, &out)
+	return out, failure, err
 }
 
 // readTrade turns a signed, successful query answer into a Trade.

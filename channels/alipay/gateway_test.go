@@ -33,6 +33,16 @@ const (
 	testPayout = "01J8ZQ6Z9Y8X7W6V5T4S3R2Q1P"
 	testNotify = "https://pay.example/notify/alipay/chn_1"
 	testDay    = "2026-03-01"
+	testCode   = "287654321098765432"
+	testReturn = "https://shop.example/back?order=1"
+	testBuyer  = "2088102177846880"
+)
+
+// Operations that share their outcomes with another and are made by a call of
+// their own.
+const (
+	jsapi    operation = "jsapi"
+	fundBill operation = "fund bill"
 )
 
 // testKeys are made once for the package: the app's, Alipay's and a stranger's.
@@ -149,6 +159,11 @@ func node(node string) func(http.ResponseWriter, request) {
 	}
 }
 
+func codeOrder() channel.CodeOrder {
+	return channel.CodeOrder{Number: testTrade, Amount: money.Fen(8888), Subject: "一杯咖啡 & a <cake>", AuthCode: testCode,
+		PayerIP: "203.0.113.7", NotifyURL: testNotify}
+}
+
 func prepayOrder() channel.PrepayOrder {
 	return channel.PrepayOrder{
 		Number: testTrade, Amount: money.Fen(8888), Subject: "一杯咖啡 & a <cake>", NotifyURL: testNotify,
@@ -169,7 +184,7 @@ func transferOrder() channel.TransferOrder {
 	}
 }
 
-// result is what any of the seven calls and the bill give, flattened.
+// result is what any of the calls gives, flattened.
 type result struct {
 	channel.Answer
 	QRCode, State, ProviderNo string
@@ -183,6 +198,23 @@ func perform(ctx context.Context, a *Adapter, op operation) (result, error) {
 	case prepay:
 		out, err := a.Prepay(ctx, prepayOrder())
 		return result{Answer: out.Answer, QRCode: out.Action.QRCode}, err
+	case jsapi:
+		order := prepayOrder()
+		order.Product, order.PayerID = channel.ProductJSAPI, testBuyer
+		out, err := a.Prepay(ctx, order)
+		return result{Answer: out.Answer, ProviderNo: out.Action.Params["trade_no"]}, err
+	case codePay:
+		out, err := a.PayByCode(ctx, codeOrder())
+		return result{Answer: out.Answer, State: string(out.State), ProviderNo: out.ChannelTradeNo, Amount: out.Amount, At: out.PaidAt}, err
+	case cancelling:
+		out, err := a.CancelTrade(ctx, testTrade)
+		return result{Answer: out.Answer, State: map[bool]string{true: "refunded"}[out.Refunded]}, err
+	case payerFinding:
+		out, err := a.FindPayer(ctx, "4b203fe6c11548bcabd8da5bb087a83b")
+		return result{Answer: out.Answer, ProviderNo: out.ID}, err
+	case fundBill:
+		out, err := a.FetchFundBill(ctx, testDay)
+		return result{Answer: out.Answer, State: string(out.State)}, err
 	case query:
 		out, err := a.QueryTrade(ctx, testTrade)
 		return result{Answer: out.Answer, State: string(out.State), ProviderNo: out.ChannelTradeNo, Amount: out.Amount, At: out.PaidAt}, err
@@ -208,5 +240,6 @@ func perform(ctx context.Context, a *Adapter, op operation) (result, error) {
 }
 
 func operations() []operation {
-	return []operation{prepay, query, closing, refund, refundQuery, transfer, transferQuery, billURL}
+	return []operation{prepay, jsapi, codePay, cancelling, payerFinding, query, closing, refund, refundQuery, transfer, transferQuery,
+		billURL, fundBill}
 }

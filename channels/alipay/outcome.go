@@ -27,6 +27,10 @@ const (
 	// billURL reads outcomes in its own way: Pending is "not produced yet" and
 	// Failed is "refused".
 	billURL operation = "bill"
+	// codePay moves money in the call itself, and cancelling may give it back.
+	codePay      operation = "pay by code"
+	cancelling   operation = "cancel"
+	payerFinding operation = "find payer"
 )
 
 // codeOK is the gateway code of a processed call. 10003, which the SDK counts
@@ -56,6 +60,8 @@ const (
 	docTransfer = "error table of alipay.fund.trans.toaccount.transfer, whose names uni.transfer keeps; third-party copies"
 	docQuery    = "alipay.fund.trans.common.query error table, third-party copies"
 	docBill     = "bill download, stored copies of the documentation; the code's spelling is not certain, so both are taken"
+	docCancel   = "alipay.trade.cancel error table, stored copies of the documentation"
+	docOAuth    = "gateway codes of alipay.system.oauth.token, third-party copies; nothing moves by this call"
 	docGateway  = "gateway codes, stored copies of the documentation"
 	caution     = "the outcome law: the number may exist or be in flight, only a query can tell"
 )
@@ -80,6 +86,45 @@ func outcomes() []rule {
 		{prepay, "ACQ.TOTAL_FEE_EXCEED", channel.Failed, "", docPay},
 		{prepay, "ACQ.SELLER_BEEN_BLOCKED", channel.Failed, "", docPay},
 		{prepay, "ACQ.PAYMENT_REQUEST_HAS_RISK", channel.Failed, "", docPay},
+
+		{prepay, "ACQ.BUYER_SELLER_EQUAL", channel.Failed, "", docPay},
+		{prepay, "ACQ.TRADE_BUYER_NOT_MATCH", channel.Failed, "", docPay},
+
+		{codePay, "ACQ.SYSTEM_ERROR", channel.Unknown, "", docPay},
+		{codePay, "ACQ.TRADE_HAS_SUCCESS", channel.Unknown, "", docPay + ": paid already, query it"},
+		{codePay, "ACQ.CONTEXT_INCONSISTENT", channel.Unknown, "", docPay + ": the number was used, query it"},
+		{codePay, "ACQ.TRADE_HAS_CLOSE", channel.Failed, "", docPay},
+		{codePay, "ACQ.TRADE_BUYER_NOT_MATCH", channel.Failed, "", docPay},
+		{codePay, "ACQ.INVALID_PARAMETER", channel.Failed, "", docPay},
+		{codePay, "ACQ.ACCESS_FORBIDDEN", channel.Failed, "", docPay},
+		{codePay, "ACQ.EXIST_FORBIDDEN_WORD", channel.Failed, "", docPay},
+		{codePay, "ACQ.PARTNER_ERROR", channel.Failed, "", docPay},
+		{codePay, "ACQ.TOTAL_FEE_EXCEED", channel.Failed, "", docPay},
+		{codePay, "ACQ.BUYER_SELLER_EQUAL", channel.Failed, "", docPay},
+		{codePay, "ACQ.BUYER_ENABLE_STATUS_FORBID", channel.Failed, "", docPay},
+		{codePay, "ACQ.SELLER_BEEN_BLOCKED", channel.Failed, "", docPay},
+		{codePay, "ACQ.BUYER_BALANCE_NOT_ENOUGH", channel.Failed, "", docPay},
+		{codePay, "ACQ.BUYER_BANKCARD_BALANCE_NOT_ENOUGH", channel.Failed, "", docPay},
+		{codePay, "ACQ.PAYMENT_AUTH_CODE_INVALID", channel.Failed, "", docPay},
+		{codePay, "ACQ.BUYER_PAYMENT_AMOUNT_DAY_LIMIT_ERROR", channel.Failed, "", docPay},
+		{codePay, "ACQ.ERROR_BUYER_CERTIFY_LEVEL_LIMIT", channel.Failed, "", docPay},
+		{codePay, "ACQ.PAYMENT_REQUEST_HAS_RISK", channel.Failed, "", docPay},
+		{codePay, "ACQ.NO_PAYMENT_INSTRUMENTS_AVAILABLE", channel.Failed, "", docPay},
+		{codePay, "ACQ.USER_FACE_PAYMENT_SWITCH_OFF", channel.Failed, "", docPay},
+
+		{cancelling, "ACQ.SYSTEM_ERROR", channel.Unknown, "", docCancel},
+		{cancelling, "AQC.SYSTEM_ERROR", channel.Unknown, "", docCancel + ": spelt so"},
+		{cancelling, "ACQ.SELLER_BALANCE_NOT_ENOUGH", channel.Pending, channel.CodeChannelBalance, docCancel},
+		{cancelling, "ACQ.TRADE_NOT_EXIST", channel.Failed, channel.CodeNotFound, docTrade},
+		{cancelling, "ACQ.TRADE_HAS_FINISHED", channel.Failed, "", docCancel},
+		{cancelling, "ACQ.TRADE_CANCEL_TIME_OUT", channel.Failed, "", docCancel + ": refund instead"},
+		{cancelling, "ACQ.CANCEL_NOT_ALLOWED", channel.Failed, "", docCancel},
+		{cancelling, "ACQ.REASON_TRADE_BEEN_FREEZEN", channel.Unknown, "", docCancel + ": not said to be final"},
+		{cancelling, "ACQ.REASON_TRADE_REFUND_FEE_ERR", channel.Unknown, "", docCancel + ": not said to be final"},
+
+		{payerFinding, "isv.code-invalid", channel.Failed, "", docOAuth},
+		{payerFinding, "isv.code-missing", channel.Failed, "", docOAuth},
+		{payerFinding, "isv.grant-type-invalid", channel.Failed, "", docOAuth},
 
 		{query, "ACQ.TRADE_NOT_EXIST", channel.Succeeded, "", docTrade + ": the query worked, the trade is not there"},
 
