@@ -3,7 +3,9 @@ package main
 import "slices"
 
 // bugs returns the whole list.
-func bugs() []bug { return slices.Concat(ledgerBugs(), requestBugs(), movingBugs(), outsideBugs()) }
+func bugs() []bug {
+	return slices.Concat(ledgerBugs(), requestBugs(), movingBugs(), outsideBugs(), noticeBugs())
+}
 
 // requestBugs are bugs of what is accepted and divided.
 func requestBugs() []bug {
