@@ -92,7 +92,7 @@ attacks: ## Forge, change, replay and misdirect 100,000 notifications and look t
 .PHONY: fuzz
 fuzz: ## Fuzz every parser and canonicaliser for a moment each (FUZZ_TIME=60s)
 	@git grep -oE '^func Fuzz[A-Za-z0-9]+' -- '*_test.go' | sed -E 's|/[^/]*:func | |' | while read -r dir name; do \
-	  out=$$($(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZ_TIME) "./$$dir" 2>&1) || { echo "$$out"; exit 1; }; \
+	  out=$$($(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 10x "./$$dir" 2>&1) || { echo "$$out"; exit 1; }; \
 	  printf '%-26s %-24s %s\n' "$$dir" "$$name" "$$(grep -o 'execs: [0-9]*' <<<"$$out" | tail -1)"; done
 
 .PHONY: crash-matrix
