@@ -170,6 +170,36 @@ func TestRefusedNotifications(t *testing.T) {
 	}
 }
 
+// TestNotificationsForASubMerchant: the service provider and the sub-merchant
+// must both be ours, and an ordinary merchant's message is neither's.
+func TestNotificationsForASubMerchant(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig(t, "https://api.mch.weixin.qq.com")
+	cfg.SubMchID = "1900000111"
+	a, err := New(cfg)
+	require.NoError(t, err)
+	trade := strings.Replace(tradeNotice, `"mchid":"`+testMch+`","appid":"`+testApp+`"`,
+		`"sp_mchid":"`+testMch+`","sp_appid":"`+testApp+`","sub_mchid":"1900000111"`, 1)
+	back := strings.Replace(refundNotice, `"mchid":"`+testMch+`"`, `"sp_mchid":"`+testMch+`","sub_mchid":"1900000111"`, 1)
+	require.NotEqual(t, tradeNotice, trade)
+	require.NotEqual(t, refundNotice, back)
+	got, err := read(t, a, envelope(t, "TRANSACTION.SUCCESS", "transaction", trade, testAPIKey), nil)
+	require.NoError(t, err)
+	require.Equal(t, testTrade, got.Number)
+	_, err = read(t, a, envelope(t, "REFUND.SUCCESS", "refund", back, testAPIKey), nil)
+	require.NoError(t, err)
+	for _, changed := range [][2]string{{"1900000111", "1900000112"}, {testMch, "1900000112"}, {`,"sub_mchid":"1900000111"`, ""}} {
+		_, err = read(t, a, envelope(t, "TRANSACTION.SUCCESS", "transaction", strings.Replace(trade, changed[0], changed[1], 1), testAPIKey), nil)
+		require.ErrorContains(t, err, "another's", changed)
+		_, err = read(t, a, envelope(t, "REFUND.SUCCESS", "refund", strings.Replace(back, changed[0], changed[1], 1), testAPIKey), nil)
+		require.ErrorContains(t, err, "another's", changed)
+	}
+	_, err = read(t, a, envelope(t, "TRANSACTION.SUCCESS", "transaction", tradeNotice, testAPIKey), nil)
+	require.ErrorContains(t, err, "another's")
+	_, err = read(t, newAdapter(t, "https://api.mch.weixin.qq.com"), envelope(t, "TRANSACTION.SUCCESS", "transaction", trade, testAPIKey), nil)
+	require.ErrorContains(t, err, "another's")
+}
+
 func TestAcknowledge(t *testing.T) {
 	t.Parallel()
 	a := newAdapter(t, "https://api.mch.weixin.qq.com")
