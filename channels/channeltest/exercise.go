@@ -31,7 +31,6 @@ func Exercise(t *testing.T, open func(*testing.T, Contract) Harness) {
 		"notifications":                            notifications,
 		"a bill that is not there yet":             earlyBill,
 		"trouble with bills":                       billTrouble,
-		"transfers":                                transfers,
 		"orders the adapter must refuse by itself": callersMistakes,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -39,6 +38,8 @@ func Exercise(t *testing.T, open func(*testing.T, Contract) Harness) {
 			run(t, open(t, Contract{}))
 		})
 	}
+	t.Run("products", func(t *testing.T) { offered(t, open) })
+	t.Run("abilities", func(t *testing.T) { abilities(t, open) })
 	for name, contract := range map[string]Contract{"fees kept": {}, "fees returned": {FeeReturned: true}} {
 		t.Run("bills, "+name, func(t *testing.T) {
 			t.Parallel()

@@ -1,7 +1,9 @@
 package channeltest
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -19,7 +21,7 @@ func troubled(t *testing.T, h Harness, trouble Trouble) {
 	t.Log("prepay")
 	order := orderOf(t, h, 900)
 	h.Make(t, trouble, Prepay, order.Number)
-	out, err := h.Adapter().Prepay(t.Context(), order)
+	out, err := h.Adapter().Prepay(patience(t, trouble), order)
 	require.NoError(t, err)
 	requireUnknown(t, trouble, out.Answer)
 	require.Empty(t, out.Action.QRCode)
@@ -31,13 +33,13 @@ func troubled(t *testing.T, h Harness, trouble Trouble) {
 	t.Log("query, before and after the payment")
 	h.Scan(t, order.Number)
 	h.Make(t, trouble, QueryTrade, order.Number)
-	got, err := h.Adapter().QueryTrade(t.Context(), order.Number)
+	got, err := h.Adapter().QueryTrade(patience(t, trouble), order.Number)
 	require.NoError(t, err)
 	requireUnknown(t, trouble, got.Answer)
 	require.Empty(t, got.State)
 	h.Pay(t, order.Number, false)
 	h.Make(t, trouble, QueryTrade, order.Number)
-	got, err = h.Adapter().QueryTrade(t.Context(), order.Number)
+	got, err = h.Adapter().QueryTrade(patience(t, trouble), order.Number)
 	require.NoError(t, err)
 	requireUnknown(t, trouble, got.Answer)
 	require.Zero(t, got.Amount)
@@ -47,7 +49,7 @@ func troubled(t *testing.T, h Harness, trouble Trouble) {
 	other := prepared(t, h, 900)
 	h.Scan(t, other)
 	h.Make(t, trouble, CloseTrade, other)
-	answer, err := h.Adapter().CloseTrade(t.Context(), other)
+	answer, err := h.Adapter().CloseTrade(patience(t, trouble), other)
 	require.NoError(t, err)
 	requireUnknown(t, trouble, answer)
 	if state := trade(t, h, other).State; done {
@@ -62,15 +64,16 @@ func troubled(t *testing.T, h Harness, trouble Trouble) {
 	t.Log("refund")
 	back := refundOf(order.Number, 300, 900)
 	h.Make(t, trouble, Refund, back.Number)
-	refunded, err := h.Adapter().Refund(t.Context(), back)
+	refunded, err := h.Adapter().Refund(patience(t, trouble), back)
 	require.NoError(t, err)
 	requireUnknown(t, trouble, refunded.Answer)
 	h.Make(t, trouble, QueryRefund, back.Number)
-	refunded, err = h.Adapter().QueryRefund(t.Context(), back)
+	refunded, err = h.Adapter().QueryRefund(patience(t, trouble), back)
 	require.NoError(t, err)
 	requireUnknown(t, trouble, refunded.Answer)
 	if done {
-		require.Equal(t, channel.Succeeded, settled(t, h, back).Outcome)
+		again := settled(t, h, back)
+		require.Equal(t, channel.Succeeded, again.Outcome, "%s %s", again.Code, again.Message)
 	} else {
 		refunded, err = h.Adapter().QueryRefund(t.Context(), back)
 		require.NoError(t, err)
@@ -97,17 +100,17 @@ func troubledTransfer(t *testing.T, h Harness, trouble Trouble, done bool) {
 	t.Log("transfer")
 	order := transferOf(500)
 	h.Make(t, trouble, Transfer, order.Number)
-	state, err := payer.Transfer(t.Context(), order)
+	state, err := payer.Transfer(patience(t, trouble), order)
 	require.NoError(t, err)
 	requireUnknown(t, trouble, state.Answer)
 	h.Make(t, trouble, QueryTransfer, order.Number)
-	state, err = payer.QueryTransfer(t.Context(), order.Number)
+	state, err = payer.QueryTransfer(patience(t, trouble), order.Number)
 	require.NoError(t, err)
 	requireUnknown(t, trouble, state.Answer)
 	state, err = payer.QueryTransfer(t.Context(), order.Number)
 	require.NoError(t, err)
 	if done {
-		require.Equal(t, channel.Succeeded, state.Outcome)
+		require.Equal(t, channel.Succeeded, state.Outcome, "%s %s", state.Code, state.Message)
 	} else {
 		require.Equal(t, channel.Failed, state.Outcome)
 		require.Equal(t, channel.CodeNotFound, state.Code)
@@ -116,6 +119,18 @@ func troubledTransfer(t *testing.T, h Harness, trouble Trouble, done bool) {
 	require.NoError(t, err)
 	require.Equal(t, channel.Succeeded, state.Outcome)
 	requireMoved(t, h, order.Number, "transfer", -500)
+}
+
+// patience ends soon where the trouble is slowness: the provider holds its answer
+// back for longer than any adapter waits.
+func patience(t *testing.T, trouble Trouble) context.Context {
+	t.Helper()
+	if trouble != Slow {
+		return t.Context()
+	}
+	ctx, stop := context.WithTimeout(t.Context(), time.Second)
+	t.Cleanup(stop)
+	return ctx
 }
 
 // requireUnknown holds the outcome law, with the code that fits the trouble.
