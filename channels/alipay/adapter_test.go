@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/md5" //nolint:gosec // Alipay's serial number of a certificate is an MD5
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/hex"
@@ -113,6 +114,42 @@ func TestCertificateMode(t *testing.T) {
 		_, err = New(bad)
 		require.ErrorContains(t, err, field)
 	}
+}
+
+// TestSeveralKeysAtOnce: while Alipay changes its key or certificate, answers and
+// notifications under either are taken, and under a third are not.
+func TestSeveralKeysAtOnce(t *testing.T) {
+	t.Parallel()
+	second, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	public, err := x509.MarshalPKIXPublicKey(&second.PublicKey)
+	require.NoError(t, err)
+	signer := testKeys().alipay
+	g, one := serve(t, func(w http.ResponseWriter, r request) {
+		_, _ = w.Write([]byte(envelope(r.Params.Get("method"), failureNode("ACQ.TRADE_NOT_EXIST"), signer)))
+	})
+	cfg := testConfig(t, g.URL)
+	cfg.OtherAlipayPublicKeys = []string{string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}))}
+	both, err := New(cfg)
+	require.NoError(t, err)
+	for i, key := range []*rsa.PrivateKey{testKeys().alipay, second, testKeys().stranger} {
+		signer = key
+		for adapter, taken := range map[*Adapter]bool{one: i == 0, both: i < 2} {
+			got, err := adapter.QueryTrade(t.Context(), testTrade)
+			require.NoError(t, err)
+			_, failed := read(t, adapter, signed(noticeParams(), key))
+			if taken {
+				require.Equal(t, channel.TradeNotFound, got.State)
+				require.NoError(t, failed)
+				continue
+			}
+			require.Equal(t, channel.CodeBadSignature, got.Code)
+			require.Error(t, failed)
+		}
+	}
+	cfg.OtherAlipayPublicKeys = append(cfg.OtherAlipayPublicKeys, "AAAA")
+	_, err = New(cfg)
+	require.ErrorContains(t, err, "OtherAlipayPublicKeys[1]")
 }
 
 func TestIdentityType(t *testing.T) {

@@ -32,7 +32,7 @@ func authorizeURL(given string, gateway *url.URL) (string, error) {
 		}
 		return given, nil
 	}
-	page := url.URL{Scheme: gateway.Scheme, Host: gateway.Host, Path: strings.TrimSuffix(path.Dir(gateway.Path), "/") + authorizePath}
+	page := url.URL{Scheme: gateway.Scheme, Host: gateway.Host, Path: path.Join("/", path.Dir(gateway.Path), authorizePath)}
 	if rest, official := strings.CutPrefix(gateway.Host, "openapi"); official {
 		page.Host, page.Path = "openauth"+rest, authorizePath
 	}
