@@ -127,3 +127,32 @@ func (p *permuted) say(message string, taken bool) {
 	status, answer := a.send(p.apis[p.IntN(2)], a.path)
 	require.Equal(p, taken, accepted(status, answer, p.provider), "%s: %d %s", message, status, answer)
 }
+
+// TestSignedLieBooksNothing: even a message that the provider signed, about the
+// right trade and amount, is only a reason to ask; nobody has paid, so nothing is
+// booked.
+func TestSignedLieBooksNothing(t *testing.T) {
+	w := newWorld(t)
+	s := &scene{world: w, targets: map[string][]target{}, genuine: map[string][]kept{alipay: {{header: http.Header{}}}, wechatpay: {{}}}}
+	s.loadKeys()
+	var all []client.Payment
+	for _, provider := range []string{alipay, wechatpay} {
+		p := w.offered(provider, 2000)
+		s.targets[provider] = slices.Repeat([]target{s.targetOf(p)}, 4)
+		f := &forger{scene: s, Rand: rand.New(rand.NewPCG(*attackSeed, 0)), provider: provider}
+		lie := f.sealed(s.keys.WeChatPay, f.paidNotice(f.open(), nil))
+		if provider == alipay {
+			lie = f.signedBy(s.alipayKey, f.payment(f.open()))
+		}
+		status, answer := lie.send(w.apis[0], lie.path)
+		require.True(t, accepted(status, answer, provider), "%d %s", status, answer)
+		w.await("the workflow was told", func() (bool, any) {
+			n := w.count(`select count(*) from notifications where handled_at is null`)
+			return n == 0, n
+		})
+		w.hurry(paymentWorkflow(p.ID))
+		all = append(all, p)
+	}
+	w.expire(all...)
+	require.Zero(t, w.count(`select count(*) from entries where kind = 'collect'`))
+}
