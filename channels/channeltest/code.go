@@ -11,21 +11,43 @@ import (
 	"github.com/suanpan/suanpan/money"
 )
 
+// barcodeCase holds one operation of taking payments by code.
+type barcodeCase struct {
+	name, operation string
+	run             func(*testing.T, Harness)
+}
+
 // barcodeCases are what an adapter with AbilityBarcode is held to.
-func barcodeCases() map[string]func(*testing.T, Harness) {
-	return map[string]func(*testing.T, Harness){
-		"paid at once":               codePaid,
-		"confirmed on the phone":     codeConfirmed,
-		"declined on the phone":      codeDeclined,
-		"refused":                    codeRefused,
-		"a code used before":         codeUsed,
-		"unknown, then cancelled":    codeUnknown,
-		"a cancel of what is unpaid": cancelUnpaid,
-		"a cancel of what is paid":   cancelPaid,
-		"a cancel without balance":   cancelShort,
-		"a cancel whose answer went": cancelTroubled,
-		"the caller's mistakes":      codeMistakes,
+func barcodeCases() []barcodeCase {
+	return []barcodeCase{
+		{"paid at once", "pay by code", codePaid},
+		{"confirmed on the phone", "query", codeConfirmed},
+		{"declined on the phone", "query", codeDeclined},
+		{"refused", "pay by code", codeRefused},
+		{"a code used before", "pay by code", codeUsed},
+		{"unknown, then cancelled", "cancel", codeUnknown},
+		{"a cancel of what is unpaid", "cancel", cancelUnpaid},
+		{"a cancel of what is paid", "cancel", cancelPaid},
+		{"a cancel without balance", "cancel", cancelShort},
+		{"a cancel whose answer went", "cancel", cancelTroubled},
+		{"refunded", "refund", codeRefunded},
+		{"on the bill", "bill", codeBilled},
+		{"the caller's mistakes", "pay by code", codeMistakes},
 	}
+}
+
+func codeRefunded(t *testing.T, h Harness) {
+	h.TopUp(t, 10_000)
+	order := codeOf(t, h, PhonePays, 1000)
+	require.Equal(t, channel.Succeeded, payByCode(t, h, order).Outcome)
+	requireRefunds(t, h, order.Number)
+}
+
+func codeBilled(t *testing.T, h Harness) {
+	morning(t, h)
+	order := codeOf(t, h, PhonePays, 4321)
+	require.Equal(t, channel.Succeeded, payByCode(t, h, order).Outcome)
+	requireBilled(t, h, order.Number, 4321)
 }
 
 func codeOf(t *testing.T, h Harness, phone Phone, fen int64) channel.CodeOrder {

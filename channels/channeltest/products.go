@@ -14,17 +14,46 @@ import (
 	"github.com/suanpan/suanpan/money"
 )
 
+// productCase holds one operation of a product.
+type productCase struct {
+	name, operation string
+	run             func(*testing.T, Harness, channel.Offer)
+}
+
 // productCases are what every product that an adapter offers for Prepay is held to.
-func productCases() map[string]func(*testing.T, Harness, channel.Offer) {
-	return map[string]func(*testing.T, Harness, channel.Offer){
-		"from the action to money": productPayment,
-		"amounts at the edges":     productEdges,
-		"resent harmlessly":        productTwice,
-		"declined and closed":      productDeclined,
-		"what it needs":            productNeeds,
-		"a spoiled action":         productSpoiled,
-		"a notification":           productNotice,
+func productCases() []productCase {
+	return []productCase{
+		{"from the action to money", "prepay", productPayment},
+		{"amounts at the edges", "query", productEdges},
+		{"resent harmlessly", "prepay", productTwice},
+		{"declined and closed", "close", productDeclined},
+		{"what it needs", "prepay", productNeeds},
+		{"a spoiled action", "prepay", productSpoiled},
+		{"refunded", "refund", productRefund},
+		{"a notification", "notification", productNotice},
+		{"on the bill", "bill", productBill},
 	}
+}
+
+// Held lists the operations that a product which an adapter offers is held to, in
+// order, without repetition.
+func Held(product channel.Product) []string {
+	var operations []string
+	add := func(operation string) {
+		if !slices.Contains(operations, operation) {
+			operations = append(operations, operation)
+		}
+	}
+	if product == channel.ProductBarcode {
+		for _, c := range barcodeCases() {
+			add(c.operation)
+		}
+		return operations
+	}
+	for _, c := range productCases() {
+		add(c.operation)
+	}
+	return operations
 }
 
 // offered holds each product an adapter offers to its cases. A product that is
@@ -42,10 +71,10 @@ func offered(t *testing.T, open func(*testing.T, Contract) Harness) {
 			require.Contains(t, offer.Needs, channel.NeedAuthCode)
 			continue // abilities holds it to its cases
 		}
-		for name, run := range productCases() {
-			t.Run(string(offer.Product)+", "+name, func(t *testing.T) {
+		for _, c := range productCases() {
+			t.Run(string(offer.Product)+", "+c.name, func(t *testing.T) {
 				t.Parallel()
-				run(t, open(t, Contract{}), offer)
+				c.run(t, open(t, Contract{}), offer)
 			})
 		}
 	}
@@ -217,4 +246,50 @@ func productNotice(t *testing.T, h Harness, offer channel.Offer) {
 	require.Equal(t, channel.NotifyTrade, notice.Kind)
 	require.Equal(t, order.Number, notice.Number)
 	require.Equal(t, money.Fen(4321), notice.Amount)
+}
+
+// paidBy makes an order of the product and pays it.
+func paidBy(t *testing.T, h Harness, offer channel.Offer, fen int64) string {
+	t.Helper()
+	order := orderBy(t, h, offer, fen)
+	h.Follow(t, offer.Product, prepay(t, h, order))
+	h.Pay(t, order.Number, false)
+	return order.Number
+}
+
+func productRefund(t *testing.T, h Harness, offer channel.Offer) {
+	h.TopUp(t, 10_000)
+	requireRefunds(t, h, paidBy(t, h, offer, 1000))
+}
+
+// requireRefunds gives 10.00 yuan back in two parts.
+func requireRefunds(t *testing.T, h Harness, number string) {
+	t.Helper()
+	for _, part := range []int64{1, 999} {
+		order := refundOf(number, part, 1000)
+		_, err := h.Adapter().Refund(t.Context(), order)
+		require.NoError(t, err)
+		require.Equal(t, channel.Succeeded, settled(t, h, order).Outcome)
+		requireMoved(t, h, order.Number, "refund", -part)
+	}
+	require.Equal(t, channel.TradePaid, trade(t, h, number).State)
+}
+
+func productBill(t *testing.T, h Harness, offer channel.Offer) {
+	morning(t, h)
+	requireBilled(t, h, paidBy(t, h, offer, 4321), 4321)
+}
+
+// requireBilled holds that the day's bill has one line, the payment's.
+func requireBilled(t *testing.T, h Harness, number string, fen int64) {
+	t.Helper()
+	day := h.Now(t).Format(time.DateOnly)
+	h.Advance(t, 36*time.Hour)
+	got, err := h.Adapter().FetchTradeBill(t.Context(), day)
+	require.NoError(t, err)
+	require.Equal(t, channel.BillReady, got.State)
+	require.Len(t, got.Bill.Lines, 1)
+	require.Equal(t, channel.BillPayment, got.Bill.Lines[0].Kind)
+	require.Equal(t, number, got.Bill.Lines[0].Number)
+	require.Equal(t, money.Fen(fen), got.Bill.Lines[0].Amount)
 }
