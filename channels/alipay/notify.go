@@ -2,6 +2,7 @@ package alipay
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -38,6 +39,9 @@ func (a *Adapter) ReadNotification(ctx context.Context, r *http.Request, body []
 	}
 	if values.Get("sign_type") != "RSA2" {
 		return refuse("sign_type is not RSA2")
+	}
+	if !spelledOnce(values.Get("sign")) {
+		return refuse("the signature is not spelled as Alipay spells it")
 	}
 	if _, err := a.client.DecodeNotification(ctx, values); err != nil {
 		return refuse("the signature does not verify")
@@ -118,6 +122,14 @@ func readForm(body []byte) (url.Values, error) {
 		return nil, errors.New("charset is not utf-8")
 	}
 	return values, nil
+}
+
+// spelledOnce reports whether text is the one base64 of its bytes: a decoder also
+// takes others, with line breaks or stray bits at the end, so that a message
+// could be spelled anew without its key.
+func spelledOnce(text string) bool {
+	decoded, err := base64.StdEncoding.DecodeString(text)
+	return err == nil && base64.StdEncoding.EncodeToString(decoded) == text
 }
 
 // isRefund tells a notification about a refund from one about the payment.

@@ -120,8 +120,21 @@ func TestRefusedNotifications(t *testing.T) {
 	form, err := url.ParseQuery(good)
 	require.NoError(t, err)
 	form.Set("total_amount", "0.01")
+	respelled := func(change func(sign string) string) string {
+		form, err := url.ParseQuery(good)
+		require.NoError(t, err)
+		form.Set("sign", change(form.Get("sign")))
+		require.NotEqual(t, good, form.Encode())
+		return form.Encode()
+	}
 	for name, c := range map[string]struct{ body, why string }{
-		"no signature":            {unsigned.Encode(), "signature"},
+		"no signature": {unsigned.Encode(), "signature"},
+		"stray bits at the end": {respelled(func(sign string) string {
+			const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+			last := len(sign) - 3 // two equals signs follow; four of its six bits are nobody's
+			return sign[:last] + alphabet[strings.IndexByte(alphabet, sign[last])|1:][:1] + "=="
+		}), "spelled"},
+		"a line break":            {respelled(func(sign string) string { return sign[:76] + "\n" + sign[76:] }), "spelled"},
 		"our own key":             {signed(with(), testKeys().app), "signature"},
 		"a stranger's key":        {signed(with(), testKeys().stranger), "signature"},
 		"changed after signing":   {form.Encode(), "signature"},
