@@ -122,7 +122,8 @@ func (a *Adapter) CancelTrade(ctx context.Context, number string) (channel.Cance
 	case out.OutTradeNo != number:
 		return channel.Cancelled{Answer: mismatch("out_trade_no")}, nil
 	case out.RetryFlag == "Y":
-		return channel.Cancelled{Answer: channel.Answer{Outcome: channel.Pending, Code: out.Code, Message: "retry_flag is Y: the same call again"}}, nil
+		again := channel.Answer{Outcome: channel.Pending, Code: out.Code, Message: "retry_flag is Y: the same call again"}
+		return channel.Cancelled{Answer: again}, nil
 	}
 	switch out.Action {
 	case "close":
@@ -152,7 +153,8 @@ func (a *Adapter) afterCancel(ctx context.Context, number string) (channel.Cance
 		if answer := a.refusal(query, out.reply); answer.Outcome != channel.Succeeded {
 			return channel.Cancelled{Answer: answer}, nil
 		}
-		return channel.Cancelled{Answer: channel.Answer{Outcome: channel.Failed, Code: channel.CodeNotFound, Message: "no such trade"}}, nil
+		absent := channel.Answer{Outcome: channel.Failed, Code: channel.CodeNotFound, Message: "no such trade"}
+		return channel.Cancelled{Answer: absent}, nil
 	}
 	trade := readTrade(number, out)
 	switch {
@@ -161,5 +163,6 @@ func (a *Adapter) afterCancel(ctx context.Context, number string) (channel.Cance
 	case out.TradeStatus == "TRADE_CLOSED": // unpaid, or given back in full
 		return channel.Cancelled{Answer: accepted(out.reply), Refunded: trade.State == channel.TradePaid}, nil
 	}
-	return channel.Cancelled{Answer: channel.Answer{Outcome: channel.Pending, Code: out.TradeStatus, Message: "the cancel did nothing yet"}}, nil
+	waiting := channel.Answer{Outcome: channel.Pending, Code: out.TradeStatus, Message: "the cancel did nothing yet"}
+	return channel.Cancelled{Answer: waiting}, nil
 }

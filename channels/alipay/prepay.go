@@ -147,7 +147,8 @@ func (a *Adapter) create(ctx context.Context, order channel.PrepayOrder, biz fie
 	case out.TradeNo == "":
 		return channel.Prepaid{Answer: badBody("trade_no")}, nil
 	}
-	return channel.Prepaid{Answer: answer, Action: channel.Action{Type: channel.ActionJSAPI, Params: map[string]string{"trade_no": out.TradeNo}}}, nil
+	params := map[string]string{"trade_no": out.TradeNo}
+	return channel.Prepaid{Answer: answer, Action: channel.Action{Type: channel.ActionJSAPI, Params: params}}, nil
 }
 
 func (a *Adapter) prepare(ctx context.Context, method string, order channel.PrepayOrder, biz fields) (prepared, channel.Answer, error) {

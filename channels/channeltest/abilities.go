@@ -193,12 +193,12 @@ func noAbnormalRefund(t *testing.T, h Harness) {
 	require.True(t, ok)
 	n := paid(t, h, 1000)
 	order := refundOf(n, 400, 1000)
-	first, err := h.Adapter().Refund(t.Context(), order)
+	_, err := h.Adapter().Refund(t.Context(), order)
 	require.NoError(t, err)
 	done := settled(t, h, order)
 	require.Equal(t, channel.Succeeded, done.Outcome)
-	_ = first
-	state, err := redirecter.RedirectRefund(t.Context(), channel.AbnormalRefund{RefundOrder: order, ChannelRefundNo: done.ChannelRefundNo, ToMerchant: true})
+	other := channel.AbnormalRefund{RefundOrder: order, ChannelRefundNo: done.ChannelRefundNo, ToMerchant: true}
+	state, err := redirecter.RedirectRefund(t.Context(), other)
 	require.NoError(t, err)
 	require.NotEqual(t, channel.Pending, state.Outcome)
 	requireMoved(t, h, order.Number, "refund", -400)

@@ -169,7 +169,8 @@ func (g *Gateway) Back(o books.Order) string {
 
 const appForm = `<!doctype html>
 <html lang="zh-CN"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>支付宝客户端 Alipay app</title><style>body{font:16px/1.5 system-ui,sans-serif;margin:3rem auto;max-width:32rem;padding:0 1rem;color:#1f2329}
+<title>支付宝客户端 Alipay app</title><style>
+body{font:16px/1.5 system-ui,sans-serif;margin:3rem auto;max-width:32rem;padding:0 1rem;color:#1f2329}
 textarea,button{font:inherit;width:100%;box-sizing:border-box;padding:.7rem;border:1px solid #e5e6eb;border-radius:8px;margin:.3rem 0}
 button{background:#1677ff;border-color:#1677ff;color:#fff}</style></head>
 <body><h1>支付宝 Alipay</h1><form method="post"><label>App 交来的订单串 The order string an app hands over
@@ -177,8 +178,10 @@ button{background:#1677ff;border-color:#1677ff;color:#fff}</style></head>
 
 const refusedPage = `<!doctype html>
 <html lang="zh-CN"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>支付宝 Alipay</title><style>body{font:16px/1.5 system-ui,sans-serif;margin:3rem auto;max-width:32rem;padding:0 1rem;color:#1f2329}</style></head>
-<body><h1>抱歉，无法完成付款</h1><p>The payment cannot be made.</p><p>错误代码 Code: <code id="code">{{.Code}}</code></p><p>{{.Reason}}</p></body></html>`
+<title>支付宝 Alipay</title><style>
+body{font:16px/1.5 system-ui,sans-serif;margin:3rem auto;max-width:32rem;padding:0 1rem;color:#1f2329}</style></head>
+<body><h1>抱歉，无法完成付款</h1><p>The payment cannot be made.</p>
+<p>错误代码 Code: <code id="code">{{.Code}}</code></p><p>{{.Reason}}</p></body></html>`
 
 // refusePage is how a payer's browser is told of a refusal.
 func (g *Gateway) refusePage(err error) faults.Reply {
@@ -195,7 +198,8 @@ func (g *Gateway) refusePage(err error) faults.Reply {
 	if err != nil {
 		slog.Error("page does not render", "error", err)
 	}
-	return faults.Reply{Status: http.StatusBadRequest, Header: http.Header{"Content-Type": {"text/html; charset=utf-8"}}, Body: []byte(text.String())}
+	header := http.Header{"Content-Type": {"text/html; charset=utf-8"}}
+	return faults.Reply{Status: http.StatusBadRequest, Header: header, Body: []byte(text.String())}
 }
 
 // show writes a page made of a template.

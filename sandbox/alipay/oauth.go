@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -30,7 +31,7 @@ var openIDForm = regexp.MustCompile(`^0[0-9A-Za-z_-]{31}$`)
 // name. The payer without a name is the one who pays everywhere.
 func Payers(appID, name string) (user, open string) {
 	person := sha256.Sum256([]byte("payer/" + name))
-	user = fmt.Sprintf("2088%012d", (uint64(person[0])<<32 | uint64(person[1])<<24 | uint64(person[2])<<16 | uint64(person[3])<<8 | uint64(person[4])))
+	user = fmt.Sprintf("2088%012d", binary.BigEndian.Uint64(person[:])%1_000_000_000_000)
 	if name == "" {
 		user = buyerUserID
 	}
