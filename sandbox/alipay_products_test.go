@@ -225,3 +225,28 @@ func TestAlipaySaysWhoAPayerIs(t *testing.T) {
 		"app_public_key": keys.PublicPEM(merchantKey()), "app_certificate": "x"})
 	require.Equal(t, http.StatusBadRequest, status)
 }
+
+// TestAlipayProductsWire pins what the further products answer; field names are
+// those of smartwalle/alipay/v3 v3.2.30 (trade_type.go, authorize_type.go).
+func TestAlipayProductsWire(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.clock(billDay + "T12:00:00+08:00")
+	b.control("POST", "/control/codes", map[string]any{"provider": "alipay", "code": "280000000000000002", "outcome": "confirm"}, nil)
+	var transcript strings.Builder
+	for _, step := range []struct{ method, biz string }{
+		{"alipay.trade.create", `{"out_trade_no":"J1","total_amount":"1.00","subject":"x","product_code":"JSAPI_PAY","buyer_id":"2088102177846880"}`},
+		{"alipay.trade.pay", `{"out_trade_no":"C1","total_amount":"1.00","subject":"x","scene":"bar_code","auth_code":"280000000000000001"}`},
+		{"alipay.trade.pay", `{"out_trade_no":"C2","total_amount":"1.00","subject":"x","scene":"bar_code","auth_code":"280000000000000001"}`},
+		{"alipay.trade.pay", `{"out_trade_no":"C3","total_amount":"1.00","subject":"x","scene":"bar_code","auth_code":"280000000000000002"}`},
+		{"alipay.trade.cancel", `{"out_trade_no":"C1"}`},
+		{"alipay.trade.cancel", `{"out_trade_no":"C1"}`},
+		{"alipay.trade.cancel", `{"out_trade_no":"C2"}`},
+		{"alipay.trade.cancel", `{"out_trade_no":"C3"}`},
+		{"alipay.system.oauth.token", ""},
+	} {
+		answer := b.callAlipay(map[string]string{"method": step.method, "biz_content": step.biz}, nil)
+		transcript.WriteString(strings.TrimSpace("> "+step.method+" "+step.biz) + "\n< " + b.neutral(answer) + "\n")
+	}
+	golden(t, "alipay_products_wire.txt", transcript.String())
+}
