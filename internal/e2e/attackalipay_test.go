@@ -134,8 +134,11 @@ func alipayClasses() []class {
 	}
 }
 
+// audit expects an audit row of what is refused.
 func audit(a attack) attack {
-	a.fate = audited
+	if a.fate == refused {
+		a.fate = audited
+	}
 	return a
 }
 

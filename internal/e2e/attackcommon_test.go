@@ -52,13 +52,6 @@ func (f *forger) any() target { return pick(f, f.targets[f.provider]) }
 // refunded is the trade with a refund.
 func (f *forger) refunded() target { return f.targets[f.provider][2] }
 
-func (f *forger) other() string {
-	if f.provider == alipay {
-		return wechatpay
-	}
-	return alipay
-}
-
 // bytes draws n of them.
 func (f *forger) bytes(n int) []byte {
 	drawn := make([]byte, n)
