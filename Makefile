@@ -81,6 +81,10 @@ ledger-kills: ## Kill -9 what posts, and PostgreSQL under it, and look for every
 bench: ## Measure throughput, growth and verify beside pgbench (half an hour; leave the machine alone)
 	$(GO) run ./internal/bench $(BENCH_FLAGS)
 
+.PHONY: bench-isolation
+bench-isolation: ## Measure what a channel account that takes 30 s for every answer does to the others (a minute; leave the machine alone)
+	$(GO) test -count=1 -v -run TestASlowAccountSlowsNobodyElse ./channels/guard -isolation.rounds 5 -isolation.for 5s
+
 .PHONY: chaos
 chaos: ## Kill and cut off a loaded platform for 20 minutes and look for every fen (CHAOS_FLAGS="-seed 7", "-smoke")
 	$(GO) run ./internal/chaos $(CHAOS_FLAGS)

@@ -58,6 +58,10 @@ func (s *stage) Adapter(context.Context, tenant.ChannelAccount) (channel.Adapter
 	return s.now, nil
 }
 
+func (s *stage) Notifier(ctx context.Context, account tenant.ChannelAccount) (channel.Notifier, error) {
+	return s.Adapter(ctx, account)
+}
+
 // course is one object on its way, with the messages about it in one order. A
 // message is either a push, which reaches us on its own, or "<call> <how>", the
 // next answer to that call. A push arrives while the first call whose answer

@@ -106,7 +106,7 @@ func (i *intake) seek(ctx context.Context, accountID string) (*knownAccount, err
 		return err
 	})
 	if err == nil {
-		found.notifier, err = i.adapters.Adapter(ctx, found.ChannelAccount)
+		found.notifier, err = i.adapters.Notifier(ctx, found.ChannelAccount)
 	}
 	if err != nil {
 		return nil, err

@@ -20,6 +20,7 @@ import (
 	"github.com/suanpan/suanpan/core/accept"
 	"github.com/suanpan/suanpan/core/channel"
 	"github.com/suanpan/suanpan/core/event"
+	"github.com/suanpan/suanpan/core/secret"
 	"github.com/suanpan/suanpan/core/tenant"
 	"github.com/suanpan/suanpan/internal/id"
 	"github.com/suanpan/suanpan/internal/pgtest"
@@ -40,6 +41,8 @@ type fixture struct {
 	channel   tenant.ChannelAccount
 	workflows *workflowsStub
 	adapters  adaptersStub
+	desk      *deskStub
+	box       *secret.Box
 }
 
 // workflowsStub stands for the workflow service.
@@ -69,9 +72,18 @@ func (a adaptersStub) Adapter(_ context.Context, account tenant.ChannelAccount) 
 	return adapter, nil
 }
 
+func (a adaptersStub) Notifier(ctx context.Context, account tenant.ChannelAccount) (channel.Notifier, error) {
+	return a.Adapter(ctx, account)
+}
+
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	f := &fixture{t: t, db: pgtest.New(t), log: &bytes.Buffer{}, workflows: &workflowsStub{}, adapters: adaptersStub{}}
+	f := &fixture{t: t, db: pgtest.New(t), log: &bytes.Buffer{}, workflows: &workflowsStub{}, adapters: adaptersStub{},
+		desk: &deskStub{}}
+	masters, err := secret.ParseMasters(secret.NewMasterKeyText())
+	require.NoError(t, err)
+	f.box, err = secret.NewBox(masters)
+	require.NoError(t, err)
 	f.handler = f.serve(Options{Dev: true})
 	f.tenant, f.key = f.newTenant()
 	require.NoError(t, f.db.DB.AsSystem(t.Context(), func(tx pgx.Tx) error {
@@ -87,7 +99,7 @@ func newFixture(t *testing.T) *fixture {
 
 func (f *fixture) serve(opts Options) http.Handler {
 	f.t.Helper()
-	opts.DB, opts.Workflows, opts.Adapters = f.db.DB, f.workflows, f.adapters
+	opts.DB, opts.Workflows, opts.Adapters, opts.Desk, opts.Box = f.db.DB, f.workflows, f.adapters, f.desk, f.box
 	opts.Guard = event.NewGuard([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, nil)
 	opts.Log = slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	handler, err := New(opts)

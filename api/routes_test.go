@@ -23,7 +23,7 @@ func everyOperation(t *testing.T, visit func(op *operation, target string)) {
 	prefixes := map[string]id.Prefix{
 		"payment_id": id.Payment, "refund_id": id.Refund, "withdrawal_id": id.Withdrawal, "transfer_id": id.Transfer, "merchant_id": id.Merchant,
 		"transfer_batch_id": id.TransferBatch, "hold_id": id.Hold, "split_rule_id": id.SplitRule, "account_id": id.Account, "entry_id": id.Entry, "daily_operation_id": id.Daily,
-		"reconciliation_id": id.Reconciliation, "event_id": id.Event, "webhook_endpoint_id": id.Endpoint,
+		"reconciliation_id": id.Reconciliation, "event_id": id.Event, "webhook_endpoint_id": id.Endpoint, "channel_account_id": id.ChannelAccount, "credential_id": id.Credential,
 	}
 	for _, op := range contract.operations {
 		target := op.route.Path
@@ -58,6 +58,11 @@ func (f *fixture) bodyFor(op *operation) string {
 		"createReconciliation":  `{"channel_account_id":"` + f.channel.ID + `","bill_date":"2026-01-01"}`,
 		"createWebhookEndpoint": `{"url":"http://127.0.0.1:9/hook"}`,
 		"moveTestClock":         `{"now":"2026-01-01T00:00:00Z"}`,
+		"createChannelAccount": `{"channel":"alipay","name":"n","params":{"app_id":"2021000000000000","seller_id":"2088000000000000"},` +
+			`"fee_basis_points":60,"fee_returned":false}`,
+		"changeChannelAccount":     `{"weight":1}`,
+		"createChannelCredentials": `{"private_key":"x"}`,
+		"changeChannelProducts":    `{"products":[{"product":"qr","status":"opened"}]}`,
 	}[op.route.Operation.OperationID]
 }
 
@@ -68,6 +73,9 @@ func (f *fixture) call(op *operation, target string, headers ...string) response
 			return f.send(http.MethodPost, target, nil, append([]string{"Idempotency-Key", id.Number()}, headers...)...)
 		}
 		return f.post(target, f.bodyFor(op), headers...)
+	}
+	if op.hasBody {
+		return f.send(op.route.Method, target, strings.NewReader(f.bodyFor(op)), headers...)
 	}
 	return f.send(op.route.Method, target, nil, headers...)
 }

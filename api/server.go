@@ -16,6 +16,7 @@ import (
 	"github.com/suanpan/suanpan/core/channel"
 	"github.com/suanpan/suanpan/core/event"
 	"github.com/suanpan/suanpan/core/fault"
+	"github.com/suanpan/suanpan/core/secret"
 	"github.com/suanpan/suanpan/core/tenant"
 	"github.com/suanpan/suanpan/internal/pg"
 )
@@ -30,6 +31,8 @@ type Workflows interface {
 // Adapters finds who verifies a provider's notifications.
 type Adapters interface {
 	Adapter(ctx context.Context, account tenant.ChannelAccount) (channel.Adapter, error)
+	// Notifier verifies by all keys of the account that are in use.
+	Notifier(ctx context.Context, account tenant.ChannelAccount) (channel.Notifier, error)
 }
 
 // Authenticate finds whom an API key's secret stands for; it returns a
@@ -41,6 +44,11 @@ type Options struct {
 	DB        *pg.DB
 	Workflows Workflows
 	Adapters  Adapters
+	// Desk and Box are what the routes of channel accounts work with.
+	Desk Desk
+	Box  *secret.Box
+	// Glossary explains the codes of the providers; may be empty.
+	Glossary channel.Glossary
 	// Guard checks the URLs of new webhook endpoints.
 	Guard *event.Guard
 	Log   *slog.Logger

@@ -167,6 +167,102 @@ func (e ChannelAccountStatus) Valid() bool {
 	}
 }
 
+// Defines values for ChannelCredentialsStatus.
+const (
+	ChannelCredentialsStatusCurrent  ChannelCredentialsStatus = "current"
+	ChannelCredentialsStatusPrevious ChannelCredentialsStatus = "previous"
+	ChannelCredentialsStatusRetired  ChannelCredentialsStatus = "retired"
+)
+
+// Valid indicates whether the value is a known member of the ChannelCredentialsStatus enum.
+func (e ChannelCredentialsStatus) Valid() bool {
+	switch e {
+	case ChannelCredentialsStatusCurrent:
+		return true
+	case ChannelCredentialsStatusPrevious:
+		return true
+	case ChannelCredentialsStatusRetired:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ChannelHealthState.
+const (
+	ChannelHealthStateClosed   ChannelHealthState = "closed"
+	ChannelHealthStateHalfOpen ChannelHealthState = "half_open"
+	ChannelHealthStateOpen     ChannelHealthState = "open"
+)
+
+// Valid indicates whether the value is a known member of the ChannelHealthState enum.
+func (e ChannelHealthState) Valid() bool {
+	switch e {
+	case ChannelHealthStateClosed:
+		return true
+	case ChannelHealthStateHalfOpen:
+		return true
+	case ChannelHealthStateOpen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ChannelProductName.
+const (
+	ChannelProductNameApp     ChannelProductName = "app"
+	ChannelProductNameBarcode ChannelProductName = "barcode"
+	ChannelProductNameJsapi   ChannelProductName = "jsapi"
+	ChannelProductNamePage    ChannelProductName = "page"
+	ChannelProductNameQr      ChannelProductName = "qr"
+	ChannelProductNameWap     ChannelProductName = "wap"
+)
+
+// Valid indicates whether the value is a known member of the ChannelProductName enum.
+func (e ChannelProductName) Valid() bool {
+	switch e {
+	case ChannelProductNameApp:
+		return true
+	case ChannelProductNameBarcode:
+		return true
+	case ChannelProductNameJsapi:
+		return true
+	case ChannelProductNamePage:
+		return true
+	case ChannelProductNameQr:
+		return true
+	case ChannelProductNameWap:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ChannelProductStatus.
+const (
+	ChannelProductStatusApplying  ChannelProductStatus = "applying"
+	ChannelProductStatusNotOpened ChannelProductStatus = "not_opened"
+	ChannelProductStatusOpened    ChannelProductStatus = "opened"
+	ChannelProductStatusSuspended ChannelProductStatus = "suspended"
+)
+
+// Valid indicates whether the value is a known member of the ChannelProductStatus enum.
+func (e ChannelProductStatus) Valid() bool {
+	switch e {
+	case ChannelProductStatusApplying:
+		return true
+	case ChannelProductStatusNotOpened:
+		return true
+	case ChannelProductStatusOpened:
+		return true
+	case ChannelProductStatusSuspended:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CreatePayoutAccountChannel.
 const (
 	CreatePayoutAccountChannelAlipay CreatePayoutAccountChannel = "alipay"
@@ -710,6 +806,60 @@ func (e SplitRuleLegType) Valid() bool {
 	}
 }
 
+// Defines values for TimelineEntryKind.
+const (
+	TimelineEntryKindCall                TimelineEntryKind = "call"
+	TimelineEntryKindEvent               TimelineEntryKind = "event"
+	TimelineEntryKindNotification        TimelineEntryKind = "notification"
+	TimelineEntryKindRefusedNotification TimelineEntryKind = "refused_notification"
+)
+
+// Valid indicates whether the value is a known member of the TimelineEntryKind enum.
+func (e TimelineEntryKind) Valid() bool {
+	switch e {
+	case TimelineEntryKindCall:
+		return true
+	case TimelineEntryKindEvent:
+		return true
+	case TimelineEntryKindNotification:
+		return true
+	case TimelineEntryKindRefusedNotification:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TimelineEntryOutcome.
+const (
+	TimelineEntryOutcomeError       TimelineEntryOutcome = "error"
+	TimelineEntryOutcomeFailed      TimelineEntryOutcome = "failed"
+	TimelineEntryOutcomeLessThanNil TimelineEntryOutcome = "<nil>"
+	TimelineEntryOutcomePending     TimelineEntryOutcome = "pending"
+	TimelineEntryOutcomeSucceeded   TimelineEntryOutcome = "succeeded"
+	TimelineEntryOutcomeUnknown     TimelineEntryOutcome = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the TimelineEntryOutcome enum.
+func (e TimelineEntryOutcome) Valid() bool {
+	switch e {
+	case TimelineEntryOutcomeError:
+		return true
+	case TimelineEntryOutcomeFailed:
+		return true
+	case TimelineEntryOutcomeLessThanNil:
+		return true
+	case TimelineEntryOutcomePending:
+		return true
+	case TimelineEntryOutcomeSucceeded:
+		return true
+	case TimelineEntryOutcomeUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for TransferBatchMode.
 const (
 	TransferBatchModeAllOrNothing TransferBatchMode = "all_or_nothing"
@@ -1034,6 +1184,49 @@ type ChangeAccountStatus struct {
 	Status AccountStatus `json:"status"`
 }
 
+// ChangeChannelAccount defines model for ChangeChannelAccount.
+type ChangeChannelAccount struct {
+	// FeeBasisPoints The provider's fee in hundredths of a percent.
+	FeeBasisPoints *FeeBasisPoints `json:"fee_basis_points,omitempty"`
+
+	// FeeReturned Whether the provider gives its fee back with a refund.
+	FeeReturned *bool `json:"fee_returned,omitempty"`
+
+	// Name A name for people.
+	Name *ChannelAccountName `json:"name,omitempty"`
+
+	// Status `active`: new payments use it. `suspended`: only what is in flight is finished.
+	Status *ChannelAccountStatus `json:"status,omitempty"`
+
+	// Weight Its share of the payments among accounts that could take them; 0 takes one only when no other can.
+	Weight *ChannelWeight `json:"weight,omitempty"`
+}
+
+// ChangeChannelProduct defines model for ChangeChannelProduct.
+type ChangeChannelProduct struct {
+	// MerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	MerchantID *MerchantID `json:"merchant_id,omitempty"`
+
+	// Note Such as the number of the application.
+	Note *string `json:"note,omitempty"`
+
+	// Product A way to pay: `qr` the payer scans a code, `page` a PC browser goes to the provider, `wap` a mobile
+	// browser does, `app` the provider's SDK in the tenant's app, `jsapi` inside the provider's app,
+	// `barcode` the cashier scans the payer's code.
+	Product ChannelProductName `json:"product"`
+
+	// Status Who acts next: `not_opened` the tenant applies; `applying` the provider decides; `opened` nobody,
+	// payments may use it; `suspended` the tenant finds out why.
+	Status ChannelProductStatus `json:"status"`
+}
+
+// ChangeChannelProducts defines model for ChangeChannelProducts.
+type ChangeChannelProducts struct {
+	Products []ChangeChannelProduct `json:"products"`
+}
+
 // Channel A payment provider.
 type Channel string
 
@@ -1049,28 +1242,258 @@ type ChannelAccount struct {
 	// FeeReturned Whether the provider gives its fee back with a refund.
 	FeeReturned bool `json:"fee_returned"`
 
+	// Health How the provider has been answering; null while nothing is known against it.
+	Health *ChannelHealth `json:"health"`
+
 	// ID A tenant's account at a provider.
 	//
 	// Example: chn_01JD8Y3K5T7W9ABCDEFGHJKMNP
-	ID   ChannelAccountID `json:"id"`
-	Name string           `json:"name"`
+	ID ChannelAccountID `json:"id"`
+
+	// MerchantID Whose own account it is; null serves every merchant.
+	MerchantID *string `json:"merchant_id"`
+	Name       string  `json:"name"`
+
+	// Params The provider's public identifiers.
+	Params map[string]string `json:"params"`
 
 	// Status `active`: new payments use it. `suspended`: only what is in flight is finished.
 	Status ChannelAccountStatus `json:"status"`
+
+	// Weight Its share of the payments among accounts that could take them.
+	Weight int `json:"weight"`
 }
 
-// ChannelAccountStatus `active`: new payments use it. `suspended`: only what is in flight is finished.
-type ChannelAccountStatus string
+// ChannelAccountCheck defines model for ChannelAccountCheck.
+type ChannelAccountCheck struct {
+	CheckedAt time.Time        `json:"checked_at"`
+	Findings  []ChannelFinding `json:"findings"`
+
+	// Ok Nothing was found.
+	Ok bool `json:"ok"`
+}
 
 // ChannelAccountID A tenant's account at a provider.
 //
 // Example: chn_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type ChannelAccountID = string
 
+// ChannelAccountName A name for people.
+type ChannelAccountName = string
+
 // ChannelAccountPage One page. `next_cursor` is null on the last.
 type ChannelAccountPage struct {
 	Data       []ChannelAccount `json:"data"`
 	NextCursor *string          `json:"next_cursor"`
+}
+
+// ChannelAccountStatus `active`: new payments use it. `suspended`: only what is in flight is finished.
+type ChannelAccountStatus string
+
+// ChannelCredentials What may be shown of an account's keys.
+type ChannelCredentials struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// Fingerprint SHA-256 of our public key (SubjectPublicKeyInfo), hex.
+	Fingerprint string `json:"fingerprint"`
+
+	// ID A set of an account's keys.
+	//
+	// Example: crd_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ID CredentialID `json:"id"`
+
+	// KeyID The serial of our certificate.
+	KeyID *string `json:"key_id"`
+
+	// ProviderKeyID The provider's name of its key.
+	ProviderKeyID *string    `json:"provider_key_id"`
+	RetiredAt     *time.Time `json:"retired_at"`
+
+	// Status `current`: signs and verifies. `previous`: verifies. `retired`: destroyed.
+	Status ChannelCredentialsStatus `json:"status"`
+}
+
+// ChannelCredentialsStatus `current`: signs and verifies. `previous`: verifies. `retired`: destroyed.
+type ChannelCredentialsStatus string
+
+// ChannelCredentialsPage All keys that ever were, newest first.
+type ChannelCredentialsPage struct {
+	Data []ChannelCredentials `json:"data"`
+}
+
+// ChannelDescription A provider, as data.
+type ChannelDescription struct {
+	// Abilities What it can do beyond collecting, refunding and statements.
+	Abilities []string `json:"abilities"`
+
+	// Channel A payment provider.
+	Channel Channel `json:"channel"`
+
+	// Credentials The fields of its keys.
+	Credentials []ChannelParam `json:"credentials"`
+	Params      []ChannelParam `json:"params"`
+	Products    []ChannelOffer `json:"products"`
+}
+
+// ChannelFinding Something that is wrong.
+type ChannelFinding struct {
+	// Code Example: signature_refused
+	Code string `json:"code"`
+
+	// Field The parameter or key field at fault.
+	//
+	// Example: private_key
+	Field *string `json:"field"`
+
+	// Message What is wrong and what to do.
+	Message string `json:"message"`
+}
+
+// ChannelHealth How the provider has been answering; null while nothing is known against it.
+type ChannelHealth struct {
+	Reason string    `json:"reason"`
+	Since  time.Time `json:"since"`
+
+	// State `closed`: calls go through. `open`: none until `until`. `half_open`: a few try.
+	State ChannelHealthState `json:"state"`
+	Until *time.Time         `json:"until"`
+}
+
+// ChannelHealthState `closed`: calls go through. `open`: none until `until`. `half_open`: a few try.
+type ChannelHealthState string
+
+// ChannelOffer A product of a provider.
+type ChannelOffer struct {
+	// Action What the payer's side does next.
+	//
+	// Example: qr_code
+	Action string `json:"action"`
+
+	// Needs What `method` has to say about the payer.
+	Needs []string `json:"needs"`
+
+	// Product A way to pay: `qr` the payer scans a code, `page` a PC browser goes to the provider, `wap` a mobile
+	// browser does, `app` the provider's SDK in the tenant's app, `jsapi` inside the provider's app,
+	// `barcode` the cashier scans the payer's code.
+	Product ChannelProductName `json:"product"`
+}
+
+// ChannelPage Every provider.
+type ChannelPage struct {
+	Data []ChannelDescription `json:"data"`
+}
+
+// ChannelParam A public identifier that an account has at its provider.
+type ChannelParam struct {
+	// Name Example: app_id
+	Name     string `json:"name"`
+	Required bool   `json:"required"`
+}
+
+// ChannelParams Public identifiers by name, never keys; `GET /v1/channels` lists them.
+//
+// Example: {"app_id":"2021000000000000","seller_id":"2088000000000000"}
+type ChannelParams map[string]string
+
+// ChannelProduct One row of an account's catalogue.
+type ChannelProduct struct {
+	// EndedAt Null while it is in force.
+	EndedAt *time.Time `json:"ended_at"`
+
+	// MerchantID Null for every merchant.
+	MerchantID *string `json:"merchant_id"`
+	Note       *string `json:"note"`
+
+	// Product A way to pay: `qr` the payer scans a code, `page` a PC browser goes to the provider, `wap` a mobile
+	// browser does, `app` the provider's SDK in the tenant's app, `jsapi` inside the provider's app,
+	// `barcode` the cashier scans the payer's code.
+	Product ChannelProductName `json:"product"`
+
+	// Since Null when nobody has said anything yet.
+	Since *time.Time `json:"since"`
+
+	// Status Who acts next: `not_opened` the tenant applies; `applying` the provider decides; `opened` nobody,
+	// payments may use it; `suspended` the tenant finds out why.
+	Status ChannelProductStatus `json:"status"`
+}
+
+// ChannelProductName A way to pay: `qr` the payer scans a code, `page` a PC browser goes to the provider, `wap` a mobile
+// browser does, `app` the provider's SDK in the tenant's app, `jsapi` inside the provider's app,
+// `barcode` the cashier scans the payer's code.
+type ChannelProductName string
+
+// ChannelProductPage defines model for ChannelProductPage.
+type ChannelProductPage struct {
+	Data []ChannelProduct `json:"data"`
+}
+
+// ChannelProductStatus Who acts next: `not_opened` the tenant applies; `applying` the provider decides; `opened` nobody,
+// payments may use it; `suspended` the tenant finds out why.
+type ChannelProductStatus string
+
+// ChannelWeight Its share of the payments among accounts that could take them; 0 takes one only when no other can.
+type ChannelWeight = int
+
+// CreateChannelAccount defines model for CreateChannelAccount.
+type CreateChannelAccount struct {
+	// Channel A payment provider.
+	Channel Channel `json:"channel"`
+
+	// FeeBasisPoints The provider's fee in hundredths of a percent.
+	FeeBasisPoints FeeBasisPoints `json:"fee_basis_points"`
+
+	// FeeReturned Whether the provider gives its fee back with a refund.
+	FeeReturned bool `json:"fee_returned"`
+
+	// MerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	MerchantID *MerchantID `json:"merchant_id,omitempty"`
+
+	// Name A name for people.
+	Name ChannelAccountName `json:"name"`
+
+	// Params Public identifiers by name, never keys; `GET /v1/channels` lists them.
+	//
+	// Example: {"app_id":"2021000000000000","seller_id":"2088000000000000"}
+	Params ChannelParams `json:"params"`
+
+	// Weight Its share of the payments among accounts that could take them; 0 takes one only when no other can.
+	Weight *ChannelWeight `json:"weight,omitempty"`
+}
+
+// CreateChannelCredentials Keys; which of them a provider takes is in `GET /v1/channels`. Alipay takes its public key or the three
+// certificates. WeChat Pay takes the serial of the merchant certificate or the certificate.
+type CreateChannelCredentials struct {
+	// APIV3Key WeChat Pay's APIv3 key, 32 letters or digits.
+	APIV3Key *string `json:"api_v3_key,omitempty"`
+
+	// AppAuthToken A merchant's permission to act for it (Alipay).
+	AppAuthToken *string `json:"app_auth_token,omitempty"`
+
+	// AppSecret The secret of the WeChat application, for finding out who a payer is.
+	AppSecret *string `json:"app_secret,omitempty"`
+
+	// Certificate Our certificate for it, PEM.
+	Certificate *string `json:"certificate,omitempty"`
+
+	// PrivateKey Our RSA key, PEM or the base64 of Alipay's key tool.
+	PrivateKey string `json:"private_key"`
+
+	// ProviderCertificate alipayCertPublicKey_RSA2.crt
+	ProviderCertificate *string `json:"provider_certificate,omitempty"`
+
+	// ProviderPublicKey The provider's key, PEM or base64.
+	ProviderPublicKey *string `json:"provider_public_key,omitempty"`
+
+	// ProviderPublicKeyID WeChat Pay's name of it, PUB_KEY_ID_…
+	ProviderPublicKeyID *string `json:"provider_public_key_id,omitempty"`
+
+	// ProviderRootCertificate alipayRootCert.crt
+	ProviderRootCertificate *string `json:"provider_root_certificate,omitempty"`
+
+	// Serial The serial of that certificate.
+	Serial *string `json:"serial,omitempty"`
 }
 
 // CreateDailyOperation defines model for CreateDailyOperation.
@@ -1276,6 +1699,11 @@ type CreateWithdrawal struct {
 	// Example: order-20261123-000042
 	Reference Reference `json:"reference"`
 }
+
+// CredentialID A set of an account's keys.
+//
+// Example: crd_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type CredentialID = string
 
 // Currency ISO 4217. CNY is counted in fen, 1/100 yuan.
 type Currency string
@@ -1543,6 +1971,12 @@ type EventPage struct {
 // - `reconciliation.balanced`, `reconciliation.discrepant`
 type EventType string
 
+// Explanation A call's answer in words.
+type Explanation struct {
+	En string `json:"en"`
+	Zh string `json:"zh"`
+}
+
 // Failure Why it failed; null unless it did.
 type Failure struct {
 	// ChannelCode The provider's own code.
@@ -1558,6 +1992,9 @@ type Failure struct {
 	// Message For people.
 	Message string `json:"message"`
 }
+
+// FeeBasisPoints The provider's fee in hundredths of a percent.
+type FeeBasisPoints = int
 
 // Hold Money of an account set aside. What is neither captured nor released is still held.
 type Hold struct {
@@ -2248,6 +2685,58 @@ type TestClock struct {
 	Now time.Time `json:"now"`
 }
 
+// Timeline What happened around a payment, oldest first.
+type Timeline struct {
+	Data []TimelineEntry `json:"data"`
+}
+
+// TimelineEntry One thing that happened.
+type TimelineEntry struct {
+	// Answer A few fields of what came back.
+	Answer map[string]string `json:"answer"`
+	At     time.Time         `json:"at"`
+
+	// Channel Example: alipay
+	Channel          *string `json:"channel"`
+	ChannelAccountID *string `json:"channel_account_id"`
+
+	// ChannelRequestID The provider's number of the call, for its support.
+	ChannelRequestID *string `json:"channel_request_id"`
+
+	// Code The provider's own code, or one of ours such as NO_ANSWER; a notification's state; why one was refused.
+	//
+	// Example: ACQ.TRADE_NOT_EXIST
+	Code        *string      `json:"code"`
+	Explanation *Explanation `json:"explanation"`
+
+	// Kind A call to the provider; a notification of its; one that contradicts what was asked; a change of the payment or of a refund.
+	Kind TimelineEntryKind `json:"kind"`
+
+	// Name The operation of a call, what a notification is about, or the event's type.
+	//
+	// Example: query_trade
+	Name string `json:"name"`
+
+	// Number Our number at the provider.
+	Number *string `json:"number"`
+
+	// ObjectID What changed; of events only.
+	ObjectID *string `json:"object_id"`
+
+	// Outcome Of a call; `unknown` is never a failure, and `error` is a call that brought no answer at all.
+	Outcome *TimelineEntryOutcome `json:"outcome"`
+
+	// Request A few fields of what was sent.
+	Request map[string]string `json:"request"`
+	TookMs  *int64            `json:"took_ms"`
+}
+
+// TimelineEntryKind A call to the provider; a notification of its; one that contradicts what was asked; a change of the payment or of a refund.
+type TimelineEntryKind string
+
+// TimelineEntryOutcome Of a call; `unknown` is never a failure, and `error` is a call that brought no answer at all.
+type TimelineEntryOutcome string
+
 // Transfer Available balance of one merchant that became another's. Transfers are final.
 type Transfer struct {
 	// Amount A signed count of minor units of one currency.
@@ -2700,11 +3189,21 @@ type WithdrawalStatus string
 // Example: acc_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type AccountIDInPath = AccountID
 
+// ChannelAccountIDInPath A tenant's account at a provider.
+//
+// Example: chn_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type ChannelAccountIDInPath = ChannelAccountID
+
 // CreatedFrom defines model for CreatedFrom.
 type CreatedFrom = time.Time
 
 // CreatedTo defines model for CreatedTo.
 type CreatedTo = time.Time
+
+// CredentialIDInPath A set of an account's keys.
+//
+// Example: crd_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type CredentialIDInPath = CredentialID
 
 // Cursor defines model for Cursor.
 type Cursor = string
@@ -2853,6 +3352,36 @@ type GetAccountStatementParamsFormat string
 type ChangeAccountStatusParams struct {
 	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// CreateChannelAccountParams defines parameters for CreateChannelAccount.
+type CreateChannelAccountParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// CheckChannelAccountParams defines parameters for CheckChannelAccount.
+type CheckChannelAccountParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// CreateChannelCredentialsParams defines parameters for CreateChannelCredentials.
+type CreateChannelCredentialsParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// RetireChannelCredentialsParams defines parameters for RetireChannelCredentials.
+type RetireChannelCredentialsParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListChannelProductsParams defines parameters for ListChannelProducts.
+type ListChannelProductsParams struct {
+	// History Also what was in force before.
+	History *bool `form:"history,omitempty" json:"history,omitempty"`
 }
 
 // ListDailyOperationsParams defines parameters for ListDailyOperations.
@@ -3233,6 +3762,18 @@ type ChangeAccountLimitsJSONRequestBody = ChangeAccountLimits
 // ChangeAccountStatusJSONRequestBody defines body for ChangeAccountStatus for application/json ContentType.
 type ChangeAccountStatusJSONRequestBody = ChangeAccountStatus
 
+// CreateChannelAccountJSONRequestBody defines body for CreateChannelAccount for application/json ContentType.
+type CreateChannelAccountJSONRequestBody = CreateChannelAccount
+
+// ChangeChannelAccountJSONRequestBody defines body for ChangeChannelAccount for application/json ContentType.
+type ChangeChannelAccountJSONRequestBody = ChangeChannelAccount
+
+// CreateChannelCredentialsJSONRequestBody defines body for CreateChannelCredentials for application/json ContentType.
+type CreateChannelCredentialsJSONRequestBody = CreateChannelCredentials
+
+// ChangeChannelProductsJSONRequestBody defines body for ChangeChannelProducts for application/json ContentType.
+type ChangeChannelProductsJSONRequestBody = ChangeChannelProducts
+
 // CreateDailyOperationJSONRequestBody defines body for CreateDailyOperation for application/json ContentType.
 type CreateDailyOperationJSONRequestBody = CreateDailyOperation
 
@@ -3451,6 +3992,128 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/channel_accounts (the `ListChannelAccounts` operationId).
 	ListChannelAccounts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// CreateChannelAccountWithBody Open an account at a provider
+	//
+	// It begins suspended: enter its keys, check it, say which products the provider has opened, and then
+	// make it active. The provider's identifiers cannot be changed later, because payments under way name
+	// them; open another account instead.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/channel_accounts (the `CreateChannelAccount` operationId).
+	CreateChannelAccountWithBody(ctx context.Context, params *CreateChannelAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateChannelAccount Open an account at a provider
+	//
+	// It begins suspended: enter its keys, check it, say which products the provider has opened, and then
+	// make it active. The provider's identifiers cannot be changed later, because payments under way name
+	// them; open another account instead.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/channel_accounts (the `CreateChannelAccount` operationId).
+	CreateChannelAccount(ctx context.Context, params *CreateChannelAccountParams, body CreateChannelAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetChannelAccount Read an account at a provider
+	//
+	// Corresponds with GET /v1/channel_accounts/{channel_account_id} (the `GetChannelAccount` operationId).
+	GetChannelAccount(ctx context.Context, channelAccountID ChannelAccountIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeChannelAccountWithBody Change an account at a provider
+	//
+	// Fields that are left out stay. New payments go by the new values; payments under way are finished
+	// under the old ones. 422 for making an account active that has no keys.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/channel_accounts/{channel_account_id} (the `ChangeChannelAccount` operationId).
+	ChangeChannelAccountWithBody(ctx context.Context, channelAccountID ChannelAccountIDInPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeChannelAccount Change an account at a provider
+	//
+	// Fields that are left out stay. New payments go by the new values; payments under way are finished
+	// under the old ones. 422 for making an account active that has no keys.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /v1/channel_accounts/{channel_account_id} (the `ChangeChannelAccount` operationId).
+	ChangeChannelAccount(ctx context.Context, channelAccountID ChannelAccountIDInPath, body ChangeChannelAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CheckChannelAccount Find out what is wrong with an account
+	//
+	// Asks the provider, signed, about a number that nobody used, which changes nothing there, and compares
+	// clocks. Every finding says in words what is wrong and what to do.
+	//
+	// Corresponds with POST /v1/channel_accounts/{channel_account_id}/check (the `CheckChannelAccount` operationId).
+	CheckChannelAccount(ctx context.Context, channelAccountID ChannelAccountIDInPath, params *CheckChannelAccountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListChannelCredentials List an account's keys, newest first, without the keys
+	//
+	// Corresponds with GET /v1/channel_accounts/{channel_account_id}/credentials (the `ListChannelCredentials` operationId).
+	ListChannelCredentials(ctx context.Context, channelAccountID ChannelAccountIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateChannelCredentialsWithBody Enter an account's keys, or new ones in their place
+	//
+	// Keys are entered once and can never be read again: answers show a fingerprint. New keys are used by
+	// every process within seconds. The keys before them become `previous`: what the provider still signs
+	// for them verifies, until they are retired or replaced again. 400 names the field that is wrong.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/channel_accounts/{channel_account_id}/credentials (the `CreateChannelCredentials` operationId).
+	CreateChannelCredentialsWithBody(ctx context.Context, channelAccountID ChannelAccountIDInPath, params *CreateChannelCredentialsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateChannelCredentials Enter an account's keys, or new ones in their place
+	//
+	// Keys are entered once and can never be read again: answers show a fingerprint. New keys are used by
+	// every process within seconds. The keys before them become `previous`: what the provider still signs
+	// for them verifies, until they are retired or replaced again. 400 names the field that is wrong.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/channel_accounts/{channel_account_id}/credentials (the `CreateChannelCredentials` operationId).
+	CreateChannelCredentials(ctx context.Context, channelAccountID ChannelAccountIDInPath, params *CreateChannelCredentialsParams, body CreateChannelCredentialsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RetireChannelCredentials End the overlap of a rotation
+	//
+	// The previous keys verify nothing any more and are destroyed here. 422 for the current ones.
+	//
+	// Corresponds with POST /v1/channel_accounts/{channel_account_id}/credentials/{credential_id}/retire (the `RetireChannelCredentials` operationId).
+	RetireChannelCredentials(ctx context.Context, channelAccountID ChannelAccountIDInPath, credentialID CredentialIDInPath, params *RetireChannelCredentialsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListChannelProducts List what the provider lets an account sell
+	//
+	// Corresponds with GET /v1/channel_accounts/{channel_account_id}/products (the `ListChannelProducts` operationId).
+	ListChannelProducts(ctx context.Context, channelAccountID ChannelAccountIDInPath, params *ListChannelProductsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeChannelProductsWithBody Write down what the provider lets an account sell
+	//
+	// Products that are not named stay as they are. Only `opened` ones can be paid with. A row with
+	// `merchant_id` goes before the one for all merchants. Nothing changes when one row is refused.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/channel_accounts/{channel_account_id}/products (the `ChangeChannelProducts` operationId).
+	ChangeChannelProductsWithBody(ctx context.Context, channelAccountID ChannelAccountIDInPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeChannelProducts Write down what the provider lets an account sell
+	//
+	// Products that are not named stay as they are. Only `opened` ones can be paid with. A row with
+	// `merchant_id` goes before the one for all merchants. Nothing changes when one row is refused.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/channel_accounts/{channel_account_id}/products (the `ChangeChannelProducts` operationId).
+	ChangeChannelProducts(ctx context.Context, channelAccountID ChannelAccountIDInPath, body ChangeChannelProductsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListChannels List the providers with what they can do and what they need
+	//
+	// What an account needs to be opened, which products and optional abilities its provider has, and what
+	// a payment by each product has to say about the payer.
+	//
+	// Corresponds with GET /v1/channels (the `ListChannels` operationId).
+	ListChannels(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListDailyOperations List runs, newest first
 	//
 	// Corresponds with GET /v1/daily_operations (the `ListDailyOperations` operationId).
@@ -3631,6 +4294,15 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/payments/{payment_id}/refunds (the `CreateRefund` operationId).
 	CreateRefund(ctx context.Context, paymentID PaymentIDInPath, params *CreateRefundParams, body CreateRefundJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetPaymentTimeline What happened around a payment and its refunds
+	//
+	// Calls to the provider, its notifications and our own changes, oldest first; of more than 500 the
+	// newest. A call can be missing: calls are kept without a guarantee, for a year unless configured
+	// otherwise. Calls hold no data about the payer.
+	//
+	// Corresponds with GET /v1/payments/{payment_id}/timeline (the `GetPaymentTimeline` operationId).
+	GetPaymentTimeline(ctx context.Context, paymentID PaymentIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListReconciliations List reconciliations, newest first
 	//
@@ -4146,6 +4818,268 @@ func (c *Client) ListChannelAccounts(ctx context.Context, reqEditors ...RequestE
 	return c.Client.Do(req)
 }
 
+// CreateChannelAccountWithBody Open an account at a provider
+//
+// It begins suspended: enter its keys, check it, say which products the provider has opened, and then
+// make it active. The provider's identifiers cannot be changed later, because payments under way name
+// them; open another account instead.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/channel_accounts (the `CreateChannelAccount` operationId).
+func (c *Client) CreateChannelAccountWithBody(ctx context.Context, params *CreateChannelAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateChannelAccountRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateChannelAccount Open an account at a provider
+//
+// It begins suspended: enter its keys, check it, say which products the provider has opened, and then
+// make it active. The provider's identifiers cannot be changed later, because payments under way name
+// them; open another account instead.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/channel_accounts (the `CreateChannelAccount` operationId).
+func (c *Client) CreateChannelAccount(ctx context.Context, params *CreateChannelAccountParams, body CreateChannelAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateChannelAccountRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetChannelAccount Read an account at a provider
+//
+// Corresponds with GET /v1/channel_accounts/{channel_account_id} (the `GetChannelAccount` operationId).
+func (c *Client) GetChannelAccount(ctx context.Context, channelAccountID ChannelAccountIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetChannelAccountRequest(c.Server, channelAccountID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeChannelAccountWithBody Change an account at a provider
+//
+// Fields that are left out stay. New payments go by the new values; payments under way are finished
+// under the old ones. 422 for making an account active that has no keys.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/channel_accounts/{channel_account_id} (the `ChangeChannelAccount` operationId).
+func (c *Client) ChangeChannelAccountWithBody(ctx context.Context, channelAccountID ChannelAccountIDInPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeChannelAccountRequestWithBody(c.Server, channelAccountID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeChannelAccount Change an account at a provider
+//
+// Fields that are left out stay. New payments go by the new values; payments under way are finished
+// under the old ones. 422 for making an account active that has no keys.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /v1/channel_accounts/{channel_account_id} (the `ChangeChannelAccount` operationId).
+func (c *Client) ChangeChannelAccount(ctx context.Context, channelAccountID ChannelAccountIDInPath, body ChangeChannelAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeChannelAccountRequest(c.Server, channelAccountID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CheckChannelAccount Find out what is wrong with an account
+//
+// Asks the provider, signed, about a number that nobody used, which changes nothing there, and compares
+// clocks. Every finding says in words what is wrong and what to do.
+//
+// Corresponds with POST /v1/channel_accounts/{channel_account_id}/check (the `CheckChannelAccount` operationId).
+func (c *Client) CheckChannelAccount(ctx context.Context, channelAccountID ChannelAccountIDInPath, params *CheckChannelAccountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCheckChannelAccountRequest(c.Server, channelAccountID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListChannelCredentials List an account's keys, newest first, without the keys
+//
+// Corresponds with GET /v1/channel_accounts/{channel_account_id}/credentials (the `ListChannelCredentials` operationId).
+func (c *Client) ListChannelCredentials(ctx context.Context, channelAccountID ChannelAccountIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListChannelCredentialsRequest(c.Server, channelAccountID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateChannelCredentialsWithBody Enter an account's keys, or new ones in their place
+//
+// Keys are entered once and can never be read again: answers show a fingerprint. New keys are used by
+// every process within seconds. The keys before them become `previous`: what the provider still signs
+// for them verifies, until they are retired or replaced again. 400 names the field that is wrong.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/channel_accounts/{channel_account_id}/credentials (the `CreateChannelCredentials` operationId).
+func (c *Client) CreateChannelCredentialsWithBody(ctx context.Context, channelAccountID ChannelAccountIDInPath, params *CreateChannelCredentialsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateChannelCredentialsRequestWithBody(c.Server, channelAccountID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateChannelCredentials Enter an account's keys, or new ones in their place
+//
+// Keys are entered once and can never be read again: answers show a fingerprint. New keys are used by
+// every process within seconds. The keys before them become `previous`: what the provider still signs
+// for them verifies, until they are retired or replaced again. 400 names the field that is wrong.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/channel_accounts/{channel_account_id}/credentials (the `CreateChannelCredentials` operationId).
+func (c *Client) CreateChannelCredentials(ctx context.Context, channelAccountID ChannelAccountIDInPath, params *CreateChannelCredentialsParams, body CreateChannelCredentialsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateChannelCredentialsRequest(c.Server, channelAccountID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RetireChannelCredentials End the overlap of a rotation
+//
+// The previous keys verify nothing any more and are destroyed here. 422 for the current ones.
+//
+// Corresponds with POST /v1/channel_accounts/{channel_account_id}/credentials/{credential_id}/retire (the `RetireChannelCredentials` operationId).
+func (c *Client) RetireChannelCredentials(ctx context.Context, channelAccountID ChannelAccountIDInPath, credentialID CredentialIDInPath, params *RetireChannelCredentialsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRetireChannelCredentialsRequest(c.Server, channelAccountID, credentialID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListChannelProducts List what the provider lets an account sell
+//
+// Corresponds with GET /v1/channel_accounts/{channel_account_id}/products (the `ListChannelProducts` operationId).
+func (c *Client) ListChannelProducts(ctx context.Context, channelAccountID ChannelAccountIDInPath, params *ListChannelProductsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListChannelProductsRequest(c.Server, channelAccountID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeChannelProductsWithBody Write down what the provider lets an account sell
+//
+// Products that are not named stay as they are. Only `opened` ones can be paid with. A row with
+// `merchant_id` goes before the one for all merchants. Nothing changes when one row is refused.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/channel_accounts/{channel_account_id}/products (the `ChangeChannelProducts` operationId).
+func (c *Client) ChangeChannelProductsWithBody(ctx context.Context, channelAccountID ChannelAccountIDInPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeChannelProductsRequestWithBody(c.Server, channelAccountID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeChannelProducts Write down what the provider lets an account sell
+//
+// Products that are not named stay as they are. Only `opened` ones can be paid with. A row with
+// `merchant_id` goes before the one for all merchants. Nothing changes when one row is refused.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/channel_accounts/{channel_account_id}/products (the `ChangeChannelProducts` operationId).
+func (c *Client) ChangeChannelProducts(ctx context.Context, channelAccountID ChannelAccountIDInPath, body ChangeChannelProductsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeChannelProductsRequest(c.Server, channelAccountID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListChannels List the providers with what they can do and what they need
+//
+// What an account needs to be opened, which products and optional abilities its provider has, and what
+// a payment by each product has to say about the payer.
+//
+// Corresponds with GET /v1/channels (the `ListChannels` operationId).
+func (c *Client) ListChannels(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListChannelsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListDailyOperations List runs, newest first
 //
 // Corresponds with GET /v1/daily_operations (the `ListDailyOperations` operationId).
@@ -4567,6 +5501,25 @@ func (c *Client) CreateRefundWithBody(ctx context.Context, paymentID PaymentIDIn
 // Corresponds with POST /v1/payments/{payment_id}/refunds (the `CreateRefund` operationId).
 func (c *Client) CreateRefund(ctx context.Context, paymentID PaymentIDInPath, params *CreateRefundParams, body CreateRefundJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateRefundRequest(c.Server, paymentID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetPaymentTimeline What happened around a payment and its refunds
+//
+// Calls to the provider, its notifications and our own changes, oldest first; of more than 500 the
+// newest. A call can be missing: calls are kept without a guarantee, for a year unless configured
+// otherwise. Calls hold no data about the payer.
+//
+// Corresponds with GET /v1/payments/{payment_id}/timeline (the `GetPaymentTimeline` operationId).
+func (c *Client) GetPaymentTimeline(ctx context.Context, paymentID PaymentIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPaymentTimelineRequest(c.Server, paymentID)
 	if err != nil {
 		return nil, err
 	}
@@ -5790,6 +6743,470 @@ func NewListChannelAccountsRequest(server string) (*http.Request, error) {
 	}
 
 	operationPath := fmt.Sprintf("/v1/channel_accounts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateChannelAccountRequest calls the generic CreateChannelAccount builder with application/json body
+func NewCreateChannelAccountRequest(server string, params *CreateChannelAccountParams, body CreateChannelAccountJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateChannelAccountRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateChannelAccountRequestWithBody constructs an http.Request for the CreateChannelAccount method, with any body, and a specified content type
+func NewCreateChannelAccountRequestWithBody(server string, params *CreateChannelAccountParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/channel_accounts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewGetChannelAccountRequest constructs an http.Request for the GetChannelAccount method
+func NewGetChannelAccountRequest(server string, channelAccountID ChannelAccountIDInPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "channel_account_id", channelAccountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/channel_accounts/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewChangeChannelAccountRequest calls the generic ChangeChannelAccount builder with application/json body
+func NewChangeChannelAccountRequest(server string, channelAccountID ChannelAccountIDInPath, body ChangeChannelAccountJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewChangeChannelAccountRequestWithBody(server, channelAccountID, "application/json", bodyReader)
+}
+
+// NewChangeChannelAccountRequestWithBody constructs an http.Request for the ChangeChannelAccount method, with any body, and a specified content type
+func NewChangeChannelAccountRequestWithBody(server string, channelAccountID ChannelAccountIDInPath, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "channel_account_id", channelAccountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/channel_accounts/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewCheckChannelAccountRequest constructs an http.Request for the CheckChannelAccount method
+func NewCheckChannelAccountRequest(server string, channelAccountID ChannelAccountIDInPath, params *CheckChannelAccountParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "channel_account_id", channelAccountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/channel_accounts/%s/check", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewListChannelCredentialsRequest constructs an http.Request for the ListChannelCredentials method
+func NewListChannelCredentialsRequest(server string, channelAccountID ChannelAccountIDInPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "channel_account_id", channelAccountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/channel_accounts/%s/credentials", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateChannelCredentialsRequest calls the generic CreateChannelCredentials builder with application/json body
+func NewCreateChannelCredentialsRequest(server string, channelAccountID ChannelAccountIDInPath, params *CreateChannelCredentialsParams, body CreateChannelCredentialsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateChannelCredentialsRequestWithBody(server, channelAccountID, params, "application/json", bodyReader)
+}
+
+// NewCreateChannelCredentialsRequestWithBody constructs an http.Request for the CreateChannelCredentials method, with any body, and a specified content type
+func NewCreateChannelCredentialsRequestWithBody(server string, channelAccountID ChannelAccountIDInPath, params *CreateChannelCredentialsParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "channel_account_id", channelAccountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/channel_accounts/%s/credentials", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewRetireChannelCredentialsRequest constructs an http.Request for the RetireChannelCredentials method
+func NewRetireChannelCredentialsRequest(server string, channelAccountID ChannelAccountIDInPath, credentialID CredentialIDInPath, params *RetireChannelCredentialsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "channel_account_id", channelAccountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "credential_id", credentialID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/channel_accounts/%s/credentials/%s/retire", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewListChannelProductsRequest constructs an http.Request for the ListChannelProducts method
+func NewListChannelProductsRequest(server string, channelAccountID ChannelAccountIDInPath, params *ListChannelProductsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "channel_account_id", channelAccountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/channel_accounts/%s/products", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.History != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "history", *params.History, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewChangeChannelProductsRequest calls the generic ChangeChannelProducts builder with application/json body
+func NewChangeChannelProductsRequest(server string, channelAccountID ChannelAccountIDInPath, body ChangeChannelProductsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewChangeChannelProductsRequestWithBody(server, channelAccountID, "application/json", bodyReader)
+}
+
+// NewChangeChannelProductsRequestWithBody constructs an http.Request for the ChangeChannelProducts method, with any body, and a specified content type
+func NewChangeChannelProductsRequestWithBody(server string, channelAccountID ChannelAccountIDInPath, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "channel_account_id", channelAccountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/channel_accounts/%s/products", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListChannelsRequest constructs an http.Request for the ListChannels method
+func NewListChannelsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/channels")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -7052,6 +8469,40 @@ func NewCreateRefundRequestWithBody(server string, paymentID PaymentIDInPath, pa
 
 		req.Header.Set("Idempotency-Key", headerParam0)
 
+	}
+
+	return req, nil
+}
+
+// NewGetPaymentTimelineRequest constructs an http.Request for the GetPaymentTimeline method
+func NewGetPaymentTimelineRequest(server string, paymentID PaymentIDInPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "payment_id", paymentID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/payments/%s/timeline", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -8892,6 +10343,140 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/channel_accounts (the `ListChannelAccounts` operationId).
 	ListChannelAccountsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListChannelAccountsResponse, error)
 
+	// CreateChannelAccountWithBodyWithResponse Open an account at a provider
+	//
+	// It begins suspended: enter its keys, check it, say which products the provider has opened, and then
+	// make it active. The provider's identifiers cannot be changed later, because payments under way name
+	// them; open another account instead.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/channel_accounts (the `CreateChannelAccount` operationId).
+	CreateChannelAccountWithBodyWithResponse(ctx context.Context, params *CreateChannelAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateChannelAccountResponse, error)
+
+	// CreateChannelAccountWithResponse Open an account at a provider
+	//
+	// It begins suspended: enter its keys, check it, say which products the provider has opened, and then
+	// make it active. The provider's identifiers cannot be changed later, because payments under way name
+	// them; open another account instead.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/channel_accounts (the `CreateChannelAccount` operationId).
+	CreateChannelAccountWithResponse(ctx context.Context, params *CreateChannelAccountParams, body CreateChannelAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateChannelAccountResponse, error)
+
+	// GetChannelAccountWithResponse Read an account at a provider
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/channel_accounts/{channel_account_id} (the `GetChannelAccount` operationId).
+	GetChannelAccountWithResponse(ctx context.Context, channelAccountID ChannelAccountIDInPath, reqEditors ...RequestEditorFn) (*GetChannelAccountResponse, error)
+
+	// ChangeChannelAccountWithBodyWithResponse Change an account at a provider
+	//
+	// Fields that are left out stay. New payments go by the new values; payments under way are finished
+	// under the old ones. 422 for making an account active that has no keys.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/channel_accounts/{channel_account_id} (the `ChangeChannelAccount` operationId).
+	ChangeChannelAccountWithBodyWithResponse(ctx context.Context, channelAccountID ChannelAccountIDInPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeChannelAccountResponse, error)
+
+	// ChangeChannelAccountWithResponse Change an account at a provider
+	//
+	// Fields that are left out stay. New payments go by the new values; payments under way are finished
+	// under the old ones. 422 for making an account active that has no keys.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/channel_accounts/{channel_account_id} (the `ChangeChannelAccount` operationId).
+	ChangeChannelAccountWithResponse(ctx context.Context, channelAccountID ChannelAccountIDInPath, body ChangeChannelAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeChannelAccountResponse, error)
+
+	// CheckChannelAccountWithResponse Find out what is wrong with an account
+	//
+	// Asks the provider, signed, about a number that nobody used, which changes nothing there, and compares
+	// clocks. Every finding says in words what is wrong and what to do.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/channel_accounts/{channel_account_id}/check (the `CheckChannelAccount` operationId).
+	CheckChannelAccountWithResponse(ctx context.Context, channelAccountID ChannelAccountIDInPath, params *CheckChannelAccountParams, reqEditors ...RequestEditorFn) (*CheckChannelAccountResponse, error)
+
+	// ListChannelCredentialsWithResponse List an account's keys, newest first, without the keys
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/channel_accounts/{channel_account_id}/credentials (the `ListChannelCredentials` operationId).
+	ListChannelCredentialsWithResponse(ctx context.Context, channelAccountID ChannelAccountIDInPath, reqEditors ...RequestEditorFn) (*ListChannelCredentialsResponse, error)
+
+	// CreateChannelCredentialsWithBodyWithResponse Enter an account's keys, or new ones in their place
+	//
+	// Keys are entered once and can never be read again: answers show a fingerprint. New keys are used by
+	// every process within seconds. The keys before them become `previous`: what the provider still signs
+	// for them verifies, until they are retired or replaced again. 400 names the field that is wrong.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/channel_accounts/{channel_account_id}/credentials (the `CreateChannelCredentials` operationId).
+	CreateChannelCredentialsWithBodyWithResponse(ctx context.Context, channelAccountID ChannelAccountIDInPath, params *CreateChannelCredentialsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateChannelCredentialsResponse, error)
+
+	// CreateChannelCredentialsWithResponse Enter an account's keys, or new ones in their place
+	//
+	// Keys are entered once and can never be read again: answers show a fingerprint. New keys are used by
+	// every process within seconds. The keys before them become `previous`: what the provider still signs
+	// for them verifies, until they are retired or replaced again. 400 names the field that is wrong.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/channel_accounts/{channel_account_id}/credentials (the `CreateChannelCredentials` operationId).
+	CreateChannelCredentialsWithResponse(ctx context.Context, channelAccountID ChannelAccountIDInPath, params *CreateChannelCredentialsParams, body CreateChannelCredentialsJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateChannelCredentialsResponse, error)
+
+	// RetireChannelCredentialsWithResponse End the overlap of a rotation
+	//
+	// The previous keys verify nothing any more and are destroyed here. 422 for the current ones.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/channel_accounts/{channel_account_id}/credentials/{credential_id}/retire (the `RetireChannelCredentials` operationId).
+	RetireChannelCredentialsWithResponse(ctx context.Context, channelAccountID ChannelAccountIDInPath, credentialID CredentialIDInPath, params *RetireChannelCredentialsParams, reqEditors ...RequestEditorFn) (*RetireChannelCredentialsResponse, error)
+
+	// ListChannelProductsWithResponse List what the provider lets an account sell
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/channel_accounts/{channel_account_id}/products (the `ListChannelProducts` operationId).
+	ListChannelProductsWithResponse(ctx context.Context, channelAccountID ChannelAccountIDInPath, params *ListChannelProductsParams, reqEditors ...RequestEditorFn) (*ListChannelProductsResponse, error)
+
+	// ChangeChannelProductsWithBodyWithResponse Write down what the provider lets an account sell
+	//
+	// Products that are not named stay as they are. Only `opened` ones can be paid with. A row with
+	// `merchant_id` goes before the one for all merchants. Nothing changes when one row is refused.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/channel_accounts/{channel_account_id}/products (the `ChangeChannelProducts` operationId).
+	ChangeChannelProductsWithBodyWithResponse(ctx context.Context, channelAccountID ChannelAccountIDInPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeChannelProductsResponse, error)
+
+	// ChangeChannelProductsWithResponse Write down what the provider lets an account sell
+	//
+	// Products that are not named stay as they are. Only `opened` ones can be paid with. A row with
+	// `merchant_id` goes before the one for all merchants. Nothing changes when one row is refused.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/channel_accounts/{channel_account_id}/products (the `ChangeChannelProducts` operationId).
+	ChangeChannelProductsWithResponse(ctx context.Context, channelAccountID ChannelAccountIDInPath, body ChangeChannelProductsJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeChannelProductsResponse, error)
+
+	// ListChannelsWithResponse List the providers with what they can do and what they need
+	//
+	// What an account needs to be opened, which products and optional abilities its provider has, and what
+	// a payment by each product has to say about the payer.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/channels (the `ListChannels` operationId).
+	ListChannelsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListChannelsResponse, error)
+
 	// ListDailyOperationsWithResponse List runs, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -9098,6 +10683,17 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/payments/{payment_id}/refunds (the `CreateRefund` operationId).
 	CreateRefundWithResponse(ctx context.Context, paymentID PaymentIDInPath, params *CreateRefundParams, body CreateRefundJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRefundResponse, error)
+
+	// GetPaymentTimelineWithResponse What happened around a payment and its refunds
+	//
+	// Calls to the provider, its notifications and our own changes, oldest first; of more than 500 the
+	// newest. A call can be missing: calls are kept without a guarantee, for a year unless configured
+	// otherwise. Calls hold no data about the payer.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/payments/{payment_id}/timeline (the `GetPaymentTimeline` operationId).
+	GetPaymentTimelineWithResponse(ctx context.Context, paymentID PaymentIDInPath, reqEditors ...RequestEditorFn) (*GetPaymentTimelineResponse, error)
 
 	// ListReconciliationsWithResponse List reconciliations, newest first
 	//
@@ -9815,6 +11411,444 @@ func (r ListChannelAccountsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListChannelAccountsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateChannelAccountResponse201Headers the declared response headers of an HTTP 201 response for CreateChannelAccount
+type CreateChannelAccountResponse201Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type CreateChannelAccountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *ChannelAccount
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateChannelAccountResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateChannelAccountResponse) GetJSON201() *ChannelAccount {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateChannelAccountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateChannelAccountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateChannelAccountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateChannelAccountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetChannelAccountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ChannelAccount
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetChannelAccountResponse) GetJSON200() *ChannelAccount {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetChannelAccountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetChannelAccountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetChannelAccountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetChannelAccountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ChangeChannelAccountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ChannelAccount
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ChangeChannelAccountResponse) GetJSON200() *ChannelAccount {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ChangeChannelAccountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChangeChannelAccountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChangeChannelAccountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChangeChannelAccountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CheckChannelAccountResponse200Headers the declared response headers of an HTTP 200 response for CheckChannelAccount
+type CheckChannelAccountResponse200Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type CheckChannelAccountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ChannelAccountCheck
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CheckChannelAccountResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CheckChannelAccountResponse) GetJSON200() *ChannelAccountCheck {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r CheckChannelAccountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CheckChannelAccountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CheckChannelAccountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CheckChannelAccountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListChannelCredentialsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ChannelCredentialsPage
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListChannelCredentialsResponse) GetJSON200() *ChannelCredentialsPage {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListChannelCredentialsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListChannelCredentialsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListChannelCredentialsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListChannelCredentialsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateChannelCredentialsResponse201Headers the declared response headers of an HTTP 201 response for CreateChannelCredentials
+type CreateChannelCredentialsResponse201Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type CreateChannelCredentialsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *ChannelCredentials
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateChannelCredentialsResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateChannelCredentialsResponse) GetJSON201() *ChannelCredentials {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateChannelCredentialsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateChannelCredentialsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateChannelCredentialsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateChannelCredentialsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RetireChannelCredentialsResponse200Headers the declared response headers of an HTTP 200 response for RetireChannelCredentials
+type RetireChannelCredentialsResponse200Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type RetireChannelCredentialsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ChannelCredentials
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RetireChannelCredentialsResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RetireChannelCredentialsResponse) GetJSON200() *ChannelCredentials {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r RetireChannelCredentialsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RetireChannelCredentialsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RetireChannelCredentialsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RetireChannelCredentialsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListChannelProductsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ChannelProductPage
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListChannelProductsResponse) GetJSON200() *ChannelProductPage {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListChannelProductsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListChannelProductsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListChannelProductsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListChannelProductsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ChangeChannelProductsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ChannelProductPage
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ChangeChannelProductsResponse) GetJSON200() *ChannelProductPage {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ChangeChannelProductsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChangeChannelProductsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChangeChannelProductsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChangeChannelProductsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListChannelsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ChannelPage
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListChannelsResponse) GetJSON200() *ChannelPage {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListChannelsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListChannelsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListChannelsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListChannelsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -10636,6 +12670,47 @@ func (r CreateRefundResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r CreateRefundResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetPaymentTimelineResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Timeline
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetPaymentTimelineResponse) GetJSON200() *Timeline {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetPaymentTimelineResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPaymentTimelineResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPaymentTimelineResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetPaymentTimelineResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -12060,6 +14135,224 @@ func (c *ClientWithResponses) ListChannelAccountsWithResponse(ctx context.Contex
 	return ParseListChannelAccountsResponse(rsp)
 }
 
+// CreateChannelAccountWithBodyWithResponse Open an account at a provider
+//
+// It begins suspended: enter its keys, check it, say which products the provider has opened, and then
+// make it active. The provider's identifiers cannot be changed later, because payments under way name
+// them; open another account instead.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/channel_accounts (the `CreateChannelAccount` operationId).
+func (c *ClientWithResponses) CreateChannelAccountWithBodyWithResponse(ctx context.Context, params *CreateChannelAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateChannelAccountResponse, error) {
+	rsp, err := c.CreateChannelAccountWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateChannelAccountResponse(rsp)
+}
+
+// CreateChannelAccountWithResponse Open an account at a provider
+//
+// It begins suspended: enter its keys, check it, say which products the provider has opened, and then
+// make it active. The provider's identifiers cannot be changed later, because payments under way name
+// them; open another account instead.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/channel_accounts (the `CreateChannelAccount` operationId).
+func (c *ClientWithResponses) CreateChannelAccountWithResponse(ctx context.Context, params *CreateChannelAccountParams, body CreateChannelAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateChannelAccountResponse, error) {
+	rsp, err := c.CreateChannelAccount(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateChannelAccountResponse(rsp)
+}
+
+// GetChannelAccountWithResponse Read an account at a provider
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/channel_accounts/{channel_account_id} (the `GetChannelAccount` operationId).
+func (c *ClientWithResponses) GetChannelAccountWithResponse(ctx context.Context, channelAccountID ChannelAccountIDInPath, reqEditors ...RequestEditorFn) (*GetChannelAccountResponse, error) {
+	rsp, err := c.GetChannelAccount(ctx, channelAccountID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetChannelAccountResponse(rsp)
+}
+
+// ChangeChannelAccountWithBodyWithResponse Change an account at a provider
+//
+// Fields that are left out stay. New payments go by the new values; payments under way are finished
+// under the old ones. 422 for making an account active that has no keys.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/channel_accounts/{channel_account_id} (the `ChangeChannelAccount` operationId).
+func (c *ClientWithResponses) ChangeChannelAccountWithBodyWithResponse(ctx context.Context, channelAccountID ChannelAccountIDInPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeChannelAccountResponse, error) {
+	rsp, err := c.ChangeChannelAccountWithBody(ctx, channelAccountID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeChannelAccountResponse(rsp)
+}
+
+// ChangeChannelAccountWithResponse Change an account at a provider
+//
+// Fields that are left out stay. New payments go by the new values; payments under way are finished
+// under the old ones. 422 for making an account active that has no keys.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/channel_accounts/{channel_account_id} (the `ChangeChannelAccount` operationId).
+func (c *ClientWithResponses) ChangeChannelAccountWithResponse(ctx context.Context, channelAccountID ChannelAccountIDInPath, body ChangeChannelAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeChannelAccountResponse, error) {
+	rsp, err := c.ChangeChannelAccount(ctx, channelAccountID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeChannelAccountResponse(rsp)
+}
+
+// CheckChannelAccountWithResponse Find out what is wrong with an account
+//
+// Asks the provider, signed, about a number that nobody used, which changes nothing there, and compares
+// clocks. Every finding says in words what is wrong and what to do.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/channel_accounts/{channel_account_id}/check (the `CheckChannelAccount` operationId).
+func (c *ClientWithResponses) CheckChannelAccountWithResponse(ctx context.Context, channelAccountID ChannelAccountIDInPath, params *CheckChannelAccountParams, reqEditors ...RequestEditorFn) (*CheckChannelAccountResponse, error) {
+	rsp, err := c.CheckChannelAccount(ctx, channelAccountID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCheckChannelAccountResponse(rsp)
+}
+
+// ListChannelCredentialsWithResponse List an account's keys, newest first, without the keys
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/channel_accounts/{channel_account_id}/credentials (the `ListChannelCredentials` operationId).
+func (c *ClientWithResponses) ListChannelCredentialsWithResponse(ctx context.Context, channelAccountID ChannelAccountIDInPath, reqEditors ...RequestEditorFn) (*ListChannelCredentialsResponse, error) {
+	rsp, err := c.ListChannelCredentials(ctx, channelAccountID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListChannelCredentialsResponse(rsp)
+}
+
+// CreateChannelCredentialsWithBodyWithResponse Enter an account's keys, or new ones in their place
+//
+// Keys are entered once and can never be read again: answers show a fingerprint. New keys are used by
+// every process within seconds. The keys before them become `previous`: what the provider still signs
+// for them verifies, until they are retired or replaced again. 400 names the field that is wrong.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/channel_accounts/{channel_account_id}/credentials (the `CreateChannelCredentials` operationId).
+func (c *ClientWithResponses) CreateChannelCredentialsWithBodyWithResponse(ctx context.Context, channelAccountID ChannelAccountIDInPath, params *CreateChannelCredentialsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateChannelCredentialsResponse, error) {
+	rsp, err := c.CreateChannelCredentialsWithBody(ctx, channelAccountID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateChannelCredentialsResponse(rsp)
+}
+
+// CreateChannelCredentialsWithResponse Enter an account's keys, or new ones in their place
+//
+// Keys are entered once and can never be read again: answers show a fingerprint. New keys are used by
+// every process within seconds. The keys before them become `previous`: what the provider still signs
+// for them verifies, until they are retired or replaced again. 400 names the field that is wrong.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/channel_accounts/{channel_account_id}/credentials (the `CreateChannelCredentials` operationId).
+func (c *ClientWithResponses) CreateChannelCredentialsWithResponse(ctx context.Context, channelAccountID ChannelAccountIDInPath, params *CreateChannelCredentialsParams, body CreateChannelCredentialsJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateChannelCredentialsResponse, error) {
+	rsp, err := c.CreateChannelCredentials(ctx, channelAccountID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateChannelCredentialsResponse(rsp)
+}
+
+// RetireChannelCredentialsWithResponse End the overlap of a rotation
+//
+// The previous keys verify nothing any more and are destroyed here. 422 for the current ones.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/channel_accounts/{channel_account_id}/credentials/{credential_id}/retire (the `RetireChannelCredentials` operationId).
+func (c *ClientWithResponses) RetireChannelCredentialsWithResponse(ctx context.Context, channelAccountID ChannelAccountIDInPath, credentialID CredentialIDInPath, params *RetireChannelCredentialsParams, reqEditors ...RequestEditorFn) (*RetireChannelCredentialsResponse, error) {
+	rsp, err := c.RetireChannelCredentials(ctx, channelAccountID, credentialID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRetireChannelCredentialsResponse(rsp)
+}
+
+// ListChannelProductsWithResponse List what the provider lets an account sell
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/channel_accounts/{channel_account_id}/products (the `ListChannelProducts` operationId).
+func (c *ClientWithResponses) ListChannelProductsWithResponse(ctx context.Context, channelAccountID ChannelAccountIDInPath, params *ListChannelProductsParams, reqEditors ...RequestEditorFn) (*ListChannelProductsResponse, error) {
+	rsp, err := c.ListChannelProducts(ctx, channelAccountID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListChannelProductsResponse(rsp)
+}
+
+// ChangeChannelProductsWithBodyWithResponse Write down what the provider lets an account sell
+//
+// Products that are not named stay as they are. Only `opened` ones can be paid with. A row with
+// `merchant_id` goes before the one for all merchants. Nothing changes when one row is refused.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/channel_accounts/{channel_account_id}/products (the `ChangeChannelProducts` operationId).
+func (c *ClientWithResponses) ChangeChannelProductsWithBodyWithResponse(ctx context.Context, channelAccountID ChannelAccountIDInPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeChannelProductsResponse, error) {
+	rsp, err := c.ChangeChannelProductsWithBody(ctx, channelAccountID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeChannelProductsResponse(rsp)
+}
+
+// ChangeChannelProductsWithResponse Write down what the provider lets an account sell
+//
+// Products that are not named stay as they are. Only `opened` ones can be paid with. A row with
+// `merchant_id` goes before the one for all merchants. Nothing changes when one row is refused.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/channel_accounts/{channel_account_id}/products (the `ChangeChannelProducts` operationId).
+func (c *ClientWithResponses) ChangeChannelProductsWithResponse(ctx context.Context, channelAccountID ChannelAccountIDInPath, body ChangeChannelProductsJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeChannelProductsResponse, error) {
+	rsp, err := c.ChangeChannelProducts(ctx, channelAccountID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeChannelProductsResponse(rsp)
+}
+
+// ListChannelsWithResponse List the providers with what they can do and what they need
+//
+// What an account needs to be opened, which products and optional abilities its provider has, and what
+// a payment by each product has to say about the payer.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/channels (the `ListChannels` operationId).
+func (c *ClientWithResponses) ListChannelsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListChannelsResponse, error) {
+	rsp, err := c.ListChannels(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListChannelsResponse(rsp)
+}
+
 // ListDailyOperationsWithResponse List runs, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -12415,6 +14708,23 @@ func (c *ClientWithResponses) CreateRefundWithResponse(ctx context.Context, paym
 		return nil, err
 	}
 	return ParseCreateRefundResponse(rsp)
+}
+
+// GetPaymentTimelineWithResponse What happened around a payment and its refunds
+//
+// Calls to the provider, its notifications and our own changes, oldest first; of more than 500 the
+// newest. A call can be missing: calls are kept without a guarantee, for a year unless configured
+// otherwise. Calls hold no data about the payer.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/payments/{payment_id}/timeline (the `GetPaymentTimeline` operationId).
+func (c *ClientWithResponses) GetPaymentTimelineWithResponse(ctx context.Context, paymentID PaymentIDInPath, reqEditors ...RequestEditorFn) (*GetPaymentTimelineResponse, error) {
+	rsp, err := c.GetPaymentTimeline(ctx, paymentID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPaymentTimelineResponse(rsp)
 }
 
 // ListReconciliationsWithResponse List reconciliations, newest first
@@ -13240,6 +15550,318 @@ func ParseListChannelAccountsResponse(rsp *http.Response) (*ListChannelAccountsR
 	return response, nil
 }
 
+// ParseCreateChannelAccountResponse parses an HTTP response from a CreateChannelAccountWithResponse call
+func ParseCreateChannelAccountResponse(rsp *http.Response) (*CreateChannelAccountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateChannelAccountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest ChannelAccount
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateChannelAccountResponse201Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetChannelAccountResponse parses an HTTP response from a GetChannelAccountWithResponse call
+func ParseGetChannelAccountResponse(rsp *http.Response) (*GetChannelAccountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetChannelAccountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ChannelAccount
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseChangeChannelAccountResponse parses an HTTP response from a ChangeChannelAccountWithResponse call
+func ParseChangeChannelAccountResponse(rsp *http.Response) (*ChangeChannelAccountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChangeChannelAccountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ChannelAccount
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCheckChannelAccountResponse parses an HTTP response from a CheckChannelAccountWithResponse call
+func ParseCheckChannelAccountResponse(rsp *http.Response) (*CheckChannelAccountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CheckChannelAccountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ChannelAccountCheck
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CheckChannelAccountResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListChannelCredentialsResponse parses an HTTP response from a ListChannelCredentialsWithResponse call
+func ParseListChannelCredentialsResponse(rsp *http.Response) (*ListChannelCredentialsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListChannelCredentialsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ChannelCredentialsPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateChannelCredentialsResponse parses an HTTP response from a CreateChannelCredentialsWithResponse call
+func ParseCreateChannelCredentialsResponse(rsp *http.Response) (*CreateChannelCredentialsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateChannelCredentialsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest ChannelCredentials
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateChannelCredentialsResponse201Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRetireChannelCredentialsResponse parses an HTTP response from a RetireChannelCredentialsWithResponse call
+func ParseRetireChannelCredentialsResponse(rsp *http.Response) (*RetireChannelCredentialsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RetireChannelCredentialsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ChannelCredentials
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RetireChannelCredentialsResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListChannelProductsResponse parses an HTTP response from a ListChannelProductsWithResponse call
+func ParseListChannelProductsResponse(rsp *http.Response) (*ListChannelProductsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListChannelProductsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ChannelProductPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseChangeChannelProductsResponse parses an HTTP response from a ChangeChannelProductsWithResponse call
+func ParseChangeChannelProductsResponse(rsp *http.Response) (*ChangeChannelProductsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChangeChannelProductsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ChannelProductPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListChannelsResponse parses an HTTP response from a ListChannelsWithResponse call
+func ParseListChannelsResponse(rsp *http.Response) (*ListChannelsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListChannelsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ChannelPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListDailyOperationsResponse parses an HTTP response from a ListDailyOperationsWithResponse call
 func ParseListDailyOperationsResponse(rsp *http.Response) (*ListDailyOperationsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -13807,6 +16429,32 @@ func ParseCreateRefundResponse(rsp *http.Response) (*CreateRefundResponse, error
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetPaymentTimelineResponse parses an HTTP response from a GetPaymentTimelineWithResponse call
+func ParseGetPaymentTimelineResponse(rsp *http.Response) (*GetPaymentTimelineResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPaymentTimelineResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Timeline
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
 	}
 
 	return response, nil

@@ -23,12 +23,12 @@ func migrateStack(p process) func(context.Context, devstack.Env) error {
 
 func seedStack(ctx context.Context, env devstack.Env) error {
 	_, err := devseed.Seed(ctx, devseed.Request{
-		DatabaseURL: env.API.DatabaseURL,
-		SandboxURL:  env.SandboxURL,
-		APIURLs:     env.APIURLs,
-		TemporalUI:  env.TemporalUI,
-		SecretsDir:  env.API.SecretsDir,
-		File:        env.DevFile,
+		DatabaseURL:   env.API.DatabaseURL,
+		SandboxURL:    env.SandboxURL,
+		APIURLs:       env.APIURLs,
+		TemporalUI:    env.TemporalUI,
+		MasterKeyFile: env.API.MasterKeyFile,
+		File:          env.DevFile,
 	})
 	return err
 }

@@ -23,7 +23,7 @@ func devSeedCommand(p process) *cobra.Command {
 			if !cfg.Dev() {
 				return fmt.Errorf("starter dev seed is for development: set SUANPAN_ENV=dev")
 			}
-			request.DatabaseURL, request.SecretsDir = cfg.DatabaseURL, cfg.SecretsDir
+			request.DatabaseURL, request.MasterKeyFile = cfg.DatabaseURL, cfg.MasterKeyFile
 			if _, err := devseed.Seed(cmd.Context(), request); err != nil {
 				return err
 			}

@@ -21,6 +21,7 @@ func rootCommand(p process) *cobra.Command {
 		replayCommand(p),
 		scheduleCommand(p),
 		sealCommand(p),
+		secretsCommand(p),
 		serveCommand(p),
 		verifyCommand(p),
 		versionCommand(p),

@@ -167,6 +167,102 @@ func (e ChannelAccountStatus) Valid() bool {
 	}
 }
 
+// Defines values for ChannelCredentialsStatus.
+const (
+	ChannelCredentialsStatusCurrent  ChannelCredentialsStatus = "current"
+	ChannelCredentialsStatusPrevious ChannelCredentialsStatus = "previous"
+	ChannelCredentialsStatusRetired  ChannelCredentialsStatus = "retired"
+)
+
+// Valid indicates whether the value is a known member of the ChannelCredentialsStatus enum.
+func (e ChannelCredentialsStatus) Valid() bool {
+	switch e {
+	case ChannelCredentialsStatusCurrent:
+		return true
+	case ChannelCredentialsStatusPrevious:
+		return true
+	case ChannelCredentialsStatusRetired:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ChannelHealthState.
+const (
+	ChannelHealthStateClosed   ChannelHealthState = "closed"
+	ChannelHealthStateHalfOpen ChannelHealthState = "half_open"
+	ChannelHealthStateOpen     ChannelHealthState = "open"
+)
+
+// Valid indicates whether the value is a known member of the ChannelHealthState enum.
+func (e ChannelHealthState) Valid() bool {
+	switch e {
+	case ChannelHealthStateClosed:
+		return true
+	case ChannelHealthStateHalfOpen:
+		return true
+	case ChannelHealthStateOpen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ChannelProductName.
+const (
+	ChannelProductNameApp     ChannelProductName = "app"
+	ChannelProductNameBarcode ChannelProductName = "barcode"
+	ChannelProductNameJsapi   ChannelProductName = "jsapi"
+	ChannelProductNamePage    ChannelProductName = "page"
+	ChannelProductNameQr      ChannelProductName = "qr"
+	ChannelProductNameWap     ChannelProductName = "wap"
+)
+
+// Valid indicates whether the value is a known member of the ChannelProductName enum.
+func (e ChannelProductName) Valid() bool {
+	switch e {
+	case ChannelProductNameApp:
+		return true
+	case ChannelProductNameBarcode:
+		return true
+	case ChannelProductNameJsapi:
+		return true
+	case ChannelProductNamePage:
+		return true
+	case ChannelProductNameQr:
+		return true
+	case ChannelProductNameWap:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ChannelProductStatus.
+const (
+	ChannelProductStatusApplying  ChannelProductStatus = "applying"
+	ChannelProductStatusNotOpened ChannelProductStatus = "not_opened"
+	ChannelProductStatusOpened    ChannelProductStatus = "opened"
+	ChannelProductStatusSuspended ChannelProductStatus = "suspended"
+)
+
+// Valid indicates whether the value is a known member of the ChannelProductStatus enum.
+func (e ChannelProductStatus) Valid() bool {
+	switch e {
+	case ChannelProductStatusApplying:
+		return true
+	case ChannelProductStatusNotOpened:
+		return true
+	case ChannelProductStatusOpened:
+		return true
+	case ChannelProductStatusSuspended:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CreatePayoutAccountChannel.
 const (
 	CreatePayoutAccountChannelAlipay CreatePayoutAccountChannel = "alipay"
@@ -710,6 +806,60 @@ func (e SplitRuleLegType) Valid() bool {
 	}
 }
 
+// Defines values for TimelineEntryKind.
+const (
+	TimelineEntryKindCall                TimelineEntryKind = "call"
+	TimelineEntryKindEvent               TimelineEntryKind = "event"
+	TimelineEntryKindNotification        TimelineEntryKind = "notification"
+	TimelineEntryKindRefusedNotification TimelineEntryKind = "refused_notification"
+)
+
+// Valid indicates whether the value is a known member of the TimelineEntryKind enum.
+func (e TimelineEntryKind) Valid() bool {
+	switch e {
+	case TimelineEntryKindCall:
+		return true
+	case TimelineEntryKindEvent:
+		return true
+	case TimelineEntryKindNotification:
+		return true
+	case TimelineEntryKindRefusedNotification:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TimelineEntryOutcome.
+const (
+	TimelineEntryOutcomeError       TimelineEntryOutcome = "error"
+	TimelineEntryOutcomeFailed      TimelineEntryOutcome = "failed"
+	TimelineEntryOutcomeLessThanNil TimelineEntryOutcome = "<nil>"
+	TimelineEntryOutcomePending     TimelineEntryOutcome = "pending"
+	TimelineEntryOutcomeSucceeded   TimelineEntryOutcome = "succeeded"
+	TimelineEntryOutcomeUnknown     TimelineEntryOutcome = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the TimelineEntryOutcome enum.
+func (e TimelineEntryOutcome) Valid() bool {
+	switch e {
+	case TimelineEntryOutcomeError:
+		return true
+	case TimelineEntryOutcomeFailed:
+		return true
+	case TimelineEntryOutcomeLessThanNil:
+		return true
+	case TimelineEntryOutcomePending:
+		return true
+	case TimelineEntryOutcomeSucceeded:
+		return true
+	case TimelineEntryOutcomeUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for TransferBatchMode.
 const (
 	TransferBatchModeAllOrNothing TransferBatchMode = "all_or_nothing"
@@ -1034,6 +1184,49 @@ type ChangeAccountStatus struct {
 	Status AccountStatus `json:"status"`
 }
 
+// ChangeChannelAccount defines model for ChangeChannelAccount.
+type ChangeChannelAccount struct {
+	// FeeBasisPoints The provider's fee in hundredths of a percent.
+	FeeBasisPoints *FeeBasisPoints `json:"fee_basis_points,omitempty"`
+
+	// FeeReturned Whether the provider gives its fee back with a refund.
+	FeeReturned *bool `json:"fee_returned,omitempty"`
+
+	// Name A name for people.
+	Name *ChannelAccountName `json:"name,omitempty"`
+
+	// Status `active`: new payments use it. `suspended`: only what is in flight is finished.
+	Status *ChannelAccountStatus `json:"status,omitempty"`
+
+	// Weight Its share of the payments among accounts that could take them; 0 takes one only when no other can.
+	Weight *ChannelWeight `json:"weight,omitempty"`
+}
+
+// ChangeChannelProduct defines model for ChangeChannelProduct.
+type ChangeChannelProduct struct {
+	// MerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	MerchantID *MerchantID `json:"merchant_id,omitempty"`
+
+	// Note Such as the number of the application.
+	Note *string `json:"note,omitempty"`
+
+	// Product A way to pay: `qr` the payer scans a code, `page` a PC browser goes to the provider, `wap` a mobile
+	// browser does, `app` the provider's SDK in the tenant's app, `jsapi` inside the provider's app,
+	// `barcode` the cashier scans the payer's code.
+	Product ChannelProductName `json:"product"`
+
+	// Status Who acts next: `not_opened` the tenant applies; `applying` the provider decides; `opened` nobody,
+	// payments may use it; `suspended` the tenant finds out why.
+	Status ChannelProductStatus `json:"status"`
+}
+
+// ChangeChannelProducts defines model for ChangeChannelProducts.
+type ChangeChannelProducts struct {
+	Products []ChangeChannelProduct `json:"products"`
+}
+
 // Channel A payment provider.
 type Channel string
 
@@ -1049,28 +1242,258 @@ type ChannelAccount struct {
 	// FeeReturned Whether the provider gives its fee back with a refund.
 	FeeReturned bool `json:"fee_returned"`
 
+	// Health How the provider has been answering; null while nothing is known against it.
+	Health *ChannelHealth `json:"health"`
+
 	// ID A tenant's account at a provider.
 	//
 	// Example: chn_01JD8Y3K5T7W9ABCDEFGHJKMNP
-	ID   ChannelAccountID `json:"id"`
-	Name string           `json:"name"`
+	ID ChannelAccountID `json:"id"`
+
+	// MerchantID Whose own account it is; null serves every merchant.
+	MerchantID *string `json:"merchant_id"`
+	Name       string  `json:"name"`
+
+	// Params The provider's public identifiers.
+	Params map[string]string `json:"params"`
 
 	// Status `active`: new payments use it. `suspended`: only what is in flight is finished.
 	Status ChannelAccountStatus `json:"status"`
+
+	// Weight Its share of the payments among accounts that could take them.
+	Weight int `json:"weight"`
 }
 
-// ChannelAccountStatus `active`: new payments use it. `suspended`: only what is in flight is finished.
-type ChannelAccountStatus string
+// ChannelAccountCheck defines model for ChannelAccountCheck.
+type ChannelAccountCheck struct {
+	CheckedAt time.Time        `json:"checked_at"`
+	Findings  []ChannelFinding `json:"findings"`
+
+	// Ok Nothing was found.
+	Ok bool `json:"ok"`
+}
 
 // ChannelAccountID A tenant's account at a provider.
 //
 // Example: chn_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type ChannelAccountID = string
 
+// ChannelAccountName A name for people.
+type ChannelAccountName = string
+
 // ChannelAccountPage One page. `next_cursor` is null on the last.
 type ChannelAccountPage struct {
 	Data       []ChannelAccount `json:"data"`
 	NextCursor *string          `json:"next_cursor"`
+}
+
+// ChannelAccountStatus `active`: new payments use it. `suspended`: only what is in flight is finished.
+type ChannelAccountStatus string
+
+// ChannelCredentials What may be shown of an account's keys.
+type ChannelCredentials struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// Fingerprint SHA-256 of our public key (SubjectPublicKeyInfo), hex.
+	Fingerprint string `json:"fingerprint"`
+
+	// ID A set of an account's keys.
+	//
+	// Example: crd_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ID CredentialID `json:"id"`
+
+	// KeyID The serial of our certificate.
+	KeyID *string `json:"key_id"`
+
+	// ProviderKeyID The provider's name of its key.
+	ProviderKeyID *string    `json:"provider_key_id"`
+	RetiredAt     *time.Time `json:"retired_at"`
+
+	// Status `current`: signs and verifies. `previous`: verifies. `retired`: destroyed.
+	Status ChannelCredentialsStatus `json:"status"`
+}
+
+// ChannelCredentialsStatus `current`: signs and verifies. `previous`: verifies. `retired`: destroyed.
+type ChannelCredentialsStatus string
+
+// ChannelCredentialsPage All keys that ever were, newest first.
+type ChannelCredentialsPage struct {
+	Data []ChannelCredentials `json:"data"`
+}
+
+// ChannelDescription A provider, as data.
+type ChannelDescription struct {
+	// Abilities What it can do beyond collecting, refunding and statements.
+	Abilities []string `json:"abilities"`
+
+	// Channel A payment provider.
+	Channel Channel `json:"channel"`
+
+	// Credentials The fields of its keys.
+	Credentials []ChannelParam `json:"credentials"`
+	Params      []ChannelParam `json:"params"`
+	Products    []ChannelOffer `json:"products"`
+}
+
+// ChannelFinding Something that is wrong.
+type ChannelFinding struct {
+	// Code Example: signature_refused
+	Code string `json:"code"`
+
+	// Field The parameter or key field at fault.
+	//
+	// Example: private_key
+	Field *string `json:"field"`
+
+	// Message What is wrong and what to do.
+	Message string `json:"message"`
+}
+
+// ChannelHealth How the provider has been answering; null while nothing is known against it.
+type ChannelHealth struct {
+	Reason string    `json:"reason"`
+	Since  time.Time `json:"since"`
+
+	// State `closed`: calls go through. `open`: none until `until`. `half_open`: a few try.
+	State ChannelHealthState `json:"state"`
+	Until *time.Time         `json:"until"`
+}
+
+// ChannelHealthState `closed`: calls go through. `open`: none until `until`. `half_open`: a few try.
+type ChannelHealthState string
+
+// ChannelOffer A product of a provider.
+type ChannelOffer struct {
+	// Action What the payer's side does next.
+	//
+	// Example: qr_code
+	Action string `json:"action"`
+
+	// Needs What `method` has to say about the payer.
+	Needs []string `json:"needs"`
+
+	// Product A way to pay: `qr` the payer scans a code, `page` a PC browser goes to the provider, `wap` a mobile
+	// browser does, `app` the provider's SDK in the tenant's app, `jsapi` inside the provider's app,
+	// `barcode` the cashier scans the payer's code.
+	Product ChannelProductName `json:"product"`
+}
+
+// ChannelPage Every provider.
+type ChannelPage struct {
+	Data []ChannelDescription `json:"data"`
+}
+
+// ChannelParam A public identifier that an account has at its provider.
+type ChannelParam struct {
+	// Name Example: app_id
+	Name     string `json:"name"`
+	Required bool   `json:"required"`
+}
+
+// ChannelParams Public identifiers by name, never keys; `GET /v1/channels` lists them.
+//
+// Example: {"app_id":"2021000000000000","seller_id":"2088000000000000"}
+type ChannelParams map[string]string
+
+// ChannelProduct One row of an account's catalogue.
+type ChannelProduct struct {
+	// EndedAt Null while it is in force.
+	EndedAt *time.Time `json:"ended_at"`
+
+	// MerchantID Null for every merchant.
+	MerchantID *string `json:"merchant_id"`
+	Note       *string `json:"note"`
+
+	// Product A way to pay: `qr` the payer scans a code, `page` a PC browser goes to the provider, `wap` a mobile
+	// browser does, `app` the provider's SDK in the tenant's app, `jsapi` inside the provider's app,
+	// `barcode` the cashier scans the payer's code.
+	Product ChannelProductName `json:"product"`
+
+	// Since Null when nobody has said anything yet.
+	Since *time.Time `json:"since"`
+
+	// Status Who acts next: `not_opened` the tenant applies; `applying` the provider decides; `opened` nobody,
+	// payments may use it; `suspended` the tenant finds out why.
+	Status ChannelProductStatus `json:"status"`
+}
+
+// ChannelProductName A way to pay: `qr` the payer scans a code, `page` a PC browser goes to the provider, `wap` a mobile
+// browser does, `app` the provider's SDK in the tenant's app, `jsapi` inside the provider's app,
+// `barcode` the cashier scans the payer's code.
+type ChannelProductName string
+
+// ChannelProductPage defines model for ChannelProductPage.
+type ChannelProductPage struct {
+	Data []ChannelProduct `json:"data"`
+}
+
+// ChannelProductStatus Who acts next: `not_opened` the tenant applies; `applying` the provider decides; `opened` nobody,
+// payments may use it; `suspended` the tenant finds out why.
+type ChannelProductStatus string
+
+// ChannelWeight Its share of the payments among accounts that could take them; 0 takes one only when no other can.
+type ChannelWeight = int
+
+// CreateChannelAccount defines model for CreateChannelAccount.
+type CreateChannelAccount struct {
+	// Channel A payment provider.
+	Channel Channel `json:"channel"`
+
+	// FeeBasisPoints The provider's fee in hundredths of a percent.
+	FeeBasisPoints FeeBasisPoints `json:"fee_basis_points"`
+
+	// FeeReturned Whether the provider gives its fee back with a refund.
+	FeeReturned bool `json:"fee_returned"`
+
+	// MerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	MerchantID *MerchantID `json:"merchant_id,omitempty"`
+
+	// Name A name for people.
+	Name ChannelAccountName `json:"name"`
+
+	// Params Public identifiers by name, never keys; `GET /v1/channels` lists them.
+	//
+	// Example: {"app_id":"2021000000000000","seller_id":"2088000000000000"}
+	Params ChannelParams `json:"params"`
+
+	// Weight Its share of the payments among accounts that could take them; 0 takes one only when no other can.
+	Weight *ChannelWeight `json:"weight,omitempty"`
+}
+
+// CreateChannelCredentials Keys; which of them a provider takes is in `GET /v1/channels`. Alipay takes its public key or the three
+// certificates. WeChat Pay takes the serial of the merchant certificate or the certificate.
+type CreateChannelCredentials struct {
+	// APIV3Key WeChat Pay's APIv3 key, 32 letters or digits.
+	APIV3Key *string `json:"api_v3_key,omitempty"`
+
+	// AppAuthToken A merchant's permission to act for it (Alipay).
+	AppAuthToken *string `json:"app_auth_token,omitempty"`
+
+	// AppSecret The secret of the WeChat application, for finding out who a payer is.
+	AppSecret *string `json:"app_secret,omitempty"`
+
+	// Certificate Our certificate for it, PEM.
+	Certificate *string `json:"certificate,omitempty"`
+
+	// PrivateKey Our RSA key, PEM or the base64 of Alipay's key tool.
+	PrivateKey string `json:"private_key"`
+
+	// ProviderCertificate alipayCertPublicKey_RSA2.crt
+	ProviderCertificate *string `json:"provider_certificate,omitempty"`
+
+	// ProviderPublicKey The provider's key, PEM or base64.
+	ProviderPublicKey *string `json:"provider_public_key,omitempty"`
+
+	// ProviderPublicKeyID WeChat Pay's name of it, PUB_KEY_ID_…
+	ProviderPublicKeyID *string `json:"provider_public_key_id,omitempty"`
+
+	// ProviderRootCertificate alipayRootCert.crt
+	ProviderRootCertificate *string `json:"provider_root_certificate,omitempty"`
+
+	// Serial The serial of that certificate.
+	Serial *string `json:"serial,omitempty"`
 }
 
 // CreateDailyOperation defines model for CreateDailyOperation.
@@ -1276,6 +1699,11 @@ type CreateWithdrawal struct {
 	// Example: order-20261123-000042
 	Reference Reference `json:"reference"`
 }
+
+// CredentialID A set of an account's keys.
+//
+// Example: crd_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type CredentialID = string
 
 // Currency ISO 4217. CNY is counted in fen, 1/100 yuan.
 type Currency string
@@ -1543,6 +1971,12 @@ type EventPage struct {
 // - `reconciliation.balanced`, `reconciliation.discrepant`
 type EventType string
 
+// Explanation A call's answer in words.
+type Explanation struct {
+	En string `json:"en"`
+	Zh string `json:"zh"`
+}
+
 // Failure Why it failed; null unless it did.
 type Failure struct {
 	// ChannelCode The provider's own code.
@@ -1558,6 +1992,9 @@ type Failure struct {
 	// Message For people.
 	Message string `json:"message"`
 }
+
+// FeeBasisPoints The provider's fee in hundredths of a percent.
+type FeeBasisPoints = int
 
 // Hold Money of an account set aside. What is neither captured nor released is still held.
 type Hold struct {
@@ -2248,6 +2685,58 @@ type TestClock struct {
 	Now time.Time `json:"now"`
 }
 
+// Timeline What happened around a payment, oldest first.
+type Timeline struct {
+	Data []TimelineEntry `json:"data"`
+}
+
+// TimelineEntry One thing that happened.
+type TimelineEntry struct {
+	// Answer A few fields of what came back.
+	Answer map[string]string `json:"answer"`
+	At     time.Time         `json:"at"`
+
+	// Channel Example: alipay
+	Channel          *string `json:"channel"`
+	ChannelAccountID *string `json:"channel_account_id"`
+
+	// ChannelRequestID The provider's number of the call, for its support.
+	ChannelRequestID *string `json:"channel_request_id"`
+
+	// Code The provider's own code, or one of ours such as NO_ANSWER; a notification's state; why one was refused.
+	//
+	// Example: ACQ.TRADE_NOT_EXIST
+	Code        *string      `json:"code"`
+	Explanation *Explanation `json:"explanation"`
+
+	// Kind A call to the provider; a notification of its; one that contradicts what was asked; a change of the payment or of a refund.
+	Kind TimelineEntryKind `json:"kind"`
+
+	// Name The operation of a call, what a notification is about, or the event's type.
+	//
+	// Example: query_trade
+	Name string `json:"name"`
+
+	// Number Our number at the provider.
+	Number *string `json:"number"`
+
+	// ObjectID What changed; of events only.
+	ObjectID *string `json:"object_id"`
+
+	// Outcome Of a call; `unknown` is never a failure, and `error` is a call that brought no answer at all.
+	Outcome *TimelineEntryOutcome `json:"outcome"`
+
+	// Request A few fields of what was sent.
+	Request map[string]string `json:"request"`
+	TookMs  *int64            `json:"took_ms"`
+}
+
+// TimelineEntryKind A call to the provider; a notification of its; one that contradicts what was asked; a change of the payment or of a refund.
+type TimelineEntryKind string
+
+// TimelineEntryOutcome Of a call; `unknown` is never a failure, and `error` is a call that brought no answer at all.
+type TimelineEntryOutcome string
+
 // Transfer Available balance of one merchant that became another's. Transfers are final.
 type Transfer struct {
 	// Amount A signed count of minor units of one currency.
@@ -2700,11 +3189,21 @@ type WithdrawalStatus string
 // Example: acc_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type AccountIDInPath = AccountID
 
+// ChannelAccountIDInPath A tenant's account at a provider.
+//
+// Example: chn_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type ChannelAccountIDInPath = ChannelAccountID
+
 // CreatedFrom defines model for CreatedFrom.
 type CreatedFrom = time.Time
 
 // CreatedTo defines model for CreatedTo.
 type CreatedTo = time.Time
+
+// CredentialIDInPath A set of an account's keys.
+//
+// Example: crd_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type CredentialIDInPath = CredentialID
 
 // Cursor defines model for Cursor.
 type Cursor = string
@@ -2853,6 +3352,36 @@ type GetAccountStatementParamsFormat string
 type ChangeAccountStatusParams struct {
 	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// CreateChannelAccountParams defines parameters for CreateChannelAccount.
+type CreateChannelAccountParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// CheckChannelAccountParams defines parameters for CheckChannelAccount.
+type CheckChannelAccountParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// CreateChannelCredentialsParams defines parameters for CreateChannelCredentials.
+type CreateChannelCredentialsParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// RetireChannelCredentialsParams defines parameters for RetireChannelCredentials.
+type RetireChannelCredentialsParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListChannelProductsParams defines parameters for ListChannelProducts.
+type ListChannelProductsParams struct {
+	// History Also what was in force before.
+	History *bool `form:"history,omitempty" json:"history,omitempty"`
 }
 
 // ListDailyOperationsParams defines parameters for ListDailyOperations.
@@ -3233,6 +3762,18 @@ type ChangeAccountLimitsJSONRequestBody = ChangeAccountLimits
 // ChangeAccountStatusJSONRequestBody defines body for ChangeAccountStatus for application/json ContentType.
 type ChangeAccountStatusJSONRequestBody = ChangeAccountStatus
 
+// CreateChannelAccountJSONRequestBody defines body for CreateChannelAccount for application/json ContentType.
+type CreateChannelAccountJSONRequestBody = CreateChannelAccount
+
+// ChangeChannelAccountJSONRequestBody defines body for ChangeChannelAccount for application/json ContentType.
+type ChangeChannelAccountJSONRequestBody = ChangeChannelAccount
+
+// CreateChannelCredentialsJSONRequestBody defines body for CreateChannelCredentials for application/json ContentType.
+type CreateChannelCredentialsJSONRequestBody = CreateChannelCredentials
+
+// ChangeChannelProductsJSONRequestBody defines body for ChangeChannelProducts for application/json ContentType.
+type ChangeChannelProductsJSONRequestBody = ChangeChannelProducts
+
 // CreateDailyOperationJSONRequestBody defines body for CreateDailyOperation for application/json ContentType.
 type CreateDailyOperationJSONRequestBody = CreateDailyOperation
 
@@ -3304,6 +3845,36 @@ type ServerInterface interface {
 	// ListChannelAccounts List the tenant's accounts at providers, all on one page
 	// (GET /v1/channel_accounts)
 	ListChannelAccounts(c *gin.Context)
+	// CreateChannelAccount Open an account at a provider
+	// (POST /v1/channel_accounts)
+	CreateChannelAccount(c *gin.Context, params CreateChannelAccountParams)
+	// GetChannelAccount Read an account at a provider
+	// (GET /v1/channel_accounts/{channel_account_id})
+	GetChannelAccount(c *gin.Context, channelAccountID ChannelAccountIDInPath)
+	// ChangeChannelAccount Change an account at a provider
+	// (PATCH /v1/channel_accounts/{channel_account_id})
+	ChangeChannelAccount(c *gin.Context, channelAccountID ChannelAccountIDInPath)
+	// CheckChannelAccount Find out what is wrong with an account
+	// (POST /v1/channel_accounts/{channel_account_id}/check)
+	CheckChannelAccount(c *gin.Context, channelAccountID ChannelAccountIDInPath, params CheckChannelAccountParams)
+	// ListChannelCredentials List an account's keys, newest first, without the keys
+	// (GET /v1/channel_accounts/{channel_account_id}/credentials)
+	ListChannelCredentials(c *gin.Context, channelAccountID ChannelAccountIDInPath)
+	// CreateChannelCredentials Enter an account's keys, or new ones in their place
+	// (POST /v1/channel_accounts/{channel_account_id}/credentials)
+	CreateChannelCredentials(c *gin.Context, channelAccountID ChannelAccountIDInPath, params CreateChannelCredentialsParams)
+	// RetireChannelCredentials End the overlap of a rotation
+	// (POST /v1/channel_accounts/{channel_account_id}/credentials/{credential_id}/retire)
+	RetireChannelCredentials(c *gin.Context, channelAccountID ChannelAccountIDInPath, credentialID CredentialIDInPath, params RetireChannelCredentialsParams)
+	// ListChannelProducts List what the provider lets an account sell
+	// (GET /v1/channel_accounts/{channel_account_id}/products)
+	ListChannelProducts(c *gin.Context, channelAccountID ChannelAccountIDInPath, params ListChannelProductsParams)
+	// ChangeChannelProducts Write down what the provider lets an account sell
+	// (PUT /v1/channel_accounts/{channel_account_id}/products)
+	ChangeChannelProducts(c *gin.Context, channelAccountID ChannelAccountIDInPath)
+	// ListChannels List the providers with what they can do and what they need
+	// (GET /v1/channels)
+	ListChannels(c *gin.Context)
 	// ListDailyOperations List runs, newest first
 	// (GET /v1/daily_operations)
 	ListDailyOperations(c *gin.Context, params ListDailyOperationsParams)
@@ -3361,6 +3932,9 @@ type ServerInterface interface {
 	// CreateRefund Give back part or all of a payment
 	// (POST /v1/payments/{payment_id}/refunds)
 	CreateRefund(c *gin.Context, paymentID PaymentIDInPath, params CreateRefundParams)
+	// GetPaymentTimeline What happened around a payment and its refunds
+	// (GET /v1/payments/{payment_id}/timeline)
+	GetPaymentTimeline(c *gin.Context, paymentID PaymentIDInPath)
 	// ListReconciliations List reconciliations, newest first
 	// (GET /v1/reconciliations)
 	ListReconciliations(c *gin.Context, params ListReconciliationsParams)
@@ -3846,6 +4420,363 @@ func (siw *ServerInterfaceWrapper) ListChannelAccounts(c *gin.Context) {
 	}
 
 	siw.Handler.ListChannelAccounts(c)
+}
+
+// CreateChannelAccount operation middleware
+func (siw *ServerInterfaceWrapper) CreateChannelAccount(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateChannelAccountParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateChannelAccount(c, params)
+}
+
+// GetChannelAccount operation middleware
+func (siw *ServerInterfaceWrapper) GetChannelAccount(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "channel_account_id" -------------
+	var channelAccountID ChannelAccountIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "channel_account_id", c.Param("channel_account_id"), &channelAccountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter channel_account_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetChannelAccount(c, channelAccountID)
+}
+
+// ChangeChannelAccount operation middleware
+func (siw *ServerInterfaceWrapper) ChangeChannelAccount(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "channel_account_id" -------------
+	var channelAccountID ChannelAccountIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "channel_account_id", c.Param("channel_account_id"), &channelAccountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter channel_account_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ChangeChannelAccount(c, channelAccountID)
+}
+
+// CheckChannelAccount operation middleware
+func (siw *ServerInterfaceWrapper) CheckChannelAccount(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "channel_account_id" -------------
+	var channelAccountID ChannelAccountIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "channel_account_id", c.Param("channel_account_id"), &channelAccountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter channel_account_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CheckChannelAccountParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CheckChannelAccount(c, channelAccountID, params)
+}
+
+// ListChannelCredentials operation middleware
+func (siw *ServerInterfaceWrapper) ListChannelCredentials(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "channel_account_id" -------------
+	var channelAccountID ChannelAccountIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "channel_account_id", c.Param("channel_account_id"), &channelAccountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter channel_account_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListChannelCredentials(c, channelAccountID)
+}
+
+// CreateChannelCredentials operation middleware
+func (siw *ServerInterfaceWrapper) CreateChannelCredentials(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "channel_account_id" -------------
+	var channelAccountID ChannelAccountIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "channel_account_id", c.Param("channel_account_id"), &channelAccountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter channel_account_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateChannelCredentialsParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateChannelCredentials(c, channelAccountID, params)
+}
+
+// RetireChannelCredentials operation middleware
+func (siw *ServerInterfaceWrapper) RetireChannelCredentials(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "channel_account_id" -------------
+	var channelAccountID ChannelAccountIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "channel_account_id", c.Param("channel_account_id"), &channelAccountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter channel_account_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "credential_id" -------------
+	var credentialID CredentialIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "credential_id", c.Param("credential_id"), &credentialID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter credential_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RetireChannelCredentialsParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RetireChannelCredentials(c, channelAccountID, credentialID, params)
+}
+
+// ListChannelProducts operation middleware
+func (siw *ServerInterfaceWrapper) ListChannelProducts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "channel_account_id" -------------
+	var channelAccountID ChannelAccountIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "channel_account_id", c.Param("channel_account_id"), &channelAccountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter channel_account_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListChannelProductsParams
+
+	// ------------- Optional query parameter "history" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "history", c.Request.URL.Query(), &params.History, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter history: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListChannelProducts(c, channelAccountID, params)
+}
+
+// ChangeChannelProducts operation middleware
+func (siw *ServerInterfaceWrapper) ChangeChannelProducts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "channel_account_id" -------------
+	var channelAccountID ChannelAccountIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "channel_account_id", c.Param("channel_account_id"), &channelAccountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter channel_account_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ChangeChannelProducts(c, channelAccountID)
+}
+
+// ListChannels operation middleware
+func (siw *ServerInterfaceWrapper) ListChannels(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListChannels(c)
 }
 
 // ListDailyOperations operation middleware
@@ -4685,6 +5616,31 @@ func (siw *ServerInterfaceWrapper) CreateRefund(c *gin.Context) {
 	}
 
 	siw.Handler.CreateRefund(c, paymentID, params)
+}
+
+// GetPaymentTimeline operation middleware
+func (siw *ServerInterfaceWrapper) GetPaymentTimeline(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "payment_id" -------------
+	var paymentID PaymentIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "payment_id", c.Param("payment_id"), &paymentID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter payment_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetPaymentTimeline(c, paymentID)
 }
 
 // ListReconciliations operation middleware
@@ -5862,6 +6818,16 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/accounts/:account_id/statement", wrapper.GetAccountStatement)
 	router.POST(options.BaseURL+"/v1/accounts/:account_id/status_changes", wrapper.ChangeAccountStatus)
 	router.GET(options.BaseURL+"/v1/channel_accounts", wrapper.ListChannelAccounts)
+	router.POST(options.BaseURL+"/v1/channel_accounts", wrapper.CreateChannelAccount)
+	router.GET(options.BaseURL+"/v1/channel_accounts/:channel_account_id", wrapper.GetChannelAccount)
+	router.PATCH(options.BaseURL+"/v1/channel_accounts/:channel_account_id", wrapper.ChangeChannelAccount)
+	router.POST(options.BaseURL+"/v1/channel_accounts/:channel_account_id/check", wrapper.CheckChannelAccount)
+	router.GET(options.BaseURL+"/v1/channel_accounts/:channel_account_id/credentials", wrapper.ListChannelCredentials)
+	router.POST(options.BaseURL+"/v1/channel_accounts/:channel_account_id/credentials", wrapper.CreateChannelCredentials)
+	router.POST(options.BaseURL+"/v1/channel_accounts/:channel_account_id/credentials/:credential_id/retire", wrapper.RetireChannelCredentials)
+	router.GET(options.BaseURL+"/v1/channel_accounts/:channel_account_id/products", wrapper.ListChannelProducts)
+	router.PUT(options.BaseURL+"/v1/channel_accounts/:channel_account_id/products", wrapper.ChangeChannelProducts)
+	router.GET(options.BaseURL+"/v1/channels", wrapper.ListChannels)
 	router.GET(options.BaseURL+"/v1/daily_operations", wrapper.ListDailyOperations)
 	router.POST(options.BaseURL+"/v1/daily_operations", wrapper.CreateDailyOperation)
 	router.GET(options.BaseURL+"/v1/daily_operations/:daily_operation_id", wrapper.GetDailyOperation)
@@ -5881,6 +6847,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/payments", wrapper.CreatePayment)
 	router.GET(options.BaseURL+"/v1/payments/:payment_id", wrapper.GetPayment)
 	router.POST(options.BaseURL+"/v1/payments/:payment_id/refunds", wrapper.CreateRefund)
+	router.GET(options.BaseURL+"/v1/payments/:payment_id/timeline", wrapper.GetPaymentTimeline)
 	router.GET(options.BaseURL+"/v1/reconciliations", wrapper.ListReconciliations)
 	router.POST(options.BaseURL+"/v1/reconciliations", wrapper.CreateReconciliation)
 	router.GET(options.BaseURL+"/v1/reconciliations/:reconciliation_id", wrapper.GetReconciliation)
@@ -6175,6 +7142,274 @@ type ListChannelAccountsResponseObject interface {
 type ListChannelAccounts200JSONResponse ChannelAccountPage
 
 func (response ListChannelAccounts200JSONResponse) VisitListChannelAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateChannelAccountRequestObject struct {
+	Params CreateChannelAccountParams
+	Body   *CreateChannelAccountJSONRequestBody
+}
+
+type CreateChannelAccountResponseObject interface {
+	VisitCreateChannelAccountResponse(w http.ResponseWriter) error
+}
+
+type CreateChannelAccount201ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type CreateChannelAccount201JSONResponse struct {
+	Body    ChannelAccount
+	Headers CreateChannelAccount201ResponseHeaders
+}
+
+func (response CreateChannelAccount201JSONResponse) VisitCreateChannelAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetChannelAccountRequestObject struct {
+	ChannelAccountID ChannelAccountIDInPath `json:"channel_account_id"`
+}
+
+type GetChannelAccountResponseObject interface {
+	VisitGetChannelAccountResponse(w http.ResponseWriter) error
+}
+
+type GetChannelAccount200JSONResponse ChannelAccount
+
+func (response GetChannelAccount200JSONResponse) VisitGetChannelAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeChannelAccountRequestObject struct {
+	ChannelAccountID ChannelAccountIDInPath `json:"channel_account_id"`
+	Body             *ChangeChannelAccountJSONRequestBody
+}
+
+type ChangeChannelAccountResponseObject interface {
+	VisitChangeChannelAccountResponse(w http.ResponseWriter) error
+}
+
+type ChangeChannelAccount200JSONResponse ChannelAccount
+
+func (response ChangeChannelAccount200JSONResponse) VisitChangeChannelAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckChannelAccountRequestObject struct {
+	ChannelAccountID ChannelAccountIDInPath `json:"channel_account_id"`
+	Params           CheckChannelAccountParams
+}
+
+type CheckChannelAccountResponseObject interface {
+	VisitCheckChannelAccountResponse(w http.ResponseWriter) error
+}
+
+type CheckChannelAccount200ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type CheckChannelAccount200JSONResponse struct {
+	Body    ChannelAccountCheck
+	Headers CheckChannelAccount200ResponseHeaders
+}
+
+func (response CheckChannelAccount200JSONResponse) VisitCheckChannelAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChannelCredentialsRequestObject struct {
+	ChannelAccountID ChannelAccountIDInPath `json:"channel_account_id"`
+}
+
+type ListChannelCredentialsResponseObject interface {
+	VisitListChannelCredentialsResponse(w http.ResponseWriter) error
+}
+
+type ListChannelCredentials200JSONResponse ChannelCredentialsPage
+
+func (response ListChannelCredentials200JSONResponse) VisitListChannelCredentialsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateChannelCredentialsRequestObject struct {
+	ChannelAccountID ChannelAccountIDInPath `json:"channel_account_id"`
+	Params           CreateChannelCredentialsParams
+	Body             *CreateChannelCredentialsJSONRequestBody
+}
+
+type CreateChannelCredentialsResponseObject interface {
+	VisitCreateChannelCredentialsResponse(w http.ResponseWriter) error
+}
+
+type CreateChannelCredentials201ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type CreateChannelCredentials201JSONResponse struct {
+	Body    ChannelCredentials
+	Headers CreateChannelCredentials201ResponseHeaders
+}
+
+func (response CreateChannelCredentials201JSONResponse) VisitCreateChannelCredentialsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetireChannelCredentialsRequestObject struct {
+	ChannelAccountID ChannelAccountIDInPath `json:"channel_account_id"`
+	CredentialID     CredentialIDInPath     `json:"credential_id"`
+	Params           RetireChannelCredentialsParams
+}
+
+type RetireChannelCredentialsResponseObject interface {
+	VisitRetireChannelCredentialsResponse(w http.ResponseWriter) error
+}
+
+type RetireChannelCredentials200ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type RetireChannelCredentials200JSONResponse struct {
+	Body    ChannelCredentials
+	Headers RetireChannelCredentials200ResponseHeaders
+}
+
+func (response RetireChannelCredentials200JSONResponse) VisitRetireChannelCredentialsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChannelProductsRequestObject struct {
+	ChannelAccountID ChannelAccountIDInPath `json:"channel_account_id"`
+	Params           ListChannelProductsParams
+}
+
+type ListChannelProductsResponseObject interface {
+	VisitListChannelProductsResponse(w http.ResponseWriter) error
+}
+
+type ListChannelProducts200JSONResponse ChannelProductPage
+
+func (response ListChannelProducts200JSONResponse) VisitListChannelProductsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeChannelProductsRequestObject struct {
+	ChannelAccountID ChannelAccountIDInPath `json:"channel_account_id"`
+	Body             *ChangeChannelProductsJSONRequestBody
+}
+
+type ChangeChannelProductsResponseObject interface {
+	VisitChangeChannelProductsResponse(w http.ResponseWriter) error
+}
+
+type ChangeChannelProducts200JSONResponse ChannelProductPage
+
+func (response ChangeChannelProducts200JSONResponse) VisitChangeChannelProductsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChannelsRequestObject struct {
+}
+
+type ListChannelsResponseObject interface {
+	VisitListChannelsResponse(w http.ResponseWriter) error
+}
+
+type ListChannels200JSONResponse ChannelPage
+
+func (response ListChannels200JSONResponse) VisitListChannelsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -6668,6 +7903,28 @@ func (response CreateRefund201JSONResponse) VisitCreateRefundResponse(w http.Res
 		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
 	}
 	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPaymentTimelineRequestObject struct {
+	PaymentID PaymentIDInPath `json:"payment_id"`
+}
+
+type GetPaymentTimelineResponseObject interface {
+	VisitGetPaymentTimelineResponse(w http.ResponseWriter) error
+}
+
+type GetPaymentTimeline200JSONResponse Timeline
+
+func (response GetPaymentTimeline200JSONResponse) VisitGetPaymentTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7498,6 +8755,36 @@ type StrictServerInterface interface {
 	// ListChannelAccounts List the tenant's accounts at providers, all on one page
 	// (GET /v1/channel_accounts)
 	ListChannelAccounts(ctx context.Context, request ListChannelAccountsRequestObject) (ListChannelAccountsResponseObject, error)
+	// CreateChannelAccount Open an account at a provider
+	// (POST /v1/channel_accounts)
+	CreateChannelAccount(ctx context.Context, request CreateChannelAccountRequestObject) (CreateChannelAccountResponseObject, error)
+	// GetChannelAccount Read an account at a provider
+	// (GET /v1/channel_accounts/{channel_account_id})
+	GetChannelAccount(ctx context.Context, request GetChannelAccountRequestObject) (GetChannelAccountResponseObject, error)
+	// ChangeChannelAccount Change an account at a provider
+	// (PATCH /v1/channel_accounts/{channel_account_id})
+	ChangeChannelAccount(ctx context.Context, request ChangeChannelAccountRequestObject) (ChangeChannelAccountResponseObject, error)
+	// CheckChannelAccount Find out what is wrong with an account
+	// (POST /v1/channel_accounts/{channel_account_id}/check)
+	CheckChannelAccount(ctx context.Context, request CheckChannelAccountRequestObject) (CheckChannelAccountResponseObject, error)
+	// ListChannelCredentials List an account's keys, newest first, without the keys
+	// (GET /v1/channel_accounts/{channel_account_id}/credentials)
+	ListChannelCredentials(ctx context.Context, request ListChannelCredentialsRequestObject) (ListChannelCredentialsResponseObject, error)
+	// CreateChannelCredentials Enter an account's keys, or new ones in their place
+	// (POST /v1/channel_accounts/{channel_account_id}/credentials)
+	CreateChannelCredentials(ctx context.Context, request CreateChannelCredentialsRequestObject) (CreateChannelCredentialsResponseObject, error)
+	// RetireChannelCredentials End the overlap of a rotation
+	// (POST /v1/channel_accounts/{channel_account_id}/credentials/{credential_id}/retire)
+	RetireChannelCredentials(ctx context.Context, request RetireChannelCredentialsRequestObject) (RetireChannelCredentialsResponseObject, error)
+	// ListChannelProducts List what the provider lets an account sell
+	// (GET /v1/channel_accounts/{channel_account_id}/products)
+	ListChannelProducts(ctx context.Context, request ListChannelProductsRequestObject) (ListChannelProductsResponseObject, error)
+	// ChangeChannelProducts Write down what the provider lets an account sell
+	// (PUT /v1/channel_accounts/{channel_account_id}/products)
+	ChangeChannelProducts(ctx context.Context, request ChangeChannelProductsRequestObject) (ChangeChannelProductsResponseObject, error)
+	// ListChannels List the providers with what they can do and what they need
+	// (GET /v1/channels)
+	ListChannels(ctx context.Context, request ListChannelsRequestObject) (ListChannelsResponseObject, error)
 	// ListDailyOperations List runs, newest first
 	// (GET /v1/daily_operations)
 	ListDailyOperations(ctx context.Context, request ListDailyOperationsRequestObject) (ListDailyOperationsResponseObject, error)
@@ -7555,6 +8842,9 @@ type StrictServerInterface interface {
 	// CreateRefund Give back part or all of a payment
 	// (POST /v1/payments/{payment_id}/refunds)
 	CreateRefund(ctx context.Context, request CreateRefundRequestObject) (CreateRefundResponseObject, error)
+	// GetPaymentTimeline What happened around a payment and its refunds
+	// (GET /v1/payments/{payment_id}/timeline)
+	GetPaymentTimeline(ctx context.Context, request GetPaymentTimelineRequestObject) (GetPaymentTimelineResponseObject, error)
 	// ListReconciliations List reconciliations, newest first
 	// (GET /v1/reconciliations)
 	ListReconciliations(ctx context.Context, request ListReconciliationsRequestObject) (ListReconciliationsResponseObject, error)
@@ -7982,6 +9272,341 @@ func (sh *strictHandler) ListChannelAccounts(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListChannelAccountsResponseObject); ok {
 		if err := validResponse.VisitListChannelAccountsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateChannelAccount operation middleware
+func (sh *strictHandler) CreateChannelAccount(ctx *gin.Context, params CreateChannelAccountParams) {
+	var request CreateChannelAccountRequestObject
+
+	request.Params = params
+
+	var body CreateChannelAccountJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateChannelAccount(ctx, request.(CreateChannelAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateChannelAccount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateChannelAccountResponseObject); ok {
+		if err := validResponse.VisitCreateChannelAccountResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetChannelAccount operation middleware
+func (sh *strictHandler) GetChannelAccount(ctx *gin.Context, channelAccountID ChannelAccountIDInPath) {
+	var request GetChannelAccountRequestObject
+
+	request.ChannelAccountID = channelAccountID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetChannelAccount(ctx, request.(GetChannelAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetChannelAccount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetChannelAccountResponseObject); ok {
+		if err := validResponse.VisitGetChannelAccountResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangeChannelAccount operation middleware
+func (sh *strictHandler) ChangeChannelAccount(ctx *gin.Context, channelAccountID ChannelAccountIDInPath) {
+	var request ChangeChannelAccountRequestObject
+
+	request.ChannelAccountID = channelAccountID
+
+	var body ChangeChannelAccountJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeChannelAccount(ctx, request.(ChangeChannelAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeChannelAccount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ChangeChannelAccountResponseObject); ok {
+		if err := validResponse.VisitChangeChannelAccountResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CheckChannelAccount operation middleware
+func (sh *strictHandler) CheckChannelAccount(ctx *gin.Context, channelAccountID ChannelAccountIDInPath, params CheckChannelAccountParams) {
+	var request CheckChannelAccountRequestObject
+
+	request.ChannelAccountID = channelAccountID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CheckChannelAccount(ctx, request.(CheckChannelAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CheckChannelAccount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CheckChannelAccountResponseObject); ok {
+		if err := validResponse.VisitCheckChannelAccountResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListChannelCredentials operation middleware
+func (sh *strictHandler) ListChannelCredentials(ctx *gin.Context, channelAccountID ChannelAccountIDInPath) {
+	var request ListChannelCredentialsRequestObject
+
+	request.ChannelAccountID = channelAccountID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListChannelCredentials(ctx, request.(ListChannelCredentialsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListChannelCredentials")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListChannelCredentialsResponseObject); ok {
+		if err := validResponse.VisitListChannelCredentialsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateChannelCredentials operation middleware
+func (sh *strictHandler) CreateChannelCredentials(ctx *gin.Context, channelAccountID ChannelAccountIDInPath, params CreateChannelCredentialsParams) {
+	var request CreateChannelCredentialsRequestObject
+
+	request.ChannelAccountID = channelAccountID
+	request.Params = params
+
+	var body CreateChannelCredentialsJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateChannelCredentials(ctx, request.(CreateChannelCredentialsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateChannelCredentials")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateChannelCredentialsResponseObject); ok {
+		if err := validResponse.VisitCreateChannelCredentialsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RetireChannelCredentials operation middleware
+func (sh *strictHandler) RetireChannelCredentials(ctx *gin.Context, channelAccountID ChannelAccountIDInPath, credentialID CredentialIDInPath, params RetireChannelCredentialsParams) {
+	var request RetireChannelCredentialsRequestObject
+
+	request.ChannelAccountID = channelAccountID
+	request.CredentialID = credentialID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RetireChannelCredentials(ctx, request.(RetireChannelCredentialsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RetireChannelCredentials")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RetireChannelCredentialsResponseObject); ok {
+		if err := validResponse.VisitRetireChannelCredentialsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListChannelProducts operation middleware
+func (sh *strictHandler) ListChannelProducts(ctx *gin.Context, channelAccountID ChannelAccountIDInPath, params ListChannelProductsParams) {
+	var request ListChannelProductsRequestObject
+
+	request.ChannelAccountID = channelAccountID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListChannelProducts(ctx, request.(ListChannelProductsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListChannelProducts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListChannelProductsResponseObject); ok {
+		if err := validResponse.VisitListChannelProductsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangeChannelProducts operation middleware
+func (sh *strictHandler) ChangeChannelProducts(ctx *gin.Context, channelAccountID ChannelAccountIDInPath) {
+	var request ChangeChannelProductsRequestObject
+
+	request.ChannelAccountID = channelAccountID
+
+	var body ChangeChannelProductsJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeChannelProducts(ctx, request.(ChangeChannelProductsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeChannelProducts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ChangeChannelProductsResponseObject); ok {
+		if err := validResponse.VisitChangeChannelProductsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListChannels operation middleware
+func (sh *strictHandler) ListChannels(ctx *gin.Context) {
+	var request ListChannelsRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListChannels(ctx, request.(ListChannelsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListChannels")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListChannelsResponseObject); ok {
+		if err := validResponse.VisitListChannelsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -8586,6 +10211,32 @@ func (sh *strictHandler) CreateRefund(ctx *gin.Context, paymentID PaymentIDInPat
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(CreateRefundResponseObject); ok {
 		if err := validResponse.VisitCreateRefundResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetPaymentTimeline operation middleware
+func (sh *strictHandler) GetPaymentTimeline(ctx *gin.Context, paymentID PaymentIDInPath) {
+	var request GetPaymentTimelineRequestObject
+
+	request.PaymentID = paymentID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPaymentTimeline(ctx, request.(GetPaymentTimelineRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPaymentTimeline")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetPaymentTimelineResponseObject); ok {
+		if err := validResponse.VisitGetPaymentTimelineResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -109,7 +109,8 @@ func (a *Adapter) CancelTrade(ctx context.Context, number string) (channel.Cance
 	case after.Outcome != channel.Succeeded:
 		return channel.Cancelled{Answer: after.Answer}, nil
 	case after.State != channel.TradeClosed:
-		return channel.Cancelled{Answer: channel.Answer{Outcome: channel.Pending, Code: after.Code, Message: "the reversal does not show yet"}}, nil
+		notYet := channel.Answer{Outcome: channel.Pending, Code: after.Code, Message: "the reversal does not show yet"}
+		return channel.Cancelled{Answer: notYet}, nil
 	}
 	paid := before.State == channel.TradePaid || after.ChannelTradeNo != ""
 	return channel.Cancelled{Answer: accepted(after.Code), Refunded: paid}, nil

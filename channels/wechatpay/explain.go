@@ -18,7 +18,7 @@ func explanations() map[string]explanation {
 		"INVALID_REQUEST":       {"微信支付认为请求与订单状态不符，请核对订单。", "WeChat Pay says that the request does not fit the order's state; check the order."},
 		"MCH_NOT_EXISTS":        {"商户号不存在，请检查渠道账户的配置。", "The merchant number does not exist; check the channel account."},
 		"NOT_ENOUGH":            {"余额不足。付款时是付款人的，退款时是商户的。", "The balance is too small: the payer's in a payment, the merchant's in a refund."},
-		"NO_AUTH":               {"商户没有这个产品的权限，请在商户平台开通。", "The merchant has no permission for this product; ask for it in the merchant console."},
+		"NO_AUTH":               {"商户没有这个产品的权限，请在商户平台开通。", "The merchant may not use this product; ask for it in the merchant console."},
 		"NO_STATEMENT_EXIST":    {"这一天没有交易，因此没有账单。", "There were no trades that day, so there is no bill."},
 		"OPENID_MISMATCH":       {"openid 不属于这个 AppID，请重新获取付款人身份。", "The openid belongs to another appid; find out again who the payer is."},
 		"ORDERNOTEXIST":         {"微信支付没有这个订单。", "WeChat Pay does not know this order."},

@@ -194,7 +194,9 @@ const CodeCredentialsMissing = "credentials_missing"
 // ChangeChannelAccount changes an account and returns it. Idempotent. An Invalid
 // fault names the bad field; an account without keys is not made active; an
 // unknown id is NotFound.
-func ChangeChannelAccount(ctx context.Context, q pg.Querier, tenant, accountID string, change ChannelAccountChange) (ChannelAccount, error) {
+func ChangeChannelAccount(
+	ctx context.Context, q pg.Querier, tenant, accountID string, change ChannelAccountChange,
+) (ChannelAccount, error) {
 	a, err := scanChannelAccount(q.QueryRow(ctx, `
 		select `+channelAccountColumns+` from channel_accounts a where tenant_id = $1 and id = $2 for no key update`,
 		tenant, accountID))

@@ -140,39 +140,16 @@ func choose(all []candidate, number string) candidate {
 // share is the weight; those of weight 0 are only drawn among each other.
 func (c candidate) share() uint64 { return uint64(max(c.Weight, 1)) }
 
-// The states of an account's breaker.
-const (
-	HealthClosed   = "closed"
-	HealthOpen     = "open"
-	HealthHalfOpen = "half_open"
-)
-
-// Health is how an account's provider has been answering.
+// Health is how an account's provider has been answering, by what package channel
+// wrote down (channel.SaveHealth).
 type Health struct {
-	// State is HealthClosed (all well, also when nothing is known), HealthOpen or
-	// HealthHalfOpen (trying again).
+	// State is that of the breaker: closed (all well), open or half_open (trying again).
 	State string
 	Since time.Time
 	// Until is when an open breaker lets the next call try; nil otherwise.
 	Until *time.Time
 	// Reason is one short sentence for people, without secrets.
 	Reason string
-}
-
-// SetChannelHealth notes the state of an account's breaker; a repeated state keeps
-// its beginning. Times are real time. It works in a tenant's transaction and in
-// the system's.
-func SetChannelHealth(ctx context.Context, q pg.Querier, tenant, accountID string, h Health) error {
-	_, err := q.Exec(ctx, `
-		insert into channel_health as h (tenant_id, channel_account_id, state, since, until, reason)
-		values ($1, $2, $3, clock_timestamp(), $4, left($5, 256))
-		on conflict (tenant_id, channel_account_id) do update set state = excluded.state, until = excluded.until,
-			reason = excluded.reason, since = case when h.state = excluded.state then h.since else excluded.since end`,
-		tenant, accountID, h.State, h.Until, h.Reason)
-	if err != nil {
-		return fmt.Errorf("note channel health: %w", err)
-	}
-	return nil
 }
 
 // ChannelHealth returns the health of every account of the tenant that something

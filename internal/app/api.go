@@ -28,11 +28,24 @@ func RunAPI(ctx context.Context, cfg config.API, log *slog.Logger) error {
 		return err
 	}
 	defer temporal.Close()
+	box, err := OpenBox(cfg.Secrets)
+	if err != nil {
+		return err
+	}
+	guards, stop, err := startGuards(ctx, cfg.Guards, cfg.Metrics, db, log)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	adapters := NewAdapters(cfg.Channels, db, box).Guarded(guards)
 	starter := workflows.Starter{Client: temporal}
 	handler, err := api.New(api.Options{
 		DB:        db,
 		Workflows: starter,
-		Adapters:  NewAdapters(cfg.Channels),
+		Adapters:  adapters,
+		Glossary:  Glossary(),
+		Desk:      adapters,
+		Box:       box,
 		Guard:     event.NewGuard(cfg.WebhookDialAllow, nil),
 		Log:       log,
 		Dev:       cfg.Dev(),
@@ -45,7 +58,7 @@ func RunAPI(ctx context.Context, cfg config.API, log *slog.Logger) error {
 		return fmt.Errorf("address %s (choose another with SUANPAN_API_LISTEN): %w", cfg.Listen, err)
 	}
 	var background sync.WaitGroup
-	sweeper := &Sweeper{DB: db, Starter: starter, Log: log, Grace: PaymentGrace}
+	sweeper := &Sweeper{DB: db, Starter: starter, Log: log, Grace: PaymentGrace, CallMonths: cfg.ChannelCallMonths}
 	background.Go(func() { sweeper.Run(ctx) })
 	defer background.Wait()
 	return api.Serve(ctx, listener, intercept.Handler(ctx, handler), log)

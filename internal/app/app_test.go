@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -117,27 +116,6 @@ func TestNotifyURL(t *testing.T) {
 	}
 }
 
-func TestAdapterWithoutItsKeysNamesTheFile(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	adapters := app.NewAdapters(config.Channels{SecretsDir: dir})
-	for _, name := range []string{"alipay", "wechatpay"} {
-		_, err := adapters.Adapter(t.Context(), tenant.ChannelAccount{ID: "chn_1", Channel: name})
-		require.ErrorContains(t, err, filepath.Join(dir, "chn_1", app.FilePrivateKey))
-	}
-	require.NoError(t, os.Mkdir(filepath.Join(dir, "chn_1"), 0o700))
-	for _, name := range []string{app.FilePrivateKey, app.FileProviderKey, app.FileAPIv3Key} {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, "chn_1", name), []byte("hush, not a key"), 0o600))
-	}
-	for _, name := range []string{"alipay", "wechatpay"} {
-		_, err := adapters.Adapter(t.Context(), tenant.ChannelAccount{ID: "chn_1", Channel: name})
-		require.ErrorContains(t, err, "channel account chn_1")
-		require.NotContains(t, err.Error(), "hush")
-	}
-	_, err := adapters.Adapter(t.Context(), tenant.ChannelAccount{ID: "chn_1", Channel: "unionpay"})
-	require.ErrorContains(t, err, "unionpay")
-}
-
 func freePort(t *testing.T) string {
 	t.Helper()
 	port, err := freeport.Reserve()
@@ -163,7 +141,9 @@ func get(url string) (int, string) {
 func TestProcessesRunUntilTheyAreStopped(t *testing.T) {
 	t.Parallel()
 	core := coreOf(t)
-	channels := config.Channels{SecretsDir: t.TempDir(), PublicURL: "http://127.0.0.1"}
+	masterKey := filepath.Join(t.TempDir(), "master.key")
+	require.NoError(t, app.NewMasterKey(masterKey))
+	channels := config.Channels{Secrets: config.Secrets{MasterKeyFile: masterKey}, PublicURL: "http://127.0.0.1"}
 	api := config.API{Core: core, Channels: channels, Listen: freePort(t)}
 	worker := config.Worker{Core: core, Channels: channels, HealthListen: freePort(t)}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -14,6 +14,7 @@ import (
 	"github.com/suanpan/suanpan/core/fault"
 	"github.com/suanpan/suanpan/core/payment"
 	"github.com/suanpan/suanpan/core/refund"
+	"github.com/suanpan/suanpan/core/secret"
 	"github.com/suanpan/suanpan/internal/failpoint"
 	"github.com/suanpan/suanpan/internal/pg"
 	"github.com/suanpan/suanpan/ledger"
@@ -30,6 +31,9 @@ type Sweeper struct {
 	Log     *slog.Logger
 	// Grace is how long after expiry a payment is closed.
 	Grace time.Duration
+	// CallMonths is for how many whole months the record of calls to providers is
+	// kept; 0 keeps it for ever.
+	CallMonths int
 }
 
 // The rhythm of the sweeps. A workflow that its own API call did not start is
@@ -41,6 +45,7 @@ const (
 	overdueEvery   = 2 * time.Second
 	sealEvery      = 5 * time.Second
 	aheadEvery     = time.Hour
+	secretsEvery   = 30 * time.Second
 	sweepBatch     = 100
 	sweepTimeLimit = 20 * time.Second
 )
@@ -60,6 +65,8 @@ func (s *Sweeper) sweeps() []sweep {
 		{"seal the books", sealEvery, s.SealBooks},
 		{"expire holds", overdueEvery, s.ExpireHolds},
 		{"make partitions", aheadEvery, s.MakePartitions},
+		{"forget old calls", aheadEvery, s.ForgetCalls},
+		{"forget one-time secrets", secretsEvery, s.ForgetSecrets},
 	}
 }
 
@@ -238,6 +245,15 @@ func (s *Sweeper) ExpireHolds(ctx context.Context) (n int, err error) {
 
 // SealBooks seals what is booked until now. It returns how many seals it made.
 func (s *Sweeper) SealBooks(ctx context.Context) (int, error) { return ledger.SealNow(ctx, s.DB) }
+
+// ForgetSecrets deletes one-time secrets whose time is over. It returns how many.
+func (s *Sweeper) ForgetSecrets(ctx context.Context) (n int, err error) {
+	err = s.DB.AsSystem(ctx, func(tx pgx.Tx) error {
+		n, err = secret.SweepOneTime(ctx, tx, sweepBatch)
+		return err
+	})
+	return n, err
+}
 
 // MakePartitions gives the tables partitioned by month their next months. It returns
 // how many partitions it made.

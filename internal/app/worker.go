@@ -60,6 +60,12 @@ func (s Steps) Register(w worker.ActivityRegistry) {
 	w.RegisterActivity(s.Daily)
 }
 
+// providerSlots is how many steps of one provider a worker runs at a time. It is a
+// multiple of what one channel account may have under way (SUANPAN_CHANNEL_MAX_IN_FLIGHT,
+// at most 64): steps beyond that are not sent and leave at once, so slow accounts
+// leave room for the others of their provider.
+const providerSlots = 256
+
 // NewWorkers makes one worker for the workflows and the bookwork, and one per
 // provider, so that a slow provider holds up nobody else's calls.
 func NewWorkers(c client.Client, steps Steps) []worker.Worker {
@@ -76,7 +82,7 @@ func NewWorkers(c client.Client, steps Steps) []worker.Worker {
 		w := worker.New(c, queue, worker.Options{
 			WorkerStopTimeout:                  20 * time.Second,
 			DisableWorkflowWorker:              true,
-			MaxConcurrentActivityExecutionSize: 64,
+			MaxConcurrentActivityExecutionSize: providerSlots,
 			Interceptors:                       []interceptor.WorkerInterceptor{&activities.Heartbeat{}},
 		})
 		steps.Register(w)
@@ -101,7 +107,16 @@ func RunWorker(ctx context.Context, cfg config.Worker, log *slog.Logger) error {
 		return err
 	}
 	defer temporal.Close()
-	steps := NewSteps(db, NewAdapters(cfg.Channels), NotifyURL(cfg.PublicURL))
+	box, err := OpenBox(cfg.Secrets)
+	if err != nil {
+		return err
+	}
+	guards, stop, err := startGuards(ctx, cfg.Guards, cfg.Metrics, db, log)
+	if err != nil {
+		return err
+	}
+	defer stop() // after the workers, which still call
+	steps := NewSteps(db, NewAdapters(cfg.Channels, db, box).Guarded(guards), NotifyURL(cfg.PublicURL))
 	workers := NewWorkers(temporal, steps)
 	for _, w := range workers {
 		if err := w.Start(); err != nil {
@@ -110,7 +125,8 @@ func RunWorker(ctx context.Context, cfg config.Worker, log *slog.Logger) error {
 		defer w.Stop()
 	}
 	var background sync.WaitGroup
-	sweeper := &Sweeper{DB: db, Starter: workflows.Starter{Client: temporal}, Log: log, Grace: PaymentGrace}
+	sweeper := &Sweeper{DB: db, Starter: workflows.Starter{Client: temporal}, Log: log, Grace: PaymentGrace,
+		CallMonths: cfg.ChannelCallMonths}
 	background.Go(func() { sweeper.Run(ctx) })
 	dispatcher := event.NewDispatcher(db, event.DispatcherOptions{
 		Guard: event.NewGuard(cfg.WebhookDialAllow, nil), Log: log})

@@ -230,12 +230,16 @@ func growOps(ctx context.Context, o options, s *server, grown *history) ([]besid
 		var a, b []sample
 		for round := range o.rounds {
 			for _, side := range []struct {
+				books *books
 				op    operation
 				to    *[]sample
 				named string
-			}{{row.empty, &a, "empty"}, {row.grown, &b, "grown"}} {
-				got := measure(ctx, callers, o.duration(), side.op)
-				if err := got.check(row.name); err != nil {
+			}{{empty, row.empty, &a, "empty"}, {grown.books, row.grown, &b, "grown"}} {
+				got, err := side.books.weighed(ctx, o.duration(), func() (sample, error) {
+					got := measure(ctx, callers, o.duration(), side.op)
+					return got, got.check(row.name)
+				})
+				if err != nil {
 					return nil, err
 				}
 				progress(round, row.name+", "+side.named, got)

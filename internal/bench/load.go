@@ -19,6 +19,10 @@ type sample struct {
 	err       error // the first failure
 	// wal is how many bytes of write-ahead log each thing done took.
 	wal float64
+	// images and reads are pages of 8 kB, per thing done: written whole to that log,
+	// being changed for the first time since a checkpoint, and read into the server's
+	// buffers. The server tells of them up to a second late.
+	images, reads float64
 }
 
 // operation is one thing done, by one of several callers.
@@ -106,6 +110,8 @@ func medianOf(samples []sample) sample {
 		p50:       time.Duration(pick(func(s sample) float64 { return float64(s.p50) })),
 		p99:       time.Duration(pick(func(s sample) float64 { return float64(s.p99) })),
 		wal:       pick(func(s sample) float64 { return s.wal }),
+		images:    pick(func(s sample) float64 { return s.images }),
+		reads:     pick(func(s sample) float64 { return s.reads }),
 	}
 	for _, s := range samples {
 		m.done += s.done

@@ -26,10 +26,19 @@ import (
 // serve is the API as `starter serve` runs it, in a process of its own. No
 // Temporal server is there: what is measured starts no workflow.
 func serve(ctx context.Context, o options) error {
+	dir, err := os.MkdirTemp("", "suanpan-bench-*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	masterKey := filepath.Join(dir, "master.key")
+	if err := app.EnsureMasterKey(masterKey); err != nil {
+		return err
+	}
 	cfg := config.API{
 		Core: config.Core{Env: config.Production, DatabaseURL: o.url, DatabaseMaxConns: int32(o.conns),
 			TemporalAddress: "127.0.0.1:1", TemporalNamespace: "suanpan"},
-		Channels: config.Channels{SecretsDir: os.TempDir(), PublicURL: "http://127.0.0.1"},
+		Channels: config.Channels{Secrets: config.Secrets{MasterKeyFile: masterKey}, PublicURL: "http://127.0.0.1"},
 		Listen:   o.serve,
 	}
 	return app.RunAPI(ctx, cfg, app.NewLogger(os.Stderr, cfg.Core))

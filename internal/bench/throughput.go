@@ -129,22 +129,27 @@ func takeTurns(ctx context.Context, o options, b *books, ref *reference, all []m
 	return taken, nil
 }
 
-// weighed adds to a sample what each thing done took of the write-ahead log; what was
-// done while warming up is estimated from the rate.
+const sqlMeter = `
+select pg_current_wal_insert_lsn() - '0/0'::pg_lsn, w.wal_fpi, d.blks_read
+from pg_stat_wal w, pg_stat_database d where d.datname = current_database()`
+
+// weighed adds to a sample what each thing done took of the write-ahead log and in
+// pages; what was done while warming up is estimated from the rate.
 func (b *books) weighed(ctx context.Context, d time.Duration, take func() (sample, error)) (sample, error) {
-	var before, after float64
-	const position = "select pg_current_wal_insert_lsn() - '0/0'::pg_lsn"
-	if err := b.super.QueryRow(ctx, position).Scan(&before); err != nil {
+	var before, after [3]float64
+	meter := func(at *[3]float64) error { return b.super.QueryRow(ctx, sqlMeter).Scan(&at[0], &at[1], &at[2]) }
+	if err := meter(&before); err != nil {
 		return sample{}, err
 	}
 	s, err := take()
 	if err != nil {
 		return s, err
 	}
-	if err := b.super.QueryRow(ctx, position).Scan(&after); err != nil {
+	if err := meter(&after); err != nil {
 		return s, err
 	}
-	s.wal = (after - before) / (float64(s.done) + s.perSecond*warmUp(d).Seconds())
+	done := float64(s.done) + s.perSecond*warmUp(d).Seconds()
+	s.wal, s.images, s.reads = (after[0]-before[0])/done, (after[1]-before[1])/done, (after[2]-before[2])/done
 	return s, nil
 }
 

@@ -181,9 +181,12 @@ func (p *platform) prepare(ctx context.Context, _ func(string, ...any)) error {
 	}
 	var err error
 	p.seeded, err = devseed.Seed(ctx, devseed.Request{DatabaseURL: p.directURL(), SandboxURL: p.sandboxURL(),
-		APIURLs: p.apiURLs(), SecretsDir: p.secrets, File: p.path("dev.json")})
+		APIURLs: p.apiURLs(), MasterKeyFile: p.masterKey(), File: p.path("dev.json")})
 	return err
 }
+
+// masterKey is what seals the keys of the channel accounts.
+func (p *platform) masterKey() string { return filepath.Join(p.secrets, "master.key") }
 
 func (p *platform) core(databaseURL, temporal string) config.Core {
 	return config.Core{Env: config.Development, DatabaseURL: databaseURL, DatabaseMaxConns: 16,
@@ -214,7 +217,7 @@ func (p *platform) proxied(name, notifyURL string) (config.Core, config.Channels
 	return p.core(databaseURL.String(), local(ports[toTemporal])), config.Channels{
 		AlipayGatewayURL: localURL(ports[toSandbox], "/alipay/gateway.do"),
 		WeChatPayBaseURL: localURL(ports[toSandbox], "/wechatpay"),
-		SecretsDir:       p.secrets, PublicURL: notifyURL,
+		Secrets:          config.Secrets{MasterKeyFile: p.masterKey()}, PublicURL: notifyURL,
 	}, nil
 }
 

@@ -61,7 +61,7 @@ func (c compose) check() error {
 			errs = append(errs, fmt.Errorf("there is no service %s", name))
 			continue
 		}
-		if err := load(s.environ(map[string]string{"SUANPAN_SECRETS_DIR": os.TempDir()})); err != nil {
+		if err := load(s.environ(nil)); err != nil {
 			errs = append(errs, fmt.Errorf("service %s: %w", name, err))
 		}
 	}

@@ -18,11 +18,11 @@ func TestComposeFile(t *testing.T) {
 	require.NoError(t, file.check())
 
 	for name, change := range map[string][2]string{
-		"did you mean SUANPAN_SECRETS_DIR?": {"SUANPAN_SECRETS_DIR:", "SUANPAN_SECRET_DIR:"},
-		"refused in production":             {"SUANPAN_ENV: dev", "SUANPAN_ENV: production"},
-		"depends on tempral":                {"depends_on: [temporal]", "depends_on: [tempral]"},
-		"which is no volume":                {"secrets:/secrets", "secret:/secrets"},
-		"which the Dockerfile lacks":        {"target: temporal}", "target: tempral}"},
+		"did you mean SUANPAN_MASTER_KEY_FILE?": {"SUANPAN_MASTER_KEY_FILE:", "SUANPAN_MASTERKEY_FILE:"},
+		"refused in production":                 {"SUANPAN_ENV: dev", "SUANPAN_ENV: production"},
+		"depends on tempral":                    {"depends_on: [temporal]", "depends_on: [tempral]"},
+		"which is no volume":                    {"secrets:/secrets", "secret:/secrets"},
+		"which the Dockerfile lacks":            {"target: temporal}", "target: tempral}"},
 	} {
 		changed := strings.ReplaceAll(string(content), change[0], change[1])
 		require.NotEqual(t, string(content), changed)

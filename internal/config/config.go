@@ -46,11 +46,17 @@ type Core struct {
 // Dev reports whether development settings are allowed.
 func (c Core) Dev() bool { return c.Env == Development }
 
+// Secrets is what a process needs that seals secrets or opens them.
+type Secrets struct {
+	MasterKeyFile string `env:"MASTER_KEY_FILE,required,notEmpty" doc:"File with the master key, 32 bytes in base64 or hex, under which secrets in the database are sealed; not readable for others. Further lines hold earlier keys during a rotation (docs/runbooks/master-key.md)."`
+}
+
 // Channels is what a process needs that calls or hears payment providers.
 type Channels struct {
+	Secrets
+
 	AlipayGatewayURL string `env:"ALIPAY_GATEWAY_URL" envDefault:"https://openapi.alipay.com/gateway.do" doc:"Alipay's gateway; the sandbox's in development."`
 	WeChatPayBaseURL string `env:"WECHATPAY_BASE_URL" envDefault:"https://api.mch.weixin.qq.com" doc:"WeChat Pay's API host, with a path prefix if a proxy or the sandbox needs one."`
-	SecretsDir       string `env:"SECRETS_DIR,required,notEmpty" doc:"Directory with one folder per channel account holding its keys as files."`
 	PublicURL        string `env:"PUBLIC_URL,required,notEmpty" doc:"Base of the addresses providers notify, as they reach us: https://pay.example.com."`
 }
 
@@ -63,7 +69,9 @@ type Webhooks struct {
 type API struct {
 	Core
 	Channels
+	Guards
 	Webhooks
+	Metrics
 
 	Listen string `env:"API_LISTEN" envDefault:"127.0.0.1:8080" doc:"host:port the HTTP API listens on; /healthz answers there too."`
 }
@@ -72,7 +80,9 @@ type API struct {
 type Worker struct {
 	Core
 	Channels
+	Guards
 	Webhooks
+	Metrics
 
 	HealthListen string `env:"WORKER_HEALTH_LISTEN" envDefault:"127.0.0.1:9091" doc:"host:port of the worker's /healthz."`
 }
@@ -80,6 +90,13 @@ type Worker struct {
 // Tool is the configuration of the commands that work on the database and
 // Temporal and end: starter migrate, verify, redrive, tenant.
 type Tool struct{ Core }
+
+// Vault is the configuration of the commands that work on sealed secrets:
+// starter secrets.
+type Vault struct {
+	Core
+	Secrets
+}
 
 // Stack is the configuration of starter dev: services to use instead of
 // starting them. Everything else of the stack is decided by its flags.

@@ -18,7 +18,7 @@ func environ(t *testing.T, more ...string) []string {
 	return append([]string{
 		"PATH=/bin",
 		"SUANPAN_DATABASE_URL=postgres://suanpan@db:5432/suanpan",
-		"SUANPAN_SECRETS_DIR=" + t.TempDir(),
+		"SUANPAN_MASTER_KEY_FILE=" + filepath.Join(t.TempDir(), "master.key"),
 		"SUANPAN_PUBLIC_URL=https://pay.example.com",
 	}, more...)
 }
@@ -36,6 +36,8 @@ func TestDefaultsAreProduction(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	t.Parallel()
+	open := filepath.Join(t.TempDir(), "master.key")
+	require.NoError(t, os.WriteFile(open, []byte("hush"), 0o644))
 	for name, c := range map[string]struct {
 		set  string
 		want string
@@ -50,7 +52,9 @@ func TestRefusals(t *testing.T) {
 		"dial allow":     {"SUANPAN_WEBHOOK_DIAL_ALLOW=127.0.0.0/8", "SUANPAN_WEBHOOK_DIAL_ALLOW is refused in production"},
 		"dial allow bad": {"SUANPAN_WEBHOOK_DIAL_ALLOW=local", "SUANPAN_WEBHOOK_DIAL_ALLOW cannot be read"},
 		"listen":         {"SUANPAN_WORKER_HEALTH_LISTEN=9091", "SUANPAN_WORKER_HEALTH_LISTEN must be host:port"},
-		"secrets":        {"SUANPAN_SECRETS_DIR=/nowhere", "SUANPAN_SECRETS_DIR"},
+		"no file":        {"SUANPAN_MASTER_KEY_FILE=" + t.TempDir(), "is not a file"},
+		"no directory":   {"SUANPAN_MASTER_KEY_FILE=" + open + "/master.key", "SUANPAN_MASTER_KEY_FILE"},
+		"open to others": {"SUANPAN_MASTER_KEY_FILE=" + open, "may be read by others (mode 0644)"},
 		"database":       {"SUANPAN_DATABASE_URL=mysql://root:hush@db/x", "SUANPAN_DATABASE_URL must look like"},
 		"password file":  {"SUANPAN_DATABASE_PASSWORD_FILE=/nowhere", "SUANPAN_DATABASE_PASSWORD_FILE"},
 	} {
@@ -66,7 +70,7 @@ func TestRefusals(t *testing.T) {
 func TestAllMistakesAreToldAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := config.LoadAPI([]string{"SUANPAN_ENV=dev"})
-	for _, name := range []string{"DATABASE_URL", "SECRETS_DIR", "PUBLIC_URL"} {
+	for _, name := range []string{"DATABASE_URL", "MASTER_KEY_FILE", "PUBLIC_URL"} {
 		require.ErrorContains(t, err, "SUANPAN_"+name+" is not set")
 	}
 }
@@ -78,6 +82,19 @@ func TestPasswordComesFromAFile(t *testing.T) {
 	c, err := config.LoadTool(environ(t, "SUANPAN_DATABASE_PASSWORD_FILE="+file))
 	require.NoError(t, err)
 	require.Equal(t, "postgres://suanpan:p%40ss%2Fword@db:5432/suanpan", c.DatabaseURL)
+}
+
+func TestTheMasterKeyMayBelongToAGroup(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "master.key")
+	for _, mode := range []os.FileMode{0o400, 0o600, 0o440, 0o640} {
+		require.NoError(t, os.WriteFile(file, []byte("hush"), 0o600))
+		require.NoError(t, os.Chmod(file, mode))
+		c, err := config.LoadVault([]string{"SUANPAN_DATABASE_URL=postgres://suanpan@db:5432/suanpan", "SUANPAN_MASTER_KEY_FILE=" + file})
+		require.NoError(t, err, mode)
+		require.Equal(t, file, c.MasterKeyFile)
+		require.NoError(t, os.Remove(file))
+	}
 }
 
 func TestEnvironReadsBack(t *testing.T) {

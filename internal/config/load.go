@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"strings"
@@ -18,7 +19,8 @@ func LoadAPI(environ []string) (API, error) {
 		return API{}, err
 	}
 	c.DatabaseURL, err = withPasswordFile(c.Core)
-	return c, errors.Join(err, c.Channels.check(c.Env), c.Webhooks.check(c.Env), checkListen("API_LISTEN", c.Listen))
+	return c, errors.Join(err, c.Channels.check(c.Env), c.Guards.check(), c.Webhooks.check(c.Env), c.Metrics.check(),
+		checkListen("API_LISTEN", c.Listen))
 }
 
 // LoadWorker reads and validates the configuration of a worker.
@@ -28,7 +30,7 @@ func LoadWorker(environ []string) (Worker, error) {
 		return Worker{}, err
 	}
 	c.DatabaseURL, err = withPasswordFile(c.Core)
-	return c, errors.Join(err, c.Channels.check(c.Env), c.Webhooks.check(c.Env),
+	return c, errors.Join(err, c.Channels.check(c.Env), c.Guards.check(), c.Webhooks.check(c.Env), c.Metrics.check(),
 		checkListen("WORKER_HEALTH_LISTEN", c.HealthListen))
 }
 
@@ -47,6 +49,16 @@ func LoadTool(environ []string) (Tool, error) {
 	}
 	c.DatabaseURL, err = withPasswordFile(c.Core)
 	return c, err
+}
+
+// LoadVault reads and validates the configuration of a command about secrets.
+func LoadVault(environ []string) (Vault, error) {
+	c, err := load[Vault](environ)
+	if err != nil {
+		return Vault{}, err
+	}
+	c.DatabaseURL, err = withPasswordFile(c.Core)
+	return c, errors.Join(err, c.Secrets.check())
 }
 
 // LoadStack reads what starter dev should use instead of starting it.
@@ -118,8 +130,26 @@ func (c Channels) check(in Environment) error {
 		checkHTTP("ALIPAY_GATEWAY_URL", c.AlipayGatewayURL, in),
 		checkHTTP("WECHATPAY_BASE_URL", c.WeChatPayBaseURL, in),
 		checkHTTP("PUBLIC_URL", c.PublicURL, in),
-		checkDirectory("SECRETS_DIR", c.SecretsDir),
+		c.Secrets.check(),
 	)
+}
+
+// check refuses a master key that others can read. That there is none yet is told
+// by whoever needs it: development makes one.
+func (s Secrets) check() error {
+	info, err := os.Stat(s.MasterKeyFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("%sMASTER_KEY_FILE: %w", Prefix, err)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%sMASTER_KEY_FILE: %s is not a file", Prefix, s.MasterKeyFile)
+	case info.Mode().Perm()&0o027 != 0:
+		return fmt.Errorf("%sMASTER_KEY_FILE: %s may be read by others (mode %04o): chmod 0400 it, or 0440 for a group of its own",
+			Prefix, s.MasterKeyFile, info.Mode().Perm())
+	}
+	return nil
 }
 
 func checkHTTP(name, value string, in Environment) error {
@@ -129,17 +159,6 @@ func checkHTTP(name, value string, in Environment) error {
 	}
 	if u.Scheme == "http" && in == Production {
 		return refusedInProduction(name, "money and its messages travel over https")
-	}
-	return nil
-}
-
-func checkDirectory(name, dir string) error {
-	info, err := os.Stat(dir)
-	if err != nil {
-		return fmt.Errorf("%s%s: %w", Prefix, name, err)
-	}
-	if !info.IsDir() {
-		return fmt.Errorf("%s%s: %s is not a directory", Prefix, name, dir)
 	}
 	return nil
 }

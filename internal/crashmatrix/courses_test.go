@@ -52,6 +52,7 @@ func courses() map[string]func(*world) {
 		"seal":                  (*world).sealWhatIsBooked,
 		"expire-hold":           (*world).letAHoldExpire,
 		yearAhead:               (*world).beginAYearAhead,
+		forget:                  (*world).forgetWhatIsOld,
 	}
 }
 
@@ -340,4 +341,31 @@ func (w *world) beginAYearAhead() {
 		short := w.count(`select count(*) from partitions_until where until < suanpan_now() + interval '3 months'`)
 		return short == 0, short
 	})
+}
+
+// forget is the scenario whose processes start when there is something to forget.
+const forget = "forget"
+
+// leaveSomethingOld leaves a call of long ago and a code whose time is over.
+func (w *world) leaveSomethingOld() {
+	_, err := w.db.Pool.Exec(w.Context(), `
+		insert into channel_calls (tenant_id, id, channel_account_id, number, operation, started_at, took_ms, outcome, code,
+			request_id, request, answer)
+		select tenant_id, 'cll_old', id, '', 'query_trade', now() - interval '3 years', 1, 'unknown', '', '', '{}', '{}'
+		from channel_accounts`)
+	require.NoError(w, err)
+	_, err = w.db.Pool.Exec(w.Context(), `
+		insert into one_time_secrets (tenant_id, id, sealed, created_at, expires_at)
+		select id, 'att_old', sha256('old'), at, at + interval '1 minute' from tenants, (select now() - interval '1 hour') t (at)`)
+	require.NoError(w, err)
+}
+
+// forgetWhatIsOld waits until it is gone; what is paid meanwhile is not old.
+func (w *world) forgetWhatIsOld() {
+	w.paid(alipay, w.shop.id, 19999)
+	w.await("the old call and the old code", func() (bool, any) {
+		left := w.count(`select (select count(*) from channel_calls where id = 'cll_old') + (select count(*) from one_time_secrets)`)
+		return left == 0, left
+	})
+	require.Positive(w, w.count(`select count(*) from channel_calls`))
 }

@@ -35,7 +35,7 @@ func (w *world) newPart(name, program string, args []string, own string) *part {
 		"SUANPAN_ENV=dev", "SUANPAN_DATABASE_URL=" + w.db.URL, "SUANPAN_DATABASE_MAX_CONNS=6",
 		"SUANPAN_TEMPORAL_ADDRESS=" + w.core.TemporalAddress, "SUANPAN_TEMPORAL_NAMESPACE=" + w.core.TemporalNamespace,
 		"SUANPAN_ALIPAY_GATEWAY_URL=" + w.sandbox + "/alipay/gateway.do", "SUANPAN_WECHATPAY_BASE_URL=" + w.sandbox + "/wechatpay",
-		"SUANPAN_SECRETS_DIR=" + filepath.Join(w.dir, "secrets"), "SUANPAN_PUBLIC_URL=" + w.apiURL,
+		"SUANPAN_MASTER_KEY_FILE=" + filepath.Join(w.dir, "secrets", "master.key"), "SUANPAN_PUBLIC_URL=" + w.apiURL,
 		"SUANPAN_WEBHOOK_DIAL_ALLOW=127.0.0.0/8", own}
 	p := &part{world: w, name: name, command: func(extra []string) *exec.Cmd {
 		cmd := exec.Command(program, args...)

@@ -42,6 +42,8 @@ const (
 	sweepSeal    = "seal the books"
 	sweepHolds   = "expire holds"
 	sweepMonths  = "make partitions"
+	sweepCalls   = "forget old calls"
+	sweepSecrets = "forget one-time secrets"
 )
 
 // Scenarios lists everything that is run.
@@ -79,6 +81,7 @@ func Scenarios() []Scenario {
 		{"seal", []string{sweepSeal}},
 		{"expire-hold", []string{sweepHolds}},
 		{"year-ahead", []string{sweepMonths}},
+		{"forget", []string{sweepCalls, sweepSecrets}},
 	}
 }
 

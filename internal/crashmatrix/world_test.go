@@ -134,6 +134,9 @@ func newWorld(t *testing.T, spaces *namespaces, o wish) *world {
 		_, err = w.db.Pool.Exec(ctx, `update business_clock set ahead = interval '330 days'`)
 		require.NoError(t, err)
 	}
+	if o.scenario == forget {
+		w.leaveSomethingOld()
+	}
 	api := w.newPart("api", programs.starter, []string{"serve"}, "SUANPAN_API_LISTEN="+strings.TrimPrefix(w.apiURL, "http://"))
 	worker := w.newPart("worker", programs.worker, nil, "SUANPAN_WORKER_HEALTH_LISTEN=127.0.0.1:"+w.port())
 	t.Cleanup(w.stop)
@@ -236,7 +239,7 @@ func (w *world) seedTenant(file string) devseed.Outcome {
 	w.Helper()
 	secrets := filepath.Join(w.dir, "secrets")
 	out, err := devseed.Seed(w.ctx, devseed.Request{DatabaseURL: w.db.URL, SandboxURL: w.sandbox, APIURLs: []string{w.apiURL},
-		SecretsDir: secrets, File: filepath.Join(secrets, file)})
+		MasterKeyFile: filepath.Join(secrets, "master.key"), File: filepath.Join(secrets, file)})
 	require.NoError(w, err)
 	if w.seed.TenantID == "" {
 		w.seed = out

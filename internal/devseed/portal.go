@@ -12,15 +12,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math/big"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 
+	"github.com/suanpan/suanpan/channels/keys"
+	"github.com/suanpan/suanpan/core/channel"
 	"github.com/suanpan/suanpan/core/tenant"
-	"github.com/suanpan/suanpan/internal/app"
 	"github.com/suanpan/suanpan/internal/id"
 )
 
@@ -59,13 +57,23 @@ func (p portal) post(ctx context.Context, path string, in, out any) error {
 	return json.Unmarshal(text, out)
 }
 
-// alipay opens the tenant's app at the sandbox and keeps its keys.
+// alipay opens the tenant's app at the sandbox and enters its keys.
 func (s *seeder) alipay(ctx context.Context, tenantID string, a Alipay) (Alipay, error) {
 	if a.ChannelAccountID == "" {
 		a = Alipay{ChannelAccountID: id.New(id.ChannelAccount), AppID: "2021" + digits(12), SellerID: "2088" + digits(12)}
 	}
-	keys := accountKeys{dir: filepath.Join(s.SecretsDir, a.ChannelAccountID)}
-	public, err := keys.own()
+	account, err := s.ensureAccount(ctx, tenantID, tenant.ChannelAccount{
+		ID: a.ChannelAccountID, Channel: "alipay", Name: "Alipay (sandbox)", FeeBasisPoints: feeBasisPoints,
+		Params: map[string]string{keys.ParamAppID: a.AppID, keys.ParamSellerID: a.SellerID},
+	})
+	if err != nil {
+		return a, err
+	}
+	own, entered, err := s.keys(ctx, account)
+	if err != nil {
+		return a, err
+	}
+	public, err := publicOf(own)
 	if err != nil {
 		return a, err
 	}
@@ -79,27 +87,32 @@ func (s *seeder) alipay(ctx context.Context, tenantID string, a Alipay) (Alipay,
 	if err != nil {
 		return a, err
 	}
-	if err := keys.keep(app.FileProviderKey, provider.Key); err != nil {
-		return a, err
-	}
-	return a, s.addAccount(ctx, tenantID, tenant.ChannelAccount{
-		ID: a.ChannelAccountID, Channel: "alipay", Name: "Alipay (sandbox)", FeeBasisPoints: feeBasisPoints,
-		Params: map[string]string{app.ParamAppID: a.AppID, app.ParamSellerID: a.SellerID},
-	})
+	own.ProviderPublicKey = provider.Key
+	return a, s.enter(ctx, account, own, entered)
 }
 
-// wechat opens the tenant's merchant at the sandbox and keeps its keys.
+// wechat opens the tenant's merchant at the sandbox and enters its keys.
 func (s *seeder) wechat(ctx context.Context, tenantID string, w WeChat) (WeChat, error) {
 	if w.ChannelAccountID == "" {
 		w = WeChat{ChannelAccountID: id.New(id.ChannelAccount), MchID: "19" + digits(8),
 			AppID: "wx" + hexText(8), MerchantSerial: strings.ToUpper(hexText(20))}
 	}
-	keys := accountKeys{dir: filepath.Join(s.SecretsDir, w.ChannelAccountID)}
-	public, err := keys.own()
+	account, err := s.ensureAccount(ctx, tenantID, tenant.ChannelAccount{
+		ID: w.ChannelAccountID, Channel: "wechatpay", Name: "WeChat Pay (sandbox)",
+		FeeBasisPoints: feeBasisPoints, FeeReturned: true,
+		Params: map[string]string{keys.ParamMchID: w.MchID, keys.ParamAppID: w.AppID},
+	})
 	if err != nil {
 		return w, err
 	}
-	apiV3Key, err := keys.text(app.FileAPIv3Key, func() (string, error) { return hexText(16), nil })
+	own, entered, err := s.keys(ctx, account)
+	if err != nil {
+		return w, err
+	}
+	if !entered {
+		own.Serial, own.APIv3Key = w.MerchantSerial, hexText(16)
+	}
+	public, err := publicOf(own)
 	if err != nil {
 		return w, err
 	}
@@ -108,44 +121,29 @@ func (s *seeder) wechat(ctx context.Context, tenantID string, w WeChat) (WeChat,
 		Key string `json:"public_key"`
 	}
 	err = s.portal.post(ctx, "/control/wechatpay/merchants", map[string]any{
-		"mchid": w.MchID, "appid": w.AppID, "merchant_serial": w.MerchantSerial, "merchant_public_key": public,
-		"api_v3_key": apiV3Key, "fee_basis_points": feeBasisPoints, "refund_fee_returned": true,
+		"mchid": w.MchID, "appid": w.AppID, "merchant_serial": own.Serial, "merchant_public_key": public,
+		"api_v3_key": own.APIv3Key, "fee_basis_points": feeBasisPoints, "refund_fee_returned": true,
 	}, &provider)
 	if err != nil {
 		return w, err
 	}
-	if err := keys.keep(app.FileProviderKey, provider.Key); err != nil {
-		return w, err
-	}
-	return w, s.addAccount(ctx, tenantID, tenant.ChannelAccount{
-		ID: w.ChannelAccountID, Channel: "wechatpay", Name: "WeChat Pay (sandbox)",
-		FeeBasisPoints: feeBasisPoints, FeeReturned: true,
-		Params: map[string]string{app.ParamMchID: w.MchID, app.ParamAppID: w.AppID,
-			app.ParamMerchantSerial: w.MerchantSerial, app.ParamPublicKeyID: provider.ID},
-	})
+	own.ProviderPublicKey, own.ProviderPublicKeyID = provider.Key, provider.ID
+	return w, s.enter(ctx, account, own, entered)
 }
 
-// accountKeys is the folder of one channel account's key files.
-type accountKeys struct{ dir string }
-
-// own returns the public key, in PEM, of the account's private key, which is
-// made once.
-func (k accountKeys) own() (string, error) {
-	private, err := k.text(app.FilePrivateKey, newPrivateKey)
-	if err != nil {
-		return "", err
-	}
-	block, _ := pem.Decode([]byte(private))
+// publicOf returns the public half, in PEM, of our own key.
+func publicOf(c channel.Credentials) (string, error) {
+	block, _ := pem.Decode([]byte(c.PrivateKey))
 	if block == nil {
-		return "", errors.New(filepath.Join(k.dir, app.FilePrivateKey) + " is not PEM")
+		return "", errors.New("the account's private key is not PEM")
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
-		return "", err
+		return "", errors.New("the account's private key is not PKCS#8")
 	}
 	key, ok := parsed.(*rsa.PrivateKey)
 	if !ok {
-		return "", errors.New(filepath.Join(k.dir, app.FilePrivateKey) + " is not an RSA key")
+		return "", errors.New("the account's private key is not RSA")
 	}
 	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
 	if err != nil {
@@ -164,26 +162,6 @@ func newPrivateKey() (string, error) {
 		return "", err
 	}
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), nil
-}
-
-// text reads a file, made with fresh when there is none.
-func (k accountKeys) text(name string, fresh func() (string, error)) (string, error) {
-	kept, err := os.ReadFile(filepath.Join(k.dir, name))
-	if !errors.Is(err, fs.ErrNotExist) {
-		return string(kept), err
-	}
-	made, err := fresh()
-	if err != nil {
-		return "", err
-	}
-	return made, k.keep(name, made)
-}
-
-func (k accountKeys) keep(name, text string) error {
-	if err := os.MkdirAll(k.dir, 0o700); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(k.dir, name), []byte(text), 0o600)
 }
 
 func digits(n int) string {

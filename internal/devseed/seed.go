@@ -10,8 +10,12 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/suanpan/suanpan/core/channel"
 	"github.com/suanpan/suanpan/core/fault"
+	"github.com/suanpan/suanpan/core/secret"
 	"github.com/suanpan/suanpan/core/tenant"
+	"github.com/suanpan/suanpan/internal/app"
+	"github.com/suanpan/suanpan/internal/config"
 	"github.com/suanpan/suanpan/internal/pg"
 	"github.com/suanpan/suanpan/ledger"
 	"github.com/suanpan/suanpan/money"
@@ -28,8 +32,8 @@ type Request struct {
 	APIURLs     []string
 	// TemporalUI is kept for people; empty when it is not known.
 	TemporalUI string
-	// SecretsDir receives one folder of key files per channel account.
-	SecretsDir string
+	// MasterKeyFile seals the keys of the channel accounts; made when there is none.
+	MasterKeyFile string
 	// File is where the outcome is kept as JSON, readable by its owner only.
 	File string
 }
@@ -64,12 +68,19 @@ type WeChat struct {
 // known to the sandbox. Idempotent; a database that does not know the tenant of
 // the file gets a new one.
 func Seed(ctx context.Context, r Request) (Outcome, error) {
+	if err := app.EnsureMasterKey(r.MasterKeyFile); err != nil {
+		return Outcome{}, fmt.Errorf("seed: master key: %w", err)
+	}
+	box, err := app.OpenBox(config.Secrets{MasterKeyFile: r.MasterKeyFile})
+	if err != nil {
+		return Outcome{}, err
+	}
 	db, err := pg.Open(ctx, r.DatabaseURL, pg.Options{MaxConns: 2})
 	if err != nil {
 		return Outcome{}, err
 	}
 	defer db.Close()
-	s := seeder{Request: r, db: db, portal: portal{base: r.SandboxURL}}
+	s := seeder{Request: r, db: db, box: box, portal: portal{base: r.SandboxURL}}
 	out, known, err := s.earlier(ctx)
 	if err != nil {
 		return out, err
@@ -92,6 +103,7 @@ func Seed(ctx context.Context, r Request) (Outcome, error) {
 type seeder struct {
 	Request
 	db     *pg.DB
+	box    *secret.Box
 	portal portal
 }
 
@@ -135,15 +147,54 @@ func (s *seeder) newTenant(ctx context.Context) (Outcome, error) {
 	return out, err
 }
 
-// addAccount records a channel account unless the tenant has it.
-func (s *seeder) addAccount(ctx context.Context, tenantID string, account tenant.ChannelAccount) error {
-	return s.db.AsSystem(ctx, func(tx pgx.Tx) error {
-		_, err := tenant.GetChannelAccount(ctx, tx, tenantID, account.ID)
+// ensureAccount records a channel account unless the tenant has it, and opens every
+// product that its adapter offers.
+func (s *seeder) ensureAccount(ctx context.Context, tenantID string, account tenant.ChannelAccount) (tenant.ChannelAccount, error) {
+	var out tenant.ChannelAccount
+	err := s.db.AsSystem(ctx, func(tx pgx.Tx) error {
+		var err error
+		out, err = tenant.GetChannelAccount(ctx, tx, tenantID, account.ID)
 		if errors.Is(err, &fault.Error{Kind: fault.KindNotFound}) {
-			_, err = tenant.AddChannelAccount(ctx, tx, tenantID, account)
+			out, err = tenant.AddChannelAccount(ctx, tx, tenantID, account)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return tenant.SetProducts(ctx, tx, tenantID, account.ID, allProducts(account.Channel))
 	})
+	return out, err
+}
+
+func allProducts(channelName string) []tenant.ProductChange {
+	var all []tenant.ProductChange
+	for _, provider := range app.Providers() {
+		for _, offer := range provider.Offers {
+			if provider.Name == channelName {
+				all = append(all, tenant.ProductChange{Product: string(offer.Product), Status: tenant.ProductOpened})
+			}
+		}
+	}
+	return all
+}
+
+// keys returns the current keys of an account, or fresh ones of our own that are not
+// entered yet.
+func (s *seeder) keys(ctx context.Context, account tenant.ChannelAccount) (keys channel.Credentials, entered bool, err error) {
+	keys, err = app.CurrentCredentials(ctx, s.db, s.box, account.TenantID, account.ID)
+	if fault.Is(err, tenant.CodeCredentialsMissing) {
+		keys.PrivateKey, err = newPrivateKey()
+		return keys, false, err
+	}
+	return keys, true, err
+}
+
+// enter makes keys the account's unless they are.
+func (s *seeder) enter(ctx context.Context, account tenant.ChannelAccount, keys channel.Credentials, entered bool) error {
+	if entered {
+		return nil
+	}
+	_, err := app.EnterCredentials(ctx, s.db, s.box, account.TenantID, account, keys)
+	return err
 }
 
 func write(file string, out Outcome) error {

@@ -27,7 +27,7 @@ type Env struct {
 	// Root is the checkout, DataDir the stack's own folder.
 	Root, DataDir string
 	// API is the configuration of the first API, and so names the database,
-	// Temporal, the providers and the secrets folder.
+	// Temporal, the providers and the master key.
 	API config.API
 	// APIURLs are the bases of both APIs, SandboxURL is the sandbox's.
 	APIURLs    []string
@@ -146,7 +146,7 @@ func (s *stack) configure(databaseURL, temporalAddress string) error {
 	channels := config.Channels{
 		AlipayGatewayURL: localURL(s.ports.Sandbox, "/alipay/gateway.do"),
 		WeChatPayBaseURL: localURL(s.ports.Sandbox, "/wechatpay"),
-		SecretsDir:       secrets,
+		Secrets:          config.Secrets{MasterKeyFile: filepath.Join(secrets, "master.key")}, // seeding makes it
 		PublicURL:        localURL(s.ports.API[0], ""),
 	}
 	webhooks := config.Webhooks{

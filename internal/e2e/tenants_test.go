@@ -77,7 +77,7 @@ func (w *world) oneOfEach() map[string]string {
 	ids := map[string]string{"payment_id": p.ID, "refund_id": r.ID, "withdrawal_id": out.ID,
 		"transfer_batch_id": batch.JSON201.ID, "transfer_id": *batch.JSON201.Results[0].TransferID,
 		"hold_id":     hold.JSON201.ID,
-		"merchant_id": w.shop.id, "daily_operation_id": daily.ID}
+		"merchant_id": w.shop.id, "daily_operation_id": daily.ID, "channel_account_id": w.seed.Alipay.ChannelAccountID}
 	for _, one := range w.reconciliations(daily.ID) {
 		ids["reconciliation_id"] = one.ID
 	}

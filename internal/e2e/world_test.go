@@ -30,6 +30,7 @@ import (
 	"github.com/suanpan/suanpan/client"
 	"github.com/suanpan/suanpan/core/accept"
 	"github.com/suanpan/suanpan/core/event"
+	"github.com/suanpan/suanpan/core/secret"
 	"github.com/suanpan/suanpan/internal/app"
 	"github.com/suanpan/suanpan/internal/config"
 	"github.com/suanpan/suanpan/internal/devseed"
@@ -100,8 +101,9 @@ func newWorldWithoutWorkers(t *testing.T) *world {
 	notices := httptest.NewServer(w.notices)
 	t.Cleanup(notices.Close)
 	w.startSandbox()
-	w.channels = config.Channels{SecretsDir: filepath.Join(t.TempDir(), "secrets"), PublicURL: notices.URL,
+	w.channels = config.Channels{Secrets: config.Secrets{MasterKeyFile: filepath.Join(t.TempDir(), "master.key")}, PublicURL: notices.URL,
 		AlipayGatewayURL: w.sandbox + "/alipay/gateway.do", WeChatPayBaseURL: w.sandbox + "/wechatpay"}
+	require.NoError(t, app.EnsureMasterKey(w.channels.MasterKeyFile))
 	var err error
 	w.temporal, err = app.DialTemporal(w.core, quiet())
 	require.NoError(t, err)
@@ -142,11 +144,21 @@ func (w *world) openPool() *pg.DB {
 	return db
 }
 
+// box and adapters are those of one instance.
+func (w *world) box() *secret.Box {
+	box, err := app.OpenBox(w.channels.Secrets)
+	require.NoError(w, err)
+	return box
+}
+
+func (w *world) adapters(db *pg.DB) *app.Adapters { return app.NewAdapters(w.channels, db, w.box()) }
+
 // serve starts one API instance and returns its address.
 func (w *world) serve(db *pg.DB, port api.Workflows) string {
 	w.Helper()
+	adapters := w.adapters(db)
 	handler, err := api.New(api.Options{
-		DB: db, Workflows: port, Adapters: app.NewAdapters(w.channels), Log: quiet(), Dev: true,
+		DB: db, Workflows: port, Adapters: adapters, Desk: adapters, Box: w.box(), Log: quiet(), Dev: true,
 		Guard: event.NewGuard([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, nil),
 	})
 	require.NoError(w, err)
@@ -167,7 +179,7 @@ func (w *world) startWorkers() {
 	for range 2 {
 		db, err := pg.Open(w.ctx, w.db.URL, pg.Options{MaxConns: 6})
 		require.NoError(w, err)
-		steps := app.NewSteps(db, app.NewAdapters(w.channels), app.NotifyURL(w.channels.PublicURL))
+		steps := app.NewSteps(db, w.adapters(db), app.NotifyURL(w.channels.PublicURL))
 		c, err := app.DialTemporal(w.core, quiet())
 		require.NoError(w, err)
 		w.stop = append(w.stop, func() { c.Close(); db.Close() })
@@ -238,9 +250,8 @@ func (w *world) startSandbox() {
 // seedTenant makes a tenant with both channel accounts.
 func (w *world) seedTenant(file string) devseed.Outcome {
 	w.Helper()
-	require.NoError(w, os.MkdirAll(w.channels.SecretsDir, 0o700))
 	out, err := devseed.Seed(w.ctx, devseed.Request{DatabaseURL: w.db.URL, SandboxURL: w.sandbox, APIURLs: w.apis,
-		SecretsDir: w.channels.SecretsDir, File: filepath.Join(w.channels.SecretsDir, file)})
+		MasterKeyFile: w.channels.MasterKeyFile, File: filepath.Join(filepath.Dir(w.channels.MasterKeyFile), file)})
 	require.NoError(w, err)
 	return out
 }

@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -32,24 +31,27 @@ func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-// Serve answers GET /metrics on listen until ctx ends. With an empty listen it
-// only waits. The address must not be reachable by the public.
-func (m *Metrics) Serve(ctx context.Context, listen string) error {
+// Start answers GET /metrics on listen, in the background; nothing is served on an
+// empty one. The function it returns ends that. The address must not be reachable
+// by the public.
+func (m *Metrics) Start(ctx context.Context, listen string) (stop func(), err error) {
 	if listen == "" {
-		<-ctx.Done()
-		return nil
+		return func() {}, nil
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
 	if err != nil {
-		return fmt.Errorf("metrics address %s (choose another with SUANPAN_METRICS_ADDR): %w", listen, err)
+		return nil, fmt.Errorf("metrics address %s (choose another with SUANPAN_METRICS_ADDR): %w", listen, err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", m.Handler())
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}
-	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
-	defer stop()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(listener)
+	}()
+	return func() {
+		_ = server.Close()
+		<-done
+	}, nil
 }
