@@ -35,6 +35,17 @@ func receiptOf(p payment.Payment, account tenant.ChannelAccount, trade channel.T
 
 func dayOf(at time.Time) string { return recon.DayOf(at).String() }
 
+// bookMoney books a payer's money: as the payment's, or, when that has ended, as
+// late money to be given back.
+func bookMoney(
+	ctx context.Context, tx pgx.Tx, tenantID string, p *payment.Payment, account tenant.ChannelAccount, trade channel.Trade,
+) error {
+	if p.Status.Final() {
+		return bookLate(ctx, tx, tenantID, p, account, trade)
+	}
+	return bookPaid(ctx, tx, tenantID, p, account, trade)
+}
+
 // bookPaid books a payment's money: collected for the merchant, divided by the
 // split rules, less the provider's fee.
 func bookPaid(
@@ -44,19 +55,16 @@ func bookPaid(
 	if err != nil {
 		return err
 	}
-	if err := payment.PaidNow(ctx, tx, tenantID, *p, receipt); err != nil {
+	if err := payment.PaidNow(ctx, tx, tenantID, p, receipt); err != nil {
 		return err
 	}
-	p.Status = payment.Succeeded
 	day := dayOf(receipt.PaidAt)
 	legs, err := split.Record(ctx, tx, tenantID, split.Payment{ID: p.ID, MerchantID: p.MerchantID, Amount: p.Amount, PaidOn: day})
 	if err != nil {
 		return err
 	}
-	if _, err := ledger.Post(ctx, tx, tenantID, paidEntries(*p, account.ID, receipt, day, legs)...); err != nil {
-		return err
-	}
-	return emit(ctx, tx, tenantID, event.PaymentSucceeded, p.ID, string(p.Status))
+	_, err = ledger.Post(ctx, tx, tenantID, paidEntries(*p, account.ID, receipt, day, legs)...)
+	return err
 }
 
 func paidEntries(p payment.Payment, accountID string, r payment.Receipt, day string, legs []split.BookedLeg) []ledger.Entry {
@@ -86,7 +94,7 @@ func paidEntries(p payment.Payment, accountID string, r payment.Receipt, day str
 		Number: p.Attempt.ID, ChannelAccount: accountID, Amount: r.Fee, ChannelDate: day})...)
 }
 
-// postLateReceipt books money of a closed payment, which belongs to nobody yet.
+// postLateReceipt books money that is not its payment's: it belongs to nobody yet.
 func postLateReceipt(ctx context.Context, tx pgx.Tx, tenantID string, p payment.Payment, r payment.Receipt) error {
 	day := dayOf(r.PaidAt)
 	entries := slices.Concat(
@@ -164,7 +172,7 @@ func feeReturned(
 	}
 	fee, before := p.Attempt.Fee, p.Refunded
 	if r.Origin == refund.LatePayment {
-		late, err := payment.FindLateReceipt(ctx, tx, tenantID, p.ID)
+		late, err := payment.FindLateReceipt(ctx, tx, tenantID, p.Attempt.ID)
 		if err != nil {
 			return none, err
 		}

@@ -37,7 +37,7 @@ func unusable() channel.Answer {
 
 func notFound() channel.Answer { return answer(channel.Failed, channel.CodeNotFound) }
 
-func (c *counterpart) Offers() []channel.Offer { return nil }
+func (c *counterpart) Offers() []channel.Offer { return everything() }
 
 func (c *counterpart) Prepay(ctx context.Context, _ channel.PrepayOrder) (channel.Prepaid, error) {
 	return answered(c, ctx, "prepay", c.prepares, func(how string) channel.Prepaid {

@@ -95,7 +95,7 @@ func (s *stage) run(t truth, order []string) fate {
 	s.Helper()
 	c := &course{stage: s, truth: t, rest: slices.Clone(order), over: map[string]bool{}}
 	provider := &counterpart{course: c, trade: channel.TradeNotFound, before: channel.TradeNotFound, moved: map[string]int{}}
-	c.steps = app.NewSteps(s.db.DB, s, app.NotifyURL("https://pay.example.com"))
+	c.steps = app.NewSteps(s.db.DB, s, s.box, app.NotifyURL("https://pay.example.com"))
 	c.sweeper = &app.Sweeper{DB: s.db.DB, Starter: workflows.Starter{Client: &switchboard{course: c}}, Log: silent(), Grace: app.PaymentGrace}
 	s.now = provider
 	c.ref, c.workflow = t.begin(s)
@@ -116,7 +116,7 @@ func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 // begins of truths.
 
 func (s *stage) beginPayment() (accept.Ref, string) {
-	in := s.newPaymentFor(time.Minute)
+	in := s.order(qr(), time.Minute)
 	return in, payment.WorkflowID(in.ID)
 }
 
@@ -371,11 +371,11 @@ func (c *course) step(workflowType, call string) func(context.Context, accept.Re
 	return func(ctx context.Context, in accept.Ref) (err error) {
 		switch workflowType + " " + call {
 		case payment.WorkflowType + " prepay":
-			_, err = c.steps.Payments.PreparePayment(ctx, in)
+			_, err = c.steps.Payments.PrepareAttempt(ctx, c.attempt(in))
 		case payment.WorkflowType + " query":
-			_, err = c.steps.Payments.QueryPayment(ctx, in)
+			_, err = c.steps.Payments.QueryAttempt(ctx, c.attempt(in))
 		case payment.WorkflowType + " close":
-			_, err = c.steps.Payments.ClosePayment(ctx, in)
+			_, err = c.steps.Payments.CloseAttempt(ctx, c.attempt(in))
 		case payment.LateWorkflowType + " query":
 			_, err = c.steps.Payments.BookLatePayment(ctx, in)
 		case refund.WorkflowType + " send":

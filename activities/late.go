@@ -11,18 +11,19 @@ import (
 	"github.com/suanpan/suanpan/core/event"
 	"github.com/suanpan/suanpan/core/payment"
 	"github.com/suanpan/suanpan/core/refund"
+	"github.com/suanpan/suanpan/core/tenant"
 	"github.com/suanpan/suanpan/internal/id"
 )
 
-// ReadLatePayment reads whether the late money of a closed payment is booked.
+// ReadLatePayment reads whether the late money of an attempt is booked.
 func (a *Payments) ReadLatePayment(ctx context.Context, in accept.Ref) (LateState, error) {
 	var state LateState
 	err := a.DB.InTenant(ctx, in.Tenant, func(tx pgx.Tx) error {
-		p, err := payment.Get(ctx, tx, in.Tenant, in.ID)
+		p, err := payment.GetAttempt(ctx, tx, in.Tenant, in.ID)
 		if err != nil {
 			return err
 		}
-		state.Channel = p.Channel
+		state.Channel = p.Attempt.Channel
 		late, err := payment.FindLateReceipt(ctx, tx, in.Tenant, in.ID)
 		if err != nil || late == nil {
 			return err
@@ -33,27 +34,25 @@ func (a *Payments) ReadLatePayment(ctx context.Context, in accept.Ref) (LateStat
 	return state, err
 }
 
-// BookLatePayment asks the provider whether a closed payment was paid after all.
-// If so, the money is booked as nobody's yet and a refund of all of it is
-// accepted in the same transaction. A provider that knows of no money decides
+// BookLatePayment asks the provider whether an attempt that ended unpaid was paid
+// after all. If so, the money is booked as nobody's yet and a refund of all of it
+// is accepted in the same transaction. A provider that knows of no money decides
 // nothing: its query may lag behind its notification. Idempotent.
 func (a *Payments) BookLatePayment(ctx context.Context, in accept.Ref) (LateState, error) {
-	c, err := a.load(ctx, in)
+	c, err := a.load(ctx, in, nil)
 	if err != nil {
 		return LateState{}, err
 	}
-	state := LateState{Channel: c.Channel}
-	if !c.Status.Final() || c.Status == payment.Succeeded {
+	state := LateState{Channel: c.Attempt.Channel}
+	if c.Attempt.Status == payment.Paid || c.Attempt.Status.Live() {
 		state.Settled = true
 		return state, nil
 	}
 	trade, err := c.adapter.QueryTrade(ctx, c.Attempt.Number)
 	if err != nil {
-		return state, fmt.Errorf("query late payment %s: %w", c.ID, err)
+		return state, fmt.Errorf("query late payment %s: %w", in.ID, err)
 	}
-	if trade.Outcome == channel.Succeeded && trade.State == channel.TradePaid && trade.Amount != c.Amount {
-		trade.Answer = contradiction(ctx, trade.Answer, c.ID, c.Amount, trade.Amount)
-	}
+	trade = agreeing(ctx, c, trade)
 	state.ChannelCode = trade.Code
 	if trade.Outcome != channel.Succeeded {
 		return state, nil
@@ -63,19 +62,11 @@ func (a *Payments) BookLatePayment(ctx context.Context, in accept.Ref) (LateStat
 		return state, nil
 	}
 	err = a.DB.InTenant(ctx, in.Tenant, func(tx pgx.Tx) error {
-		p, err := payment.Lock(ctx, tx, in.Tenant, in.ID)
+		p, err := payment.LockAttempt(ctx, tx, in.Tenant, in.ID)
 		if err != nil {
 			return err
 		}
-		receipt, err := receiptOf(p, c.account, trade)
-		if err != nil {
-			return err
-		}
-		fresh, err := payment.PaidLate(ctx, tx, in.Tenant, p, receipt, id.New(id.Refund))
-		if err != nil || !fresh {
-			return err
-		}
-		return bookLate(ctx, tx, in.Tenant, p, receipt)
+		return bookLate(ctx, tx, in.Tenant, &p, c.account, trade)
 	})
 	if err != nil {
 		return state, err
@@ -83,17 +74,29 @@ func (a *Payments) BookLatePayment(ctx context.Context, in accept.Ref) (LateStat
 	return a.ReadLatePayment(ctx, in)
 }
 
-// bookLate books the late money, accepts its refund and reports it.
-func bookLate(ctx context.Context, tx pgx.Tx, tenantID string, p payment.Payment, r payment.Receipt) error {
-	late, err := payment.FindLateReceipt(ctx, tx, tenantID, p.ID)
+// bookLate books money that is not the payment's, accepts its refund and reports
+// it, once.
+func bookLate(
+	ctx context.Context, tx pgx.Tx, tenantID string, p *payment.Payment, account tenant.ChannelAccount, trade channel.Trade,
+) error {
+	receipt, err := receiptOf(*p, account, trade)
 	if err != nil {
 		return err
 	}
-	if err := postLateReceipt(ctx, tx, tenantID, p, r); err != nil {
+	refundID := id.New(id.Refund)
+	fresh, err := payment.PaidLate(ctx, tx, tenantID, p, receipt, refundID)
+	if err != nil || !fresh {
 		return err
 	}
-	if err := refund.CreateLate(ctx, tx, tenantID, p, late.RefundID); err != nil {
+	if err := postLateReceipt(ctx, tx, tenantID, *p, receipt); err != nil {
 		return err
 	}
-	return emit(ctx, tx, tenantID, event.PaymentPaidLate, p.ID, string(p.Status))
+	if err := refund.CreateLate(ctx, tx, tenantID, *p, refundID); err != nil {
+		return err
+	}
+	kind := event.PaymentPaidLate
+	if p.Status == payment.Succeeded {
+		kind = event.PaymentPaidTwice
+	}
+	return emit(ctx, tx, tenantID, kind, p.ID, string(p.Status))
 }

@@ -1,7 +1,6 @@
 package activities_test
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -15,9 +14,6 @@ import (
 
 	"github.com/suanpan/suanpan/core/accept"
 	"github.com/suanpan/suanpan/core/channel"
-	"github.com/suanpan/suanpan/core/payment"
-	"github.com/suanpan/suanpan/internal/id"
-	"github.com/suanpan/suanpan/money"
 )
 
 var (
@@ -67,7 +63,7 @@ type fate struct {
 //	go test ./activities -run TestMessageOrders -truth 'paid late' -order 'close true,query stale,notify'
 //
 // It was seen to fail with each of these guards taken out: the look at a final
-// status in QueryPayment and in the refunds' change, the compare-and-set in
+// status in QueryAttempt and in the refunds' change, the compare-and-set in
 // core/status, lookIntoNotified and looksForLateMoney in the looks for late
 // money, unseenBeforeResend in the refunds.
 func TestMessageOrders(t *testing.T) {
@@ -289,15 +285,6 @@ func arrangements(messages []string) [][]string {
 	}
 	extend(nil, messages)
 	return all
-}
-
-// newPaymentFor is a payment of 10.00 yuan that its payer may pay for so long.
-func (s *stage) newPaymentFor(time time.Duration) accept.Ref {
-	s.Helper()
-	n := payment.New{ID: id.New(id.Payment), MerchantID: s.merchant, Reference: id.Number(), Subject: "tea",
-		Amount: money.Fen(1000), Channel: "alipay", Product: payment.ProductQR, ExpiresIn: time}
-	s.do(func(ctx context.Context, tx pgx.Tx) error { return payment.Create(ctx, tx, s.tenant, n) })
-	return s.ref(n.ID)
 }
 
 // fate looks at everything that may differ between two orders.

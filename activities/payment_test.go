@@ -9,7 +9,7 @@ import (
 	"github.com/suanpan/suanpan/money"
 )
 
-func TestPreparePayment(t *testing.T) {
+func TestPrepareAttempt(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		answer channel.Prepaid
@@ -26,24 +26,24 @@ func TestPreparePayment(t *testing.T) {
 			s := newScene(t)
 			in := s.newPayment()
 			s.provider.prepaid = c.answer
-			require.Equal(t, c.status, twice(s, s.steps.Payments.PreparePayment, in).Status)
+			require.Equal(t, c.status, twice(s, s.steps.Payments.PrepareAttempt, s.attempt(in)).Status)
 			require.Equal(t, c.asked, s.provider.asked["prepay"])
 			require.Equal(t, c.events, s.events(in.ID))
 		})
 	}
 }
 
-func TestPreparePaymentByTwoZombiesPreparesOnce(t *testing.T) {
+func TestPrepareAttemptByTwoZombiesPreparesOnce(t *testing.T) {
 	s := newScene(t)
 	in := s.newPayment()
 	s.provider.prepaid = channel.Prepaid{Answer: succeeded(), Action: channel.Action{Type: channel.ActionQRCode, QRCode: "qr"}}
-	for _, state := range zombies(s, s.steps.Payments.PreparePayment, in) {
+	for _, state := range zombies(s, s.steps.Payments.PrepareAttempt, s.attempt(in)) {
 		require.Equal(t, "awaiting_payer", state.Status)
 	}
 	require.Equal(t, int64(1), s.events(in.ID))
 }
 
-func TestQueryPayment(t *testing.T) {
+func TestQueryAttempt(t *testing.T) {
 	t.Parallel()
 	trade := func(state channel.TradeState) channel.Trade { return channel.Trade{Answer: succeeded(), State: state} }
 	for name, c := range map[string]struct {
@@ -62,7 +62,7 @@ func TestQueryPayment(t *testing.T) {
 			s := newScene(t)
 			in := s.offered()
 			s.provider.trade = c.trade
-			require.Equal(t, c.status, twice(s, s.steps.Payments.QueryPayment, in).Status)
+			require.Equal(t, c.status, twice(s, s.steps.Payments.QueryAttempt, s.attempt(in)).Status)
 			require.Equal(t, c.collects, s.entries("collect"))
 			require.LessOrEqual(t, s.events(in.ID), int64(2))
 		})
@@ -70,13 +70,13 @@ func TestQueryPayment(t *testing.T) {
 }
 
 // An answer that contradicts our order books nothing, whoever signed it.
-func TestQueryPaymentWithAnotherAmountBooksNothing(t *testing.T) {
+func TestQueryAttemptWithAnotherAmountBooksNothing(t *testing.T) {
 	s := newScene(t)
 	in := s.offered()
 	for _, trade := range []channel.Trade{paidTrade(1), paidTrade(1001), {Answer: succeeded(), State: channel.TradePaid,
 		Amount: money.Of(1000, "HKD"), ChannelTradeNo: "T1"}} {
 		s.provider.trade = trade
-		state, err := s.steps.Payments.QueryPayment(t.Context(), in)
+		state, err := s.steps.Payments.QueryAttempt(t.Context(), s.attempt(in))
 		require.NoError(t, err)
 		require.Equal(t, channel.CodeMismatch, state.ChannelCode)
 	}
@@ -86,11 +86,11 @@ func TestQueryPaymentWithAnotherAmountBooksNothing(t *testing.T) {
 	require.Equal(t, "awaiting_payer", state.Status)
 }
 
-func TestQueryPaymentByTwoZombiesBooksOnce(t *testing.T) {
+func TestQueryAttemptByTwoZombiesBooksOnce(t *testing.T) {
 	s := newScene(t)
 	in := s.offered()
 	s.provider.trade = paidTrade(1000)
-	for _, state := range zombies(s, s.steps.Payments.QueryPayment, in) {
+	for _, state := range zombies(s, s.steps.Payments.QueryAttempt, s.attempt(in)) {
 		require.Equal(t, "succeeded", state.Status)
 	}
 	require.Equal(t, int64(1), s.entries("collect"))
@@ -99,14 +99,14 @@ func TestQueryPaymentByTwoZombiesBooksOnce(t *testing.T) {
 
 // Processing payments can be found paid: a payer scanned a code whose
 // preparation we have no answer to.
-func TestQueryPaymentThatWasNeverPrepared(t *testing.T) {
+func TestQueryAttemptThatWasNeverPrepared(t *testing.T) {
 	s := newScene(t)
 	in := s.newPayment()
 	s.provider.trade = paidTrade(1000)
-	require.Equal(t, "succeeded", twice(s, s.steps.Payments.QueryPayment, in).Status)
+	require.Equal(t, "succeeded", twice(s, s.steps.Payments.QueryAttempt, s.attempt(in)).Status)
 }
 
-func TestClosePayment(t *testing.T) {
+func TestCloseAttempt(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		answer channel.Answer
@@ -128,7 +128,7 @@ func TestClosePayment(t *testing.T) {
 				s.later()
 			}
 			s.provider.closed = c.answer
-			state := twice(s, s.steps.Payments.ClosePayment, in)
+			state := twice(s, s.steps.Payments.CloseAttempt, s.attempt(in))
 			require.Equal(t, c.status, state.Status)
 			require.Equal(t, c.over, state.Expired)
 		})
@@ -136,17 +136,17 @@ func TestClosePayment(t *testing.T) {
 }
 
 // The payer pays between the answer of the closing and its booking.
-func TestClosePaymentThatIsPaidMeanwhile(t *testing.T) {
+func TestCloseAttemptThatIsPaidMeanwhile(t *testing.T) {
 	s := newScene(t)
 	in := s.offered()
 	s.later()
 	s.provider.closed, s.provider.trade = succeeded(), paidTrade(1000)
 	s.provider.before = func() {
 		s.provider.before = nil
-		_, err := s.steps.Payments.QueryPayment(t.Context(), in)
+		_, err := s.steps.Payments.QueryAttempt(t.Context(), s.attempt(in))
 		require.NoError(t, err)
 	}
-	state, err := s.steps.Payments.ClosePayment(t.Context(), in)
+	state, err := s.steps.Payments.CloseAttempt(t.Context(), s.attempt(in))
 	require.NoError(t, err)
 	require.Equal(t, "succeeded", state.Status, "final is final")
 }
@@ -156,24 +156,24 @@ func TestLatePayment(t *testing.T) {
 	in := s.offered()
 	s.later()
 	s.provider.closed = succeeded()
-	_, err := s.steps.Payments.ClosePayment(t.Context(), in)
+	_, err := s.steps.Payments.CloseAttempt(t.Context(), s.attempt(in))
 	require.NoError(t, err)
 
 	s.provider.trade = channel.Trade{Answer: unknown()}
-	require.False(t, twice(s, s.steps.Payments.BookLatePayment, in).Settled, "unknown decides nothing")
+	require.False(t, twice(s, s.steps.Payments.BookLatePayment, s.attempt(in)).Settled, "unknown decides nothing")
 	s.provider.trade = paidTrade(999)
-	late, err := s.steps.Payments.BookLatePayment(t.Context(), in)
+	late, err := s.steps.Payments.BookLatePayment(t.Context(), s.attempt(in))
 	require.NoError(t, err)
 	require.Equal(t, channel.CodeMismatch, late.ChannelCode)
 	require.False(t, late.Settled, "a contradiction decides nothing")
 
 	s.provider.trade = paidTrade(1000)
-	both := zombies(s, s.steps.Payments.BookLatePayment, in)
+	both := zombies(s, s.steps.Payments.BookLatePayment, s.attempt(in))
 	require.Equal(t, both[0].RefundID, both[1].RefundID)
-	again := twice(s, s.steps.Payments.BookLatePayment, in)
+	again := twice(s, s.steps.Payments.BookLatePayment, s.attempt(in))
 	require.True(t, again.Settled)
 	require.Equal(t, both[0].RefundID, again.RefundID)
-	require.Equal(t, again.RefundID, twice(s, s.steps.Payments.ReadLatePayment, in).RefundID)
+	require.Equal(t, again.RefundID, twice(s, s.steps.Payments.ReadLatePayment, s.attempt(in)).RefundID)
 	require.Equal(t, int64(1), s.count(`select count(*) from refunds`))
 	require.Equal(t, int64(1), s.count(`select count(*) from late_receipts`))
 	require.Equal(t, int64(3), s.events(in.ID))
@@ -191,10 +191,10 @@ func TestLatePaymentThatWasNotPaid(t *testing.T) {
 	in := s.offered()
 	s.later()
 	s.provider.closed = succeeded()
-	_, err := s.steps.Payments.ClosePayment(t.Context(), in)
+	_, err := s.steps.Payments.CloseAttempt(t.Context(), s.attempt(in))
 	require.NoError(t, err)
 	s.provider.trade = channel.Trade{Answer: succeeded(), State: channel.TradeClosed}
-	state := twice(s, s.steps.Payments.BookLatePayment, in)
+	state := twice(s, s.steps.Payments.BookLatePayment, s.attempt(in))
 	require.True(t, state.NotPaid)
 	require.False(t, state.Settled, "a query may lag behind the notification")
 	require.Empty(t, state.RefundID)

@@ -37,7 +37,7 @@ func (a *Refunds) load(ctx context.Context, in accept.Ref) (refunding, error) {
 		if r.Refund, err = refund.Get(ctx, tx, in.Tenant, in.ID); err != nil {
 			return err
 		}
-		if r.payment, err = payment.Get(ctx, tx, in.Tenant, r.PaymentID); err != nil {
+		if r.payment, err = payment.GetAttempt(ctx, tx, in.Tenant, r.AttemptID); err != nil {
 			return err
 		}
 		r.account, err = tenant.GetChannelAccount(ctx, tx, in.Tenant, r.payment.Attempt.ChannelAccountID)
@@ -68,7 +68,7 @@ func (r refunding) state(o Outcome, code string) MovingState {
 	return MovingState{
 		Status:      string(r.Status),
 		Final:       r.Status != refund.Processing,
-		Channel:     r.payment.Channel,
+		Channel:     r.payment.Attempt.Channel,
 		Outcome:     o,
 		ChannelCode: code,
 	}
@@ -95,7 +95,7 @@ func (a *Refunds) SendRefund(ctx context.Context, in accept.Ref, again bool) (Mo
 	if err != nil {
 		return MovingState{}, err
 	}
-	answer, err := r.adapter.Refund(ctx, r.order(a.NotifyURL(r.payment.Channel, r.account.ID)))
+	answer, err := r.adapter.Refund(ctx, r.order(a.NotifyURL(r.payment.Attempt.Channel, r.account.ID)))
 	if err != nil {
 		return MovingState{}, fmt.Errorf("send refund %s: %w", r.ID, err)
 	}
@@ -128,7 +128,7 @@ func (a *Refunds) learn(ctx context.Context, in accept.Ref, r refunding, answer 
 	}
 	state := r.state(outcome(answer.Answer), answer.Code)
 	return state, a.DB.InTenant(ctx, in.Tenant, func(tx pgx.Tx) error {
-		return refund.Waiting(ctx, tx, in.Tenant, in.ID, waitingFor(r.payment.Channel, answer.Answer))
+		return refund.Waiting(ctx, tx, in.Tenant, in.ID, waitingFor(r.payment.Attempt.Channel, answer.Answer))
 	})
 }
 
@@ -150,7 +150,7 @@ func (a *Refunds) RefuseRefund(ctx context.Context, in accept.Ref, refusal Movin
 	return a.change(ctx, in, r, func(tx pgx.Tx, now *refund.Refund, p payment.Payment) error {
 		return bookRefundFailed(ctx, tx, in.Tenant, now, p, payment.Failure{
 			Code: "channel_refused", ChannelCode: refusal.ChannelCode,
-			Message: r.payment.Channel + " refused the refund with " + refusal.ChannelCode,
+			Message: r.payment.Attempt.Channel + " refused the refund with " + refusal.ChannelCode,
 		})
 	})
 }
@@ -161,7 +161,7 @@ func (a *Refunds) change(
 	ctx context.Context, in accept.Ref, r refunding, fn func(pgx.Tx, *refund.Refund, payment.Payment) error,
 ) (MovingState, error) {
 	err := a.DB.InTenant(ctx, in.Tenant, func(tx pgx.Tx) error {
-		p, err := payment.Lock(ctx, tx, in.Tenant, r.PaymentID)
+		p, err := payment.LockAttempt(ctx, tx, in.Tenant, r.AttemptID)
 		if err != nil {
 			return err
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/suanpan/suanpan/core/payment"
 	"github.com/suanpan/suanpan/core/payout"
 	"github.com/suanpan/suanpan/core/refund"
+	"github.com/suanpan/suanpan/core/secret"
 	"github.com/suanpan/suanpan/core/tenant"
 	"github.com/suanpan/suanpan/internal/app"
 	"github.com/suanpan/suanpan/internal/id"
@@ -36,12 +37,16 @@ type provider struct {
 	trade    channel.Trade
 	closed   channel.Answer
 	refunded channel.RefundState
-	paidOut  channel.TransferState
-	bill     channel.BillResult
-	billErr  error
-	asked    map[string]int
-	refunds  []channel.RefundOrder
-	payouts  []channel.TransferOrder
+	// byCode answers PayByCode, cancelled CancelTrade.
+	byCode    channel.Trade
+	cancelled channel.Cancelled
+	codes     []channel.CodeOrder
+	paidOut   channel.TransferState
+	bill      channel.BillResult
+	billErr   error
+	asked     map[string]int
+	refunds   []channel.RefundOrder
+	payouts   []channel.TransferOrder
 }
 
 func (p *provider) note(what string) {
@@ -56,7 +61,30 @@ func (p *provider) note(what string) {
 
 func (p *provider) Name() string { return "alipay" }
 
-func (p *provider) Offers() []channel.Offer { return nil }
+func (p *provider) Offers() []channel.Offer { return everything() }
+
+// everything is what the providers of these tests offer.
+func everything() []channel.Offer {
+	return []channel.Offer{
+		{Product: channel.ProductQR, Action: channel.ActionQRCode},
+		{Product: channel.ProductBarcode, Action: channel.ActionNone, Needs: []channel.Need{channel.NeedAuthCode}},
+	}
+}
+
+func (p *provider) PayByCode(_ context.Context, order channel.CodeOrder) (channel.Trade, error) {
+	p.note("pay by code")
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.codes = append(p.codes, order)
+	trade := p.byCode
+	trade.Number = order.Number
+	return trade, nil
+}
+
+func (p *provider) CancelTrade(context.Context, string) (channel.Cancelled, error) {
+	p.note("cancel")
+	return p.cancelled, nil
+}
 
 func (p *provider) Prepay(context.Context, channel.PrepayOrder) (channel.Prepaid, error) {
 	p.note("prepay")
@@ -121,6 +149,22 @@ type scene struct {
 	account  tenant.ChannelAccount
 	provider *provider
 	steps    app.Steps
+	box      *secret.Box
+}
+
+// newBox seals under a master key of this test.
+func newBox(t *testing.T) *secret.Box {
+	t.Helper()
+	masters, err := secret.ParseMasters(secret.NewMasterKeyText())
+	require.NoError(t, err)
+	box, err := secret.NewBox(masters)
+	require.NoError(t, err)
+	return box
+}
+
+// till takes payments at the account of the scene.
+func (s *scene) till() payment.Till {
+	return payment.Till{Codes: s.box, Offers: func(string) []channel.Offer { return everything() }}
 }
 
 type oneProvider struct{ *provider }
@@ -133,7 +177,8 @@ func newScene(t *testing.T) *scene {
 	t.Helper()
 	t.Parallel()
 	s := &scene{T: t, db: pgtest.New(t), provider: &provider{asked: map[string]int{}}}
-	s.steps = app.NewSteps(s.db.DB, oneProvider{s.provider}, app.NotifyURL("https://pay.example.com"))
+	s.box = newBox(t)
+	s.steps = app.NewSteps(s.db.DB, oneProvider{s.provider}, s.box, app.NotifyURL("https://pay.example.com"))
 	require.NoError(t, s.db.DB.AsSystem(t.Context(), func(tx pgx.Tx) error {
 		created, err := tenant.Create(t.Context(), tx, "A tenant", tenant.LicensedReserve)
 		if err != nil {
@@ -146,7 +191,10 @@ func newScene(t *testing.T) *scene {
 		}
 		s.account, err = tenant.AddChannelAccount(t.Context(), tx, s.tenant, tenant.ChannelAccount{
 			Channel: "alipay", Name: "Alipay", FeeBasisPoints: 60, FeeReturned: true})
-		return err
+		if err != nil {
+			return err
+		}
+		return tenant.SetProducts(t.Context(), tx, s.tenant, s.account.ID, []tenant.ProductChange{{Product: "barcode", Status: tenant.ProductOpened}})
 	}))
 	s.do(func(ctx context.Context, tx pgx.Tx) error {
 		m, err := party.Create(ctx, tx, s.tenant, party.NewMerchant{Reference: "shop", Name: "Shop", Settlement: "T0",
@@ -204,13 +252,47 @@ func paidTrade(fen int64) channel.Trade {
 	return channel.Trade{Answer: succeeded(), State: channel.TradePaid, ChannelTradeNo: "T1", Amount: money.Fen(fen), PaidAt: time.Now()}
 }
 
-// newPayment is a payment of 10.00 yuan that nobody has prepared yet.
-func (s *scene) newPayment() accept.Ref {
+// order is a request for 10.00 yuan by the method; nil lets the payer choose.
+func (s *scene) order(m *payment.Method, within time.Duration) accept.Ref {
 	s.Helper()
 	n := payment.New{ID: id.New(id.Payment), MerchantID: s.merchant, Reference: id.Number(), Subject: "tea",
-		Amount: money.Fen(1000), Channel: "alipay", Product: payment.ProductQR, ExpiresIn: time.Hour}
-	s.do(func(ctx context.Context, tx pgx.Tx) error { return payment.Create(ctx, tx, s.tenant, n) })
+		Amount: money.Fen(1000), Method: m, ExpiresIn: within}
+	s.do(func(ctx context.Context, tx pgx.Tx) error { return payment.Create(ctx, tx, s.tenant, n, s.till()) })
 	return s.ref(n.ID)
+}
+
+func qr() *payment.Method { return &payment.Method{Channel: "alipay", Product: channel.ProductQR} }
+
+const authCode = "281234567890123456"
+
+func barcode() *payment.Method {
+	return &payment.Method{Channel: "alipay", Product: channel.ProductBarcode, AuthCode: authCode}
+}
+
+// newPayment is a payment of 10.00 yuan that nobody has prepared yet.
+func (s *scene) newPayment() accept.Ref { s.Helper(); return s.order(qr(), time.Hour) }
+
+// attempt is the newest attempt of a payment.
+func (s *scene) attempt(in accept.Ref) accept.Ref {
+	s.Helper()
+	var attemptID string
+	require.NoError(s, s.db.Pool.QueryRow(s.Context(), `select id from attempts where payment_id = $1 order by position desc limit 1`, in.ID).Scan(&attemptID))
+	return s.ref(attemptID)
+}
+
+// add adds an attempt to a payment.
+func (s *scene) add(in accept.Ref, m *payment.Method) accept.Ref {
+	s.Helper()
+	s.do(func(ctx context.Context, tx pgx.Tx) error {
+		_, err := payment.AddAttempt(ctx, tx, s.tenant, in.ID, *m, s.till())
+		return err
+	})
+	return s.attempt(in)
+}
+
+func (s *scene) cancel(in accept.Ref) {
+	s.Helper()
+	s.do(func(ctx context.Context, tx pgx.Tx) error { return payment.RequestCancel(ctx, tx, s.tenant, in.ID) })
 }
 
 // offered is a payment that waits for its payer.
@@ -218,7 +300,7 @@ func (s *scene) offered() accept.Ref {
 	s.Helper()
 	in := s.newPayment()
 	s.provider.prepaid = channel.Prepaid{Answer: succeeded(), Action: channel.Action{Type: channel.ActionQRCode, QRCode: "https://qr.example.com/1"}}
-	state, err := s.steps.Payments.PreparePayment(s.Context(), in)
+	state, err := s.steps.Payments.PrepareAttempt(s.Context(), s.attempt(in))
 	require.NoError(s, err)
 	require.Equal(s, "awaiting_payer", state.Status)
 	return in
@@ -228,7 +310,7 @@ func (s *scene) paid() accept.Ref {
 	s.Helper()
 	in := s.offered()
 	s.provider.trade = paidTrade(1000)
-	state, err := s.steps.Payments.QueryPayment(s.Context(), in)
+	state, err := s.steps.Payments.QueryAttempt(s.Context(), s.attempt(in))
 	require.NoError(s, err)
 	require.Equal(s, "succeeded", state.Status)
 	return in

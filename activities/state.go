@@ -18,16 +18,37 @@ type Channels interface {
 // The states below are decoded over older ones by the workflows, so no field may
 // be left out of their JSON.
 
-// PaymentState is what a workflow knows of a payment.
+// PaymentState is what a workflow knows of a payment and of those of its
+// attempts that are not at their end.
 type PaymentState struct {
-	Status  string `json:"status"`
-	Final   bool   `json:"final"`
-	Channel string `json:"channel"`
-	// ChannelCode is the provider's last code, for people.
-	ChannelCode string    `json:"channel_code"`
-	ExpiresAt   time.Time `json:"expires_at"`
+	Status    string    `json:"status"`
+	Final     bool      `json:"final"`
+	ExpiresAt time.Time `json:"expires_at"`
 	// Expired: the payer's time and the grace after it are over.
 	Expired bool `json:"expired"`
+	// Cancelling: the tenant wants it ended unpaid.
+	Cancelling bool `json:"cancelling"`
+	// Live are the attempts that may still be paid, oldest first.
+	Live []AttemptState `json:"live"`
+	// ChannelCode is the last code of the provider that was asked, for people.
+	ChannelCode string `json:"channel_code"`
+}
+
+// AttemptState is what a workflow knows of one attempt.
+type AttemptState struct {
+	ID      string `json:"id"`
+	Channel string `json:"channel"`
+	// Preparing: there is nothing to show to a payer yet.
+	Preparing bool `json:"preparing"`
+	// ByCode: the money is asked for by the code on the payer's phone.
+	ByCode bool `json:"by_code"`
+	// SentAt is when that was done, or was about to be; zero before.
+	SentAt time.Time `json:"sent_at"`
+	// Undoing: the provider may have been asked to undo it, so that only the answer
+	// to that tells what became of it.
+	Undoing bool `json:"undoing"`
+	// Unseen: the provider, asked to close it, did not know it.
+	Unseen bool `json:"unseen"`
 }
 
 // Known reports whether the row has been read.
@@ -35,6 +56,19 @@ func (s PaymentState) Known() bool { return s.Status != "" }
 
 // Preparing reports whether there is nothing to show to a payer yet.
 func (s PaymentState) Preparing() bool { return s.Status == "processing" }
+
+// Unwanted reports whether no payer is wanted any more.
+func (s PaymentState) Unwanted() bool { return s.Final || s.Cancelling }
+
+// Attempt returns the live attempt of that id; false when it is at its end.
+func (s PaymentState) Attempt(id string) (AttemptState, bool) {
+	for _, attempt := range s.Live {
+		if attempt.ID == id {
+			return attempt, true
+		}
+	}
+	return AttemptState{}, false
+}
 
 // Outcome is what the last question about moving money brought.
 type Outcome string
@@ -62,7 +96,8 @@ type MovingState struct {
 	ChannelCode string  `json:"channel_code"`
 }
 
-// LateState is what a workflow knows of a payment that was paid after its close.
+// LateState is what a workflow knows of an attempt that may have been paid after
+// its end.
 type LateState struct {
 	Channel     string `json:"channel"`
 	ChannelCode string `json:"channel_code"`

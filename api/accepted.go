@@ -55,6 +55,8 @@ type creation struct {
 	// workflow returns the id of the workflow that create required; nil when the
 	// object needs none.
 	workflow func(tx pgx.Tx, objectID string) (string, error)
+	// about says of what the workflow's first answer is to be; nil when it has one.
+	about func(objectID string) string
 	// show renders the object for the first answer.
 	show func(tx pgx.Tx, objectID string) (any, error)
 }
@@ -112,7 +114,11 @@ func (h *handlers) firstAnswer(c call, n creation, objectID string) error {
 	if err != nil {
 		return err
 	}
-	answered, err := h.opts.Workflows.FirstAnswer(c.ctx, start)
+	about := ""
+	if n.about != nil {
+		about = n.about(objectID)
+	}
+	answered, err := h.opts.Workflows.FirstAnswer(c.ctx, start, about)
 	if err != nil {
 		h.opts.Log.Warn("no first answer; the sweeper will start the workflow", "workflow", start.WorkflowID, "error", err.Error())
 	}
@@ -210,6 +216,8 @@ func (a answer) write(w http.ResponseWriter) error {
 // The generated server asks each operation's answer to write itself.
 
 func (a answer) VisitCreatePaymentResponse(w http.ResponseWriter) error         { return a.write(w) }
+func (a answer) VisitCreatePaymentAttemptResponse(w http.ResponseWriter) error  { return a.write(w) }
+func (a answer) VisitCancelPaymentResponse(w http.ResponseWriter) error         { return a.write(w) }
 func (a answer) VisitCreateRefundResponse(w http.ResponseWriter) error          { return a.write(w) }
 func (a answer) VisitCreateWithdrawalResponse(w http.ResponseWriter) error      { return a.write(w) }
 func (a answer) VisitCreateTransferResponse(w http.ResponseWriter) error        { return a.write(w) }

@@ -92,7 +92,7 @@ func TestTheFirstAnswerOfTheWorkflowIsInTheAnswer(t *testing.T) {
 		if err != nil {
 			return false, err
 		}
-		_, err = f.db.Pool.Exec(ctx, `update attempts set status = 'awaiting_payer', qr_code = 'https://qr.example.com/?a=1&b=<2>'`)
+		_, err = f.db.Pool.Exec(ctx, `update attempts set status = 'awaiting_payer', action = '{"type": "qr_code", "qr_code": "https://qr.example.com/?a=1&b=<2>"}'`)
 		return true, err
 	}
 	resp := f.post("/v1/payments", f.payment("r-1"))

@@ -52,7 +52,7 @@ type workflowsStub struct {
 	answer  func(ctx context.Context, s accept.Start) (bool, error)
 }
 
-func (w *workflowsStub) FirstAnswer(ctx context.Context, s accept.Start) (bool, error) {
+func (w *workflowsStub) FirstAnswer(ctx context.Context, s accept.Start, _ string) (bool, error) {
 	w.mu.Lock()
 	w.started = append(w.started, s)
 	w.mu.Unlock()

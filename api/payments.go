@@ -3,14 +3,17 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/suanpan/suanpan/api/gen"
+	"github.com/suanpan/suanpan/core/channel"
 	"github.com/suanpan/suanpan/core/payment"
 	"github.com/suanpan/suanpan/core/split"
 	"github.com/suanpan/suanpan/internal/id"
+	"github.com/suanpan/suanpan/workflows"
 )
 
 // defaultExpiry is expires_in when the request has none.
@@ -23,20 +26,71 @@ func (h *handlers) CreatePayment(ctx context.Context, r gen.CreatePaymentRequest
 	if body.ExpiresIn != nil {
 		expiresIn = *body.ExpiresIn
 	}
+	n := payment.New{MerchantID: body.MerchantID, Reference: body.Reference, Subject: body.Subject,
+		Amount: readAmount(body.Amount), ExpiresIn: time.Duration(expiresIn) * time.Second}
+	if body.Method != nil {
+		method := readMethod(*body.Method)
+		n.Method = &method
+	}
 	return h.accepted(c, creation{
 		key:    r.Params.IdempotencyKey,
 		status: http.StatusCreated,
 		create: func(tx pgx.Tx) (string, error) {
-			paymentID := id.New(id.Payment)
-			return paymentID, payment.Create(c.ctx, tx, c.tenant, payment.New{
-				ID: paymentID, MerchantID: body.MerchantID, Reference: body.Reference, Subject: body.Subject,
-				Amount: readAmount(body.Amount), Channel: string(body.Method.Channel), Product: string(body.Method.Product),
-				ExpiresIn: time.Duration(expiresIn) * time.Second,
-			})
+			n.ID = id.New(id.Payment)
+			return n.ID, payment.Create(c.ctx, tx, c.tenant, n, h.till())
 		},
 		workflow: func(_ pgx.Tx, paymentID string) (string, error) { return payment.WorkflowID(paymentID), nil },
 		show:     func(tx pgx.Tx, paymentID string) (any, error) { return h.payment(c, tx, paymentID) },
 	})
+}
+
+// CreatePaymentAttempt implements POST /v1/payments/{payment_id}/attempts.
+func (h *handlers) CreatePaymentAttempt(
+	ctx context.Context, r gen.CreatePaymentAttemptRequestObject,
+) (gen.CreatePaymentAttemptResponseObject, error) {
+	c := callOf(ctx)
+	return h.accepted(c, creation{
+		key:    r.Params.IdempotencyKey,
+		status: http.StatusCreated,
+		create: func(tx pgx.Tx) (string, error) {
+			return payment.AddAttempt(c.ctx, tx, c.tenant, r.PaymentID, readMethod(r.Body.Method), h.till())
+		},
+		workflow: func(pgx.Tx, string) (string, error) { return payment.WorkflowID(r.PaymentID), nil },
+		about:    func(attemptID string) string { return attemptID },
+		show:     func(tx pgx.Tx, _ string) (any, error) { return h.payment(c, tx, r.PaymentID) },
+	})
+}
+
+// CancelPayment implements POST /v1/payments/{payment_id}/cancel.
+func (h *handlers) CancelPayment(ctx context.Context, r gen.CancelPaymentRequestObject) (gen.CancelPaymentResponseObject, error) {
+	c := callOf(ctx)
+	return h.accepted(c, creation{
+		key:    r.Params.IdempotencyKey,
+		status: http.StatusOK,
+		create: func(tx pgx.Tx) (string, error) {
+			return r.PaymentID, payment.RequestCancel(c.ctx, tx, c.tenant, r.PaymentID)
+		},
+		workflow: func(pgx.Tx, string) (string, error) { return payment.WorkflowID(r.PaymentID), nil },
+		about:    func(string) string { return workflows.AboutEnd },
+		show:     func(tx pgx.Tx, _ string) (any, error) { return h.payment(c, tx, r.PaymentID) },
+	})
+}
+
+// till is what taking a payment method needs.
+func (h *handlers) till() payment.Till {
+	return payment.Till{Codes: h.opts.Box, Offers: func(channelName string) []channel.Offer {
+		for _, p := range h.opts.Desk.Providers() {
+			if p.Name == channelName {
+				return p.Offers
+			}
+		}
+		return nil
+	}}
+}
+
+func readMethod(m gen.PaymentMethod) payment.Method {
+	return payment.Method{Channel: string(m.Channel), Product: channel.Product(m.Product), PayerID: text(m.PayerID),
+		PayerIP: text(m.PayerIP), ReturnURL: text(m.ReturnURL), AuthCode: text(m.AuthCode)}
 }
 
 // GetPayment implements GET /v1/payments/{payment_id}.
@@ -66,13 +120,19 @@ func (h *handlers) ListPayments(ctx context.Context, r gen.ListPaymentsRequestOb
 		if err != nil {
 			return err
 		}
-		out.Data = make([]gen.Payment, 0, len(list))
-		for _, p := range list[:min(len(list), page.limit)] {
-			shown, err := h.showPayment(c, tx, p)
+		shown := list[:min(len(list), page.limit)]
+		attempts, err := payment.Attempts(c.ctx, tx, c.tenant, mapped(shown, func(p payment.Payment) string { return p.ID })...)
+		if err != nil {
+			return err
+		}
+		out.Data = make([]gen.Payment, 0, len(shown))
+		for _, p := range shown {
+			own := slices.DeleteFunc(slices.Clone(attempts), func(a payment.Attempt) bool { return a.PaymentID != p.ID })
+			one, err := h.showPayment(c, tx, p, own)
 			if err != nil {
 				return err
 			}
-			out.Data = append(out.Data, shown)
+			out.Data = append(out.Data, one)
 		}
 		out.NextCursor = after(list, page.limit, func(p payment.Payment) string { return p.ID })
 		return nil
@@ -85,41 +145,78 @@ func (h *handlers) payment(c call, tx pgx.Tx, paymentID string) (gen.Payment, er
 	if err != nil {
 		return gen.Payment{}, err
 	}
-	return h.showPayment(c, tx, p)
+	attempts, err := payment.Attempts(c.ctx, tx, c.tenant, p.ID)
+	if err != nil {
+		return gen.Payment{}, err
+	}
+	return h.showPayment(c, tx, p, attempts)
 }
 
 // showPayment reads what belongs to the payment's status: splits exist only
-// after success, late money only after the end without success.
-func (h *handlers) showPayment(c call, tx pgx.Tx, p payment.Payment) (gen.Payment, error) {
+// after success, late money only after the end.
+func (h *handlers) showPayment(c call, tx pgx.Tx, p payment.Payment, attempts []payment.Attempt) (gen.Payment, error) {
 	out := gen.Payment{
 		ID: p.ID, MerchantID: p.MerchantID, Reference: p.Reference, Status: gen.PaymentStatus(p.Status),
 		Amount: showAmount(p.Amount), Refunded: showAmount(p.Refunded), Subject: p.Subject,
-		Method:           gen.PaymentMethod{Channel: gen.Channel(p.Channel), Product: gen.PaymentMethodProduct(p.Product)},
-		ChannelAccountID: p.Attempt.ChannelAccountID, ChannelTradeNo: orNull(p.Attempt.ChannelTradeNo),
-		Failure: showFailure(p.Failure), Splits: []gen.SplitLeg{},
+		CheckoutURL: h.opts.PublicURL + "/checkout/" + p.CheckoutToken, Attempts: mapped(attempts, showAttempt),
+		ChannelAccountID: orNull(p.Attempt.ChannelAccountID), ChannelTradeNo: orNull(p.Attempt.ChannelTradeNo),
+		Failure: showFailure(p.Failure), Splits: []gen.SplitLeg{}, LatePayments: []gen.LatePayment{},
 		ExpiresAt: showTime(p.ExpiresAt), PaidAt: showTimeOrNull(p.PaidAt), CreatedAt: showTime(p.CreatedAt),
 	}
-	switch p.Status {
-	case payment.Processing:
-	case payment.AwaitingPayer:
-		out.NextAction = &gen.NextAction{Type: gen.NextActionTypeQrCode, QrCode: p.Attempt.QRCode}
-	case payment.Succeeded:
+	if p.Attempt.ID != "" {
+		out.Method = &gen.UsedMethod{Channel: gen.Channel(p.Attempt.Channel), Product: gen.Product(p.Attempt.Product)}
+	}
+	if p.CloseReason != "" {
+		reason := gen.PaymentCloseReason(p.CloseReason)
+		out.CloseReason = &reason
+	}
+	if p.Status == payment.AwaitingPayer {
+		out.NextAction = showAction(payment.NextAction(attempts))
+		if out.NextAction == nil {
+			out.NextAction = &gen.NextAction{Type: gen.NextActionTypeRedirect, URL: &out.CheckoutURL}
+		}
+	}
+	if p.Status == payment.Succeeded {
 		legs, err := split.Legs(c.ctx, tx, c.tenant, p.ID)
 		if err != nil {
 			return out, err
 		}
 		out.Splits = mapped(legs, func(l split.BookedLeg) gen.SplitLeg { return showLeg(l.Leg) })
-	case payment.Closed, payment.Failed:
-		late, err := payment.FindLateReceipt(c.ctx, tx, c.tenant, p.ID)
+	}
+	if len(attempts) > 0 {
+		late, err := payment.LateReceipts(c.ctx, tx, c.tenant, p.ID)
 		if err != nil {
 			return out, err
 		}
-		if late != nil {
-			out.LatePayment = &gen.LatePayment{
-				Amount: showAmount(late.Amount), ChannelTradeNo: late.ChannelTradeNo,
-				PaidAt: showTime(late.PaidAt), RefundID: late.RefundID,
-			}
-		}
+		out.LatePayments = mapped(late, showLate)
 	}
 	return out, nil
+}
+
+func showAttempt(a payment.Attempt) gen.PaymentAttempt {
+	out := gen.PaymentAttempt{
+		ID: a.ID, Method: gen.UsedMethod{Channel: gen.Channel(a.Channel), Product: gen.Product(a.Product)},
+		ChannelAccountID: a.ChannelAccountID, Status: gen.PaymentAttemptStatus(a.Status), ChannelTradeNo: orNull(a.ChannelTradeNo),
+		Failure: showFailure(a.Failure), PaidAt: showTimeOrNull(a.PaidAt), CreatedAt: showTime(a.CreatedAt),
+	}
+	if a.Status == payment.Open {
+		out.NextAction = showAction(a.Action)
+	}
+	return out
+}
+
+func showAction(a *channel.Action) *gen.NextAction {
+	if a == nil {
+		return nil
+	}
+	out := gen.NextAction{Type: gen.NextActionType(a.Type), URL: orNull(a.URL), QrCode: orNull(a.QRCode)}
+	if len(a.Params) > 0 {
+		out.Params = &a.Params
+	}
+	return &out
+}
+
+func showLate(l payment.LateReceipt) gen.LatePayment {
+	return gen.LatePayment{AttemptID: l.AttemptID, Amount: showAmount(l.Amount), ChannelTradeNo: l.ChannelTradeNo,
+		PaidAt: showTime(l.PaidAt), RefundID: l.RefundID}
 }

@@ -40,10 +40,11 @@ func everyOperation(t *testing.T, visit func(op *operation, target string)) {
 func (f *fixture) bodyFor(op *operation) string {
 	amount := `"amount":{"amount":100,"currency":"CNY"}`
 	return map[string]string{
-		"createPayment":    f.payment("r-" + id.Number()),
-		"createRefund":     `{"reference":"r",` + amount + `,"reason":"r"}`,
-		"createWithdrawal": `{"merchant_id":"` + f.merchant + `","reference":"r",` + amount + `}`,
-		"createTransfer":   `{"from_merchant_id":"` + f.merchant + `","to_merchant_id":"` + id.New(id.Merchant) + `","reference":"r",` + amount + `}`,
+		"createPayment":        f.payment("r-" + id.Number()),
+		"createPaymentAttempt": `{"method":{"channel":"alipay","product":"qr"}}`,
+		"createRefund":         `{"reference":"r",` + amount + `,"reason":"r"}`,
+		"createWithdrawal":     `{"merchant_id":"` + f.merchant + `","reference":"r",` + amount + `}`,
+		"createTransfer":       `{"from_merchant_id":"` + f.merchant + `","to_merchant_id":"` + id.New(id.Merchant) + `","reference":"r",` + amount + `}`,
 		"createTransferBatch": `{"mode":"per_item","items":[{"from_merchant_id":"` + f.merchant + `","to_merchant_id":"` + id.New(id.Merchant) +
 			`","reference":"r",` + amount + `}]}`,
 		"openAccount":           `{"merchant_id":"` + f.merchant + `","name":"spare","currency":"CNY"}`,

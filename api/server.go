@@ -25,7 +25,7 @@ import (
 // seconds at most, until it has something to tell. false without an error means
 // that it had nothing yet; the sweeper takes care of what was not started.
 type Workflows interface {
-	FirstAnswer(ctx context.Context, s accept.Start) (bool, error)
+	FirstAnswer(ctx context.Context, s accept.Start, about string) (bool, error)
 }
 
 // Adapters finds who verifies a provider's notifications.
@@ -44,7 +44,10 @@ type Options struct {
 	DB        *pg.DB
 	Workflows Workflows
 	Adapters  Adapters
-	// Desk and Box are what the routes of channel accounts work with.
+	// PublicURL is the base of the addresses of checkout pages, without a slash at its end.
+	PublicURL string
+	// Desk and Box are what the routes of channel accounts work with; Box also keeps
+	// the codes on payers' phones.
 	Desk Desk
 	Box  *secret.Box
 	// Glossary explains the codes of the providers; may be empty.

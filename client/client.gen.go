@@ -461,6 +461,7 @@ const (
 	EventTypePaymentClosed            EventType = "payment.closed"
 	EventTypePaymentFailed            EventType = "payment.failed"
 	EventTypePaymentPaidLate          EventType = "payment.paid_late"
+	EventTypePaymentPaidTwice         EventType = "payment.paid_twice"
 	EventTypePaymentSucceeded         EventType = "payment.succeeded"
 	EventTypeReconciliationBalanced   EventType = "reconciliation.balanced"
 	EventTypeReconciliationDiscrepant EventType = "reconciliation.discrepant"
@@ -493,6 +494,8 @@ func (e EventType) Valid() bool {
 	case EventTypePaymentFailed:
 		return true
 	case EventTypePaymentPaidLate:
+		return true
+	case EventTypePaymentPaidTwice:
 		return true
 	case EventTypePaymentSucceeded:
 		return true
@@ -601,28 +604,76 @@ func (e LimitName) Valid() bool {
 
 // Defines values for NextActionType.
 const (
-	NextActionTypeQrCode NextActionType = "qr_code"
+	NextActionTypeAppParams   NextActionType = "app_params"
+	NextActionTypeForm        NextActionType = "form"
+	NextActionTypeJsapiParams NextActionType = "jsapi_params"
+	NextActionTypeNone        NextActionType = "none"
+	NextActionTypeQrCode      NextActionType = "qr_code"
+	NextActionTypeRedirect    NextActionType = "redirect"
 )
 
 // Valid indicates whether the value is a known member of the NextActionType enum.
 func (e NextActionType) Valid() bool {
 	switch e {
+	case NextActionTypeAppParams:
+		return true
+	case NextActionTypeForm:
+		return true
+	case NextActionTypeJsapiParams:
+		return true
+	case NextActionTypeNone:
+		return true
 	case NextActionTypeQrCode:
+		return true
+	case NextActionTypeRedirect:
 		return true
 	default:
 		return false
 	}
 }
 
-// Defines values for PaymentMethodProduct.
+// Defines values for PaymentCloseReason.
 const (
-	PaymentMethodProductQr PaymentMethodProduct = "qr"
+	PaymentCloseReasonCancelled PaymentCloseReason = "cancelled"
+	PaymentCloseReasonChannel   PaymentCloseReason = "channel"
+	PaymentCloseReasonExpired   PaymentCloseReason = "expired"
 )
 
-// Valid indicates whether the value is a known member of the PaymentMethodProduct enum.
-func (e PaymentMethodProduct) Valid() bool {
+// Valid indicates whether the value is a known member of the PaymentCloseReason enum.
+func (e PaymentCloseReason) Valid() bool {
 	switch e {
-	case PaymentMethodProductQr:
+	case PaymentCloseReasonCancelled:
+		return true
+	case PaymentCloseReasonChannel:
+		return true
+	case PaymentCloseReasonExpired:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PaymentAttemptStatus.
+const (
+	PaymentAttemptStatusAwaitingPayer PaymentAttemptStatus = "awaiting_payer"
+	PaymentAttemptStatusClosed        PaymentAttemptStatus = "closed"
+	PaymentAttemptStatusFailed        PaymentAttemptStatus = "failed"
+	PaymentAttemptStatusPaid          PaymentAttemptStatus = "paid"
+	PaymentAttemptStatusPreparing     PaymentAttemptStatus = "preparing"
+)
+
+// Valid indicates whether the value is a known member of the PaymentAttemptStatus enum.
+func (e PaymentAttemptStatus) Valid() bool {
+	switch e {
+	case PaymentAttemptStatusAwaitingPayer:
+		return true
+	case PaymentAttemptStatusClosed:
+		return true
+	case PaymentAttemptStatusFailed:
+		return true
+	case PaymentAttemptStatusPaid:
+		return true
+	case PaymentAttemptStatusPreparing:
 		return true
 	default:
 		return false
@@ -665,6 +716,36 @@ const (
 func (e PayoutAccountChannel) Valid() bool {
 	switch e {
 	case PayoutAccountChannelAlipay:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Product.
+const (
+	ProductApp     Product = "app"
+	ProductBarcode Product = "barcode"
+	ProductJsapi   Product = "jsapi"
+	ProductPage    Product = "page"
+	ProductQr      Product = "qr"
+	ProductWap     Product = "wap"
+)
+
+// Valid indicates whether the value is a known member of the Product enum.
+func (e Product) Valid() bool {
+	switch e {
+	case ProductApp:
+		return true
+	case ProductBarcode:
+		return true
+	case ProductJsapi:
+		return true
+	case ProductPage:
+		return true
+	case ProductQr:
+		return true
+	case ProductWap:
 		return true
 	default:
 		return false
@@ -1539,8 +1620,8 @@ type CreatePayment struct {
 	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
 	MerchantID MerchantID `json:"merchant_id"`
 
-	// Method Through which provider and product the payer pays.
-	Method PaymentMethod `json:"method"`
+	// Method Through which provider and product the payer pays. A payment without one lets the payer choose on the page at `checkout_url`.
+	Method *PaymentMethod `json:"method,omitempty"`
 
 	// Reference The tenant's own number, unique per tenant and kind of object for ever.
 	//
@@ -1551,6 +1632,12 @@ type CreatePayment struct {
 	//
 	// Example: Two coffees
 	Subject string `json:"subject"`
+}
+
+// CreatePaymentAttempt defines model for CreatePaymentAttempt.
+type CreatePaymentAttempt struct {
+	// Method Through which provider and product the payer pays. A payment without one lets the payer choose on the page at `checkout_url`.
+	Method PaymentMethod `json:"method"`
 }
 
 // CreatePayoutAccount Where withdrawals go. Personal data; masked ever after.
@@ -1941,9 +2028,10 @@ type Event struct {
 	Sequence  int       `json:"sequence"`
 	Timestamp time.Time `json:"timestamp"`
 
-	// Type - `payment.awaiting_payer`: the QR code can be scanned.
+	// Type - `payment.awaiting_payer`: the payer can pay by an attempt of it.
 	// - `payment.succeeded`, `payment.closed`, `payment.failed`: the payment reached its end.
-	// - `payment.paid_late`: money arrived after the end; it is being given back.
+	// - `payment.paid_late`: money arrived after it was closed; it is being given back.
+	// - `payment.paid_twice`: money arrived again after it had succeeded; it is being given back.
 	// - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
 	// - `account.status_changed`, `account.limits_changed`
 	// - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
@@ -1962,9 +2050,10 @@ type EventPage struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
-// EventType - `payment.awaiting_payer`: the QR code can be scanned.
+// EventType - `payment.awaiting_payer`: the payer can pay by an attempt of it.
 // - `payment.succeeded`, `payment.closed`, `payment.failed`: the payment reached its end.
-// - `payment.paid_late`: money arrived after the end; it is being given back.
+// - `payment.paid_late`: money arrived after it was closed; it is being given back.
+// - `payment.paid_twice`: money arrived again after it had succeeded; it is being given back.
 // - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
 // - `account.status_changed`, `account.limits_changed`
 // - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
@@ -2063,10 +2152,13 @@ type HoldRelease struct {
 // - `captured`, `released`, `expired`: nobody.
 type HoldStatus string
 
-// LatePayment Money that arrived after the payment was closed; null normally. It is given back by itself.
+// LatePayment Money that is not the payment's.
 type LatePayment struct {
 	// Amount A signed count of minor units of one currency.
-	Amount         Amount    `json:"amount"`
+	Amount Amount `json:"amount"`
+
+	// AttemptID By which attempt it came.
+	AttemptID      string    `json:"attempt_id"`
 	ChannelTradeNo string    `json:"channel_trade_no"`
 	PaidAt         time.Time `json:"paid_at"`
 
@@ -2142,16 +2234,31 @@ type NewLimit struct {
 	Name LimitName `json:"name"`
 }
 
-// NextAction What the payer must do; null unless the status is `awaiting_payer`.
+// NextAction What the payer's side must do; null unless the status is `awaiting_payer`.
 type NextAction struct {
+	Params *map[string]string `json:"params,omitempty"`
+
 	// QrCode The text to show as a QR code.
 	//
 	// Example: https://qr.alipay.com/bax03431ljhokirwl38f00a7
-	QrCode string         `json:"qr_code"`
-	Type   NextActionType `json:"type"`
+	QrCode *string `json:"qr_code,omitempty"`
+
+	// Type - `redirect`: send the payer's browser to `url`.
+	// - `qr_code`: show `qr_code` as a QR code.
+	// - `app_params`: hand `params` to the provider's SDK in your app.
+	// - `jsapi_params`: hand `params` to the app that your page runs in.
+	// - `form`: let the payer's browser post `params` to `url`.
+	// - `none`: nothing; the payer may have to confirm on the phone.
+	Type NextActionType `json:"type"`
+	URL  *string        `json:"url,omitempty"`
 }
 
-// NextActionType defines model for NextAction.Type.
+// NextActionType - `redirect`: send the payer's browser to `url`.
+// - `qr_code`: show `qr_code` as a QR code.
+// - `app_params`: hand `params` to the provider's SDK in your app.
+// - `jsapi_params`: hand `params` to the app that your page runs in.
+// - `form`: let the payer's browser post `params` to `url`.
+// - `none`: nothing; the payer may have to confirm on the phone.
 type NextActionType string
 
 // OpenAccount defines model for OpenAccount.
@@ -2185,15 +2292,25 @@ type Payment struct {
 	// Amount A signed count of minor units of one currency.
 	Amount Amount `json:"amount"`
 
-	// ChannelAccountID A tenant's account at a provider.
-	//
-	// Example: chn_01JD8Y3K5T7W9ABCDEFGHJKMNP
-	ChannelAccountID ChannelAccountID `json:"channel_account_id"`
+	// Attempts One for each way to pay that was offered, oldest first.
+	Attempts []PaymentAttempt `json:"attempts"`
+
+	// ChannelAccountID Of the same attempt as `method`.
+	ChannelAccountID *string `json:"channel_account_id"`
 
 	// ChannelTradeNo The provider's number; null until paid.
-	ChannelTradeNo *string   `json:"channel_trade_no"`
-	CreatedAt      time.Time `json:"created_at"`
-	ExpiresAt      time.Time `json:"expires_at"`
+	ChannelTradeNo *string `json:"channel_trade_no"`
+
+	// CheckoutURL A page on which the payer chooses how to pay and pays. Whoever has the address can.
+	CheckoutURL string `json:"checkout_url"`
+
+	// CloseReason Why it ended unpaid; null unless `closed`.
+	// - `expired`: its time was over.
+	// - `cancelled`: you asked for it.
+	// - `channel`: the provider closed the only trade.
+	CloseReason *PaymentCloseReason `json:"close_reason"`
+	CreatedAt   time.Time           `json:"created_at"`
+	ExpiresAt   time.Time           `json:"expires_at"`
 
 	// Failure Why it failed; null unless it did.
 	Failure *Failure `json:"failure"`
@@ -2203,18 +2320,18 @@ type Payment struct {
 	// Example: pay_01JD8Y3K5T7W9ABCDEFGHJKMNP
 	ID PaymentID `json:"id"`
 
-	// LatePayment Money that arrived after the payment was closed; null normally. It is given back by itself.
-	LatePayment *LatePayment `json:"late_payment"`
+	// LatePayments Money that arrived after the payment was closed, or again after it had succeeded. It is given back by itself.
+	LatePayments []LatePayment `json:"late_payments"`
 
 	// MerchantID A merchant.
 	//
 	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
 	MerchantID MerchantID `json:"merchant_id"`
 
-	// Method Through which provider and product the payer pays.
-	Method PaymentMethod `json:"method"`
+	// Method Of the attempt that was paid, else of the newest; null while the payer has chosen none.
+	Method *UsedMethod `json:"method"`
 
-	// NextAction What the payer must do; null unless the status is `awaiting_payer`.
+	// NextAction What the payer's side must do; null unless the status is `awaiting_payer`.
 	NextAction *NextAction `json:"next_action"`
 
 	// PaidAt The provider's moment of payment.
@@ -2233,30 +2350,92 @@ type Payment struct {
 
 	// Status Who acts next:
 	// - `processing`: the platform; it prepares the payment at the provider.
-	// - `awaiting_payer`: the payer; the QR code can be scanned until `expires_at`.
-	// - `succeeded`: nobody; the money is booked.
-	// - `closed`: nobody; it was not paid in time. Money that arrives later is given back.
+	// - `awaiting_payer`: the payer, until `expires_at`; `next_action` says how.
+	// - `succeeded`: nobody; the money is booked. Money that arrives again is given back.
+	// - `closed`: nobody; it ended unpaid, see `close_reason`. Money that arrives later is given back.
 	// - `failed`: the tenant; the provider refused, see `failure`, and start a new payment.
 	Status  PaymentStatus `json:"status"`
 	Subject string        `json:"subject"`
 }
+
+// PaymentCloseReason Why it ended unpaid; null unless `closed`.
+// - `expired`: its time was over.
+// - `cancelled`: you asked for it.
+// - `channel`: the provider closed the only trade.
+type PaymentCloseReason string
+
+// PaymentAttempt One try to collect a payment at one provider.
+type PaymentAttempt struct {
+	// ChannelAccountID A tenant's account at a provider.
+	//
+	// Example: chn_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ChannelAccountID ChannelAccountID `json:"channel_account_id"`
+
+	// ChannelTradeNo The provider's number; null until paid.
+	ChannelTradeNo *string   `json:"channel_trade_no"`
+	CreatedAt      time.Time `json:"created_at"`
+
+	// Failure Why it failed; null unless it did.
+	Failure *Failure `json:"failure"`
+
+	// ID Example: att_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ID string `json:"id"`
+
+	// Method Through which provider and product the payer pays.
+	Method UsedMethod `json:"method"`
+
+	// NextAction What the payer's side must do; null unless the status is `awaiting_payer`.
+	NextAction *NextAction `json:"next_action"`
+	PaidAt     *time.Time  `json:"paid_at"`
+
+	// Status Who acts next:
+	// - `preparing`: the platform.
+	// - `awaiting_payer`: the payer.
+	// - `paid`: nobody; its money is the payment's.
+	// - `closed`: nobody; the provider takes no payer any more.
+	// - `failed`: nobody; the provider refused, see `failure`.
+	Status PaymentAttemptStatus `json:"status"`
+}
+
+// PaymentAttemptStatus Who acts next:
+// - `preparing`: the platform.
+// - `awaiting_payer`: the payer.
+// - `paid`: nobody; its money is the payment's.
+// - `closed`: nobody; the provider takes no payer any more.
+// - `failed`: nobody; the provider refused, see `failure`.
+type PaymentAttemptStatus string
 
 // PaymentID A payment.
 //
 // Example: pay_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type PaymentID = string
 
-// PaymentMethod Through which provider and product the payer pays.
+// PaymentMethod Through which provider and product the payer pays. A payment without one lets the payer choose on the page at `checkout_url`.
 type PaymentMethod struct {
+	// AuthCode The code on the payer's phone, good for about a minute. It is kept sealed until it is used, and never shown.
+	AuthCode *string `json:"auth_code,omitempty"`
+
 	// Channel A payment provider.
 	Channel Channel `json:"channel"`
 
-	// Product `qr`: we show a code, the payer scans it.
-	Product PaymentMethodProduct `json:"product"`
-}
+	// PayerID Who the payer is to the provider: the openid at WeChat Pay, the buyer id or openid at Alipay.
+	PayerID *string `json:"payer_id,omitempty"`
 
-// PaymentMethodProduct `qr`: we show a code, the payer scans it.
-type PaymentMethodProduct string
+	// PayerIP The payer's IP address; of the till, for `barcode`.
+	PayerIP *string `json:"payer_ip,omitempty"`
+
+	// Product How the payer pays, and what `next_action` is for it:
+	// - `qr`: scans a code that you show (`qr_code`).
+	// - `page`: in a PC browser, at the provider (`redirect`). Needs `return_url`.
+	// - `wap`: in a mobile browser, at the provider (`redirect`). Needs `return_url`; WeChat Pay also `payer_ip`.
+	// - `app`: in your app, by the provider's SDK (`app_params`).
+	// - `jsapi`: in a page or mini program inside the provider's app (`jsapi_params`). Needs `payer_id`.
+	// - `barcode`: shows a code that you scan (`none`). Needs `auth_code`; WeChat Pay also `payer_ip`.
+	Product Product `json:"product"`
+
+	// ReturnURL Where the provider sends the payer's browser. That it comes proves nothing.
+	ReturnURL *string `json:"return_url,omitempty"`
+}
 
 // PaymentPage One page. `next_cursor` is null on the last.
 type PaymentPage struct {
@@ -2266,9 +2445,9 @@ type PaymentPage struct {
 
 // PaymentStatus Who acts next:
 // - `processing`: the platform; it prepares the payment at the provider.
-// - `awaiting_payer`: the payer; the QR code can be scanned until `expires_at`.
-// - `succeeded`: nobody; the money is booked.
-// - `closed`: nobody; it was not paid in time. Money that arrives later is given back.
+// - `awaiting_payer`: the payer, until `expires_at`; `next_action` says how.
+// - `succeeded`: nobody; the money is booked. Money that arrives again is given back.
+// - `closed`: nobody; it ended unpaid, see `close_reason`. Money that arrives later is given back.
 // - `failed`: the tenant; the provider refused, see `failure`, and start a new payment.
 type PaymentStatus string
 
@@ -2360,6 +2539,15 @@ type Problem struct {
 	// Example: urn:suanpan:problem:amount_out_of_range
 	Type string `json:"type"`
 }
+
+// Product How the payer pays, and what `next_action` is for it:
+// - `qr`: scans a code that you show (`qr_code`).
+// - `page`: in a PC browser, at the provider (`redirect`). Needs `return_url`.
+// - `wap`: in a mobile browser, at the provider (`redirect`). Needs `return_url`; WeChat Pay also `payer_ip`.
+// - `app`: in your app, by the provider's SDK (`app_params`).
+// - `jsapi`: in a page or mini program inside the provider's app (`jsapi_params`). Needs `payer_id`.
+// - `barcode`: shows a code that you scan (`none`). Needs `auth_code`; WeChat Pay also `payer_ip`.
+type Product string
 
 // Reason Why, kept for ever with the change. At most 256 bytes; no personal data.
 //
@@ -2478,7 +2666,7 @@ type Refund struct {
 	// Example: rfd_01JD8Y3K5T7W9ABCDEFGHJKMNP
 	ID RefundID `json:"id"`
 
-	// Origin `request`: asked for by the tenant. `late_payment`: the payer paid after the payment was closed.
+	// Origin `request`: asked for by the tenant. `late_payment`: the payer paid after the payment was closed, or twice.
 	Origin RefundOrigin `json:"origin"`
 
 	// PaymentID A payment.
@@ -2501,7 +2689,7 @@ type Refund struct {
 	WaitingFor *WaitingFor `json:"waiting_for"`
 }
 
-// RefundOrigin `request`: asked for by the tenant. `late_payment`: the payer paid after the payment was closed.
+// RefundOrigin `request`: asked for by the tenant. `late_payment`: the payer paid after the payment was closed, or twice.
 type RefundOrigin string
 
 // RefundID A refund.
@@ -2979,6 +3167,21 @@ type TrialBalanceTotal struct {
 	// Currency ISO 4217. CNY is counted in fen, 1/100 yuan.
 	Currency Currency `json:"currency"`
 	Debit    int64    `json:"debit"`
+}
+
+// UsedMethod Through which provider and product the payer pays.
+type UsedMethod struct {
+	// Channel A payment provider.
+	Channel Channel `json:"channel"`
+
+	// Product How the payer pays, and what `next_action` is for it:
+	// - `qr`: scans a code that you show (`qr_code`).
+	// - `page`: in a PC browser, at the provider (`redirect`). Needs `return_url`.
+	// - `wap`: in a mobile browser, at the provider (`redirect`). Needs `return_url`; WeChat Pay also `payer_ip`.
+	// - `app`: in your app, by the provider's SDK (`app_params`).
+	// - `jsapi`: in a page or mini program inside the provider's app (`jsapi_params`). Needs `payer_id`.
+	// - `barcode`: shows a code that you scan (`none`). Needs `auth_code`; WeChat Pay also `payer_ip`.
+	Product Product `json:"product"`
 }
 
 // VoucherDay defines model for VoucherDay.
@@ -3540,6 +3743,18 @@ type CreatePaymentParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// CreatePaymentAttemptParams defines parameters for CreatePaymentAttempt.
+type CreatePaymentAttemptParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// CancelPaymentParams defines parameters for CancelPayment.
+type CancelPaymentParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // CreateRefundParams defines parameters for CreateRefund.
 type CreateRefundParams struct {
 	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
@@ -3788,6 +4003,9 @@ type CreateMerchantJSONRequestBody = CreateMerchant
 
 // CreatePaymentJSONRequestBody defines body for CreatePayment for application/json ContentType.
 type CreatePaymentJSONRequestBody = CreatePayment
+
+// CreatePaymentAttemptJSONRequestBody defines body for CreatePaymentAttempt for application/json ContentType.
+type CreatePaymentAttemptJSONRequestBody = CreatePaymentAttempt
 
 // CreateRefundJSONRequestBody defines body for CreateRefund for application/json ContentType.
 type CreateRefundJSONRequestBody = CreateRefund
@@ -4250,9 +4468,11 @@ type ClientInterface interface {
 
 	// CreatePaymentWithBody Ask a payer for money
 	//
-	// Records the payment and asks the provider for a QR code. The answer usually carries it in
-	// `next_action`; when the provider is slow the answer has `status: processing` and
-	// `next_action: null`, and the code follows with the event `payment.awaiting_payer`.
+	// With a `method`, records the payment and asks the provider for what its payer needs. The
+	// answer usually carries it in `next_action`; when the provider is slow the answer has
+	// `status: processing` and `next_action: null`, and it follows with the event
+	// `payment.awaiting_payer`. Without a `method` the payer chooses on the page at
+	// `checkout_url`, or you add attempts.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4261,9 +4481,11 @@ type ClientInterface interface {
 
 	// CreatePayment Ask a payer for money
 	//
-	// Records the payment and asks the provider for a QR code. The answer usually carries it in
-	// `next_action`; when the provider is slow the answer has `status: processing` and
-	// `next_action: null`, and the code follows with the event `payment.awaiting_payer`.
+	// With a `method`, records the payment and asks the provider for what its payer needs. The
+	// answer usually carries it in `next_action`; when the provider is slow the answer has
+	// `status: processing` and `next_action: null`, and it follows with the event
+	// `payment.awaiting_payer`. Without a `method` the payer chooses on the page at
+	// `checkout_url`, or you add attempts.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4274,6 +4496,37 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/payments/{payment_id} (the `GetPayment` operationId).
 	GetPayment(ctx context.Context, paymentID PaymentIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePaymentAttemptWithBody Offer the payer another way to pay
+	//
+	// For a payment that is `awaiting_payer`. What was offered before stays open: the first attempt
+	// that is paid is the payment's, and what any other brings is given back by itself, see
+	// `late_payments`. The answer usually carries the new `next_action`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/payments/{payment_id}/attempts (the `CreatePaymentAttempt` operationId).
+	CreatePaymentAttemptWithBody(ctx context.Context, paymentID PaymentIDInPath, params *CreatePaymentAttemptParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePaymentAttempt Offer the payer another way to pay
+	//
+	// For a payment that is `awaiting_payer`. What was offered before stays open: the first attempt
+	// that is paid is the payment's, and what any other brings is given back by itself, see
+	// `late_payments`. The answer usually carries the new `next_action`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/payments/{payment_id}/attempts (the `CreatePaymentAttempt` operationId).
+	CreatePaymentAttempt(ctx context.Context, paymentID PaymentIDInPath, params *CreatePaymentAttemptParams, body CreatePaymentAttemptJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CancelPayment End a payment unpaid
+	//
+	// Its open attempts are closed at their providers, and the payment becomes `closed` with
+	// `close_reason: cancelled`; the answer may come before that is done. A payer who was faster makes
+	// it `succeeded` instead. 422 when it has ended otherwise.
+	//
+	// Corresponds with POST /v1/payments/{payment_id}/cancel (the `CancelPayment` operationId).
+	CancelPayment(ctx context.Context, paymentID PaymentIDInPath, params *CancelPaymentParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateRefundWithBody Give back part or all of a payment
 	//
@@ -5416,9 +5669,11 @@ func (c *Client) ListPayments(ctx context.Context, params *ListPaymentsParams, r
 
 // CreatePaymentWithBody Ask a payer for money
 //
-// Records the payment and asks the provider for a QR code. The answer usually carries it in
-// `next_action`; when the provider is slow the answer has `status: processing` and
-// `next_action: null`, and the code follows with the event `payment.awaiting_payer`.
+// With a `method`, records the payment and asks the provider for what its payer needs. The
+// answer usually carries it in `next_action`; when the provider is slow the answer has
+// `status: processing` and `next_action: null`, and it follows with the event
+// `payment.awaiting_payer`. Without a `method` the payer chooses on the page at
+// `checkout_url`, or you add attempts.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5437,9 +5692,11 @@ func (c *Client) CreatePaymentWithBody(ctx context.Context, params *CreatePaymen
 
 // CreatePayment Ask a payer for money
 //
-// Records the payment and asks the provider for a QR code. The answer usually carries it in
-// `next_action`; when the provider is slow the answer has `status: processing` and
-// `next_action: null`, and the code follows with the event `payment.awaiting_payer`.
+// With a `method`, records the payment and asks the provider for what its payer needs. The
+// answer usually carries it in `next_action`; when the provider is slow the answer has
+// `status: processing` and `next_action: null`, and it follows with the event
+// `payment.awaiting_payer`. Without a `method` the payer chooses on the page at
+// `checkout_url`, or you add attempts.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5461,6 +5718,67 @@ func (c *Client) CreatePayment(ctx context.Context, params *CreatePaymentParams,
 // Corresponds with GET /v1/payments/{payment_id} (the `GetPayment` operationId).
 func (c *Client) GetPayment(ctx context.Context, paymentID PaymentIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetPaymentRequest(c.Server, paymentID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePaymentAttemptWithBody Offer the payer another way to pay
+//
+// For a payment that is `awaiting_payer`. What was offered before stays open: the first attempt
+// that is paid is the payment's, and what any other brings is given back by itself, see
+// `late_payments`. The answer usually carries the new `next_action`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/payments/{payment_id}/attempts (the `CreatePaymentAttempt` operationId).
+func (c *Client) CreatePaymentAttemptWithBody(ctx context.Context, paymentID PaymentIDInPath, params *CreatePaymentAttemptParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePaymentAttemptRequestWithBody(c.Server, paymentID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePaymentAttempt Offer the payer another way to pay
+//
+// For a payment that is `awaiting_payer`. What was offered before stays open: the first attempt
+// that is paid is the payment's, and what any other brings is given back by itself, see
+// `late_payments`. The answer usually carries the new `next_action`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/payments/{payment_id}/attempts (the `CreatePaymentAttempt` operationId).
+func (c *Client) CreatePaymentAttempt(ctx context.Context, paymentID PaymentIDInPath, params *CreatePaymentAttemptParams, body CreatePaymentAttemptJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePaymentAttemptRequest(c.Server, paymentID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CancelPayment End a payment unpaid
+//
+// Its open attempts are closed at their providers, and the payment becomes `closed` with
+// `close_reason: cancelled`; the answer may come before that is done. A payer who was faster makes
+// it `succeeded` instead. 422 when it has ended otherwise.
+//
+// Corresponds with POST /v1/payments/{payment_id}/cancel (the `CancelPayment` operationId).
+func (c *Client) CancelPayment(ctx context.Context, paymentID PaymentIDInPath, params *CancelPaymentParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCancelPaymentRequest(c.Server, paymentID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -8414,6 +8732,113 @@ func NewGetPaymentRequest(server string, paymentID PaymentIDInPath) (*http.Reque
 	return req, nil
 }
 
+// NewCreatePaymentAttemptRequest calls the generic CreatePaymentAttempt builder with application/json body
+func NewCreatePaymentAttemptRequest(server string, paymentID PaymentIDInPath, params *CreatePaymentAttemptParams, body CreatePaymentAttemptJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreatePaymentAttemptRequestWithBody(server, paymentID, params, "application/json", bodyReader)
+}
+
+// NewCreatePaymentAttemptRequestWithBody constructs an http.Request for the CreatePaymentAttempt method, with any body, and a specified content type
+func NewCreatePaymentAttemptRequestWithBody(server string, paymentID PaymentIDInPath, params *CreatePaymentAttemptParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "payment_id", paymentID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/payments/%s/attempts", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewCancelPaymentRequest constructs an http.Request for the CancelPayment method
+func NewCancelPaymentRequest(server string, paymentID PaymentIDInPath, params *CancelPaymentParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "payment_id", paymentID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/payments/%s/cancel", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewCreateRefundRequest calls the generic CreateRefund builder with application/json body
 func NewCreateRefundRequest(server string, paymentID PaymentIDInPath, params *CreateRefundParams, body CreateRefundJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -10637,9 +11062,11 @@ type ClientWithResponsesInterface interface {
 
 	// CreatePaymentWithBodyWithResponse Ask a payer for money
 	//
-	// Records the payment and asks the provider for a QR code. The answer usually carries it in
-	// `next_action`; when the provider is slow the answer has `status: processing` and
-	// `next_action: null`, and the code follows with the event `payment.awaiting_payer`.
+	// With a `method`, records the payment and asks the provider for what its payer needs. The
+	// answer usually carries it in `next_action`; when the provider is slow the answer has
+	// `status: processing` and `next_action: null`, and it follows with the event
+	// `payment.awaiting_payer`. Without a `method` the payer chooses on the page at
+	// `checkout_url`, or you add attempts.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -10648,9 +11075,11 @@ type ClientWithResponsesInterface interface {
 
 	// CreatePaymentWithResponse Ask a payer for money
 	//
-	// Records the payment and asks the provider for a QR code. The answer usually carries it in
-	// `next_action`; when the provider is slow the answer has `status: processing` and
-	// `next_action: null`, and the code follows with the event `payment.awaiting_payer`.
+	// With a `method`, records the payment and asks the provider for what its payer needs. The
+	// answer usually carries it in `next_action`; when the provider is slow the answer has
+	// `status: processing` and `next_action: null`, and it follows with the event
+	// `payment.awaiting_payer`. Without a `method` the payer chooses on the page at
+	// `checkout_url`, or you add attempts.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -10663,6 +11092,39 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/payments/{payment_id} (the `GetPayment` operationId).
 	GetPaymentWithResponse(ctx context.Context, paymentID PaymentIDInPath, reqEditors ...RequestEditorFn) (*GetPaymentResponse, error)
+
+	// CreatePaymentAttemptWithBodyWithResponse Offer the payer another way to pay
+	//
+	// For a payment that is `awaiting_payer`. What was offered before stays open: the first attempt
+	// that is paid is the payment's, and what any other brings is given back by itself, see
+	// `late_payments`. The answer usually carries the new `next_action`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/payments/{payment_id}/attempts (the `CreatePaymentAttempt` operationId).
+	CreatePaymentAttemptWithBodyWithResponse(ctx context.Context, paymentID PaymentIDInPath, params *CreatePaymentAttemptParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePaymentAttemptResponse, error)
+
+	// CreatePaymentAttemptWithResponse Offer the payer another way to pay
+	//
+	// For a payment that is `awaiting_payer`. What was offered before stays open: the first attempt
+	// that is paid is the payment's, and what any other brings is given back by itself, see
+	// `late_payments`. The answer usually carries the new `next_action`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/payments/{payment_id}/attempts (the `CreatePaymentAttempt` operationId).
+	CreatePaymentAttemptWithResponse(ctx context.Context, paymentID PaymentIDInPath, params *CreatePaymentAttemptParams, body CreatePaymentAttemptJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePaymentAttemptResponse, error)
+
+	// CancelPaymentWithResponse End a payment unpaid
+	//
+	// Its open attempts are closed at their providers, and the payment becomes `closed` with
+	// `close_reason: cancelled`; the answer may come before that is done. A payer who was faster makes
+	// it `succeeded` instead. 422 when it has ended otherwise.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/payments/{payment_id}/cancel (the `CancelPayment` operationId).
+	CancelPaymentWithResponse(ctx context.Context, paymentID PaymentIDInPath, params *CancelPaymentParams, reqEditors ...RequestEditorFn) (*CancelPaymentResponse, error)
 
 	// CreateRefundWithBodyWithResponse Give back part or all of a payment
 	//
@@ -12622,6 +13084,102 @@ func (r GetPaymentResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetPaymentResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreatePaymentAttemptResponse201Headers the declared response headers of an HTTP 201 response for CreatePaymentAttempt
+type CreatePaymentAttemptResponse201Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type CreatePaymentAttemptResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Payment
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreatePaymentAttemptResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreatePaymentAttemptResponse) GetJSON201() *Payment {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r CreatePaymentAttemptResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreatePaymentAttemptResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreatePaymentAttemptResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreatePaymentAttemptResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CancelPaymentResponse200Headers the declared response headers of an HTTP 200 response for CancelPayment
+type CancelPaymentResponse200Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type CancelPaymentResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Payment
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CancelPaymentResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CancelPaymentResponse) GetJSON200() *Payment {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r CancelPaymentResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CancelPaymentResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CancelPaymentResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CancelPaymentResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -14633,9 +15191,11 @@ func (c *ClientWithResponses) ListPaymentsWithResponse(ctx context.Context, para
 
 // CreatePaymentWithBodyWithResponse Ask a payer for money
 //
-// Records the payment and asks the provider for a QR code. The answer usually carries it in
-// `next_action`; when the provider is slow the answer has `status: processing` and
-// `next_action: null`, and the code follows with the event `payment.awaiting_payer`.
+// With a `method`, records the payment and asks the provider for what its payer needs. The
+// answer usually carries it in `next_action`; when the provider is slow the answer has
+// `status: processing` and `next_action: null`, and it follows with the event
+// `payment.awaiting_payer`. Without a `method` the payer chooses on the page at
+// `checkout_url`, or you add attempts.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -14650,9 +15210,11 @@ func (c *ClientWithResponses) CreatePaymentWithBodyWithResponse(ctx context.Cont
 
 // CreatePaymentWithResponse Ask a payer for money
 //
-// Records the payment and asks the provider for a QR code. The answer usually carries it in
-// `next_action`; when the provider is slow the answer has `status: processing` and
-// `next_action: null`, and the code follows with the event `payment.awaiting_payer`.
+// With a `method`, records the payment and asks the provider for what its payer needs. The
+// answer usually carries it in `next_action`; when the provider is slow the answer has
+// `status: processing` and `next_action: null`, and it follows with the event
+// `payment.awaiting_payer`. Without a `method` the payer chooses on the page at
+// `checkout_url`, or you add attempts.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -14676,6 +15238,57 @@ func (c *ClientWithResponses) GetPaymentWithResponse(ctx context.Context, paymen
 		return nil, err
 	}
 	return ParseGetPaymentResponse(rsp)
+}
+
+// CreatePaymentAttemptWithBodyWithResponse Offer the payer another way to pay
+//
+// For a payment that is `awaiting_payer`. What was offered before stays open: the first attempt
+// that is paid is the payment's, and what any other brings is given back by itself, see
+// `late_payments`. The answer usually carries the new `next_action`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/payments/{payment_id}/attempts (the `CreatePaymentAttempt` operationId).
+func (c *ClientWithResponses) CreatePaymentAttemptWithBodyWithResponse(ctx context.Context, paymentID PaymentIDInPath, params *CreatePaymentAttemptParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePaymentAttemptResponse, error) {
+	rsp, err := c.CreatePaymentAttemptWithBody(ctx, paymentID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreatePaymentAttemptResponse(rsp)
+}
+
+// CreatePaymentAttemptWithResponse Offer the payer another way to pay
+//
+// For a payment that is `awaiting_payer`. What was offered before stays open: the first attempt
+// that is paid is the payment's, and what any other brings is given back by itself, see
+// `late_payments`. The answer usually carries the new `next_action`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/payments/{payment_id}/attempts (the `CreatePaymentAttempt` operationId).
+func (c *ClientWithResponses) CreatePaymentAttemptWithResponse(ctx context.Context, paymentID PaymentIDInPath, params *CreatePaymentAttemptParams, body CreatePaymentAttemptJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePaymentAttemptResponse, error) {
+	rsp, err := c.CreatePaymentAttempt(ctx, paymentID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreatePaymentAttemptResponse(rsp)
+}
+
+// CancelPaymentWithResponse End a payment unpaid
+//
+// Its open attempts are closed at their providers, and the payment becomes `closed` with
+// `close_reason: cancelled`; the answer may come before that is done. A payer who was faster makes
+// it `succeeded` instead. 422 when it has ended otherwise.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/payments/{payment_id}/cancel (the `CancelPayment` operationId).
+func (c *ClientWithResponses) CancelPaymentWithResponse(ctx context.Context, paymentID PaymentIDInPath, params *CancelPaymentParams, reqEditors ...RequestEditorFn) (*CancelPaymentResponse, error) {
+	rsp, err := c.CancelPayment(ctx, paymentID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCancelPaymentResponse(rsp)
 }
 
 // CreateRefundWithBodyWithResponse Give back part or all of a payment
@@ -16390,6 +17003,84 @@ func ParseGetPaymentResponse(rsp *http.Response) (*GetPaymentResponse, error) {
 		}
 		response.JSON200 = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseCreatePaymentAttemptResponse parses an HTTP response from a CreatePaymentAttemptWithResponse call
+func ParseCreatePaymentAttemptResponse(rsp *http.Response) (*CreatePaymentAttemptResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreatePaymentAttemptResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Payment
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreatePaymentAttemptResponse201Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCancelPaymentResponse parses an HTTP response from a CancelPaymentWithResponse call
+func ParseCancelPaymentResponse(rsp *http.Response) (*CancelPaymentResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CancelPaymentResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Payment
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CancelPaymentResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil

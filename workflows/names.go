@@ -12,10 +12,13 @@ const Queue = "suanpan"
 
 // Names that are kept in histories: changing one strands what runs under it.
 const (
-	// SignalNotified: a verified notification about the object was stored.
+	// SignalNotified: a verified notification about the object was stored; about
+	// which attempt of a payment, its argument says.
 	SignalNotified = "Notified"
 	// SignalExpired: the payer's time and the grace after it are over.
 	SignalExpired = "Expired"
+	// SignalChanged: something was asked of the payment: another attempt, or its end.
+	SignalChanged = "Changed"
 	// UpdateFirstAnswer waits until there is something to tell the payer or the tenant.
 	UpdateFirstAnswer = "FirstAnswer"
 	// DailyRoundType is the workflow that the Schedule starts.

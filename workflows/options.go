@@ -81,3 +81,16 @@ func (p *patience) next() time.Duration {
 func payerPatience() patience  { return patience{5 * time.Second, 10 * time.Minute} }
 func movingPatience() patience { return patience{3 * time.Second, 5 * time.Minute} }
 func billPatience() patience   { return patience{time.Minute, 30 * time.Minute} }
+
+// rhythm is how often a provider is asked what became of a code on a payer's
+// phone, and for how long before it is to be undone.
+type rhythm struct{ every, atMost time.Duration }
+
+// rhythmOfCodes is what each provider asks for: Alipay every 3 to 6 s for up to
+// 60 s, WeChat Pay about every 10 s for up to 45 s.
+func rhythmOfCodes(channel string) rhythm {
+	if channel == "wechatpay" {
+		return rhythm{10 * time.Second, 45 * time.Second}
+	}
+	return rhythm{4 * time.Second, 60 * time.Second}
+}

@@ -17,8 +17,13 @@ import (
 	"github.com/suanpan/suanpan/workflows"
 )
 
-func paymentIs(status payment.Status) activities.PaymentState {
-	return activities.PaymentState{Status: string(status), Final: status.Final(), Channel: "alipay"}
+// paymentIs is a payment with these live attempts; without any it has the one
+// that goes with its status.
+func paymentIs(status payment.Status, live ...activities.AttemptState) activities.PaymentState {
+	if live == nil && !status.Final() {
+		live = []activities.AttemptState{{ID: "att_1", Channel: "alipay", Preparing: status == payment.Processing}}
+	}
+	return activities.PaymentState{Status: string(status), Final: status.Final(), Live: live}
 }
 
 func expired(s activities.PaymentState) activities.PaymentState {
@@ -30,14 +35,14 @@ func TestPaymentIsPreparedPaidAndDone(t *testing.T) {
 	t.Parallel()
 	s := newScript(t)
 	plays(s, "ReadPayment", say(paymentIs(payment.Processing)))
-	plays(s, "PreparePayment", say(paymentIs(payment.AwaitingPayer)))
-	plays(s, "QueryPayment", say(paymentIs(payment.Succeeded)))
-	answer := s.asks(0)
-	s.RegisterDelayedCallback(func() { s.SignalWorkflow(workflows.SignalNotified, nil) }, time.Second)
+	plays(s, "PrepareAttempt", say(paymentIs(payment.AwaitingPayer)))
+	plays(s, "QueryAttempt", say(paymentIs(payment.Succeeded)))
+	answer := s.asks(0, workflows.AboutPayment)
+	s.RegisterDelayedCallback(func() { s.SignalWorkflow(workflows.SignalNotified, "") }, time.Second)
 
 	state := ends[activities.PaymentState](s, payment.WorkflowType)
 	require.Equal(t, "succeeded", state.Status)
-	require.Equal(t, []string{"ReadPayment", "PreparePayment", "QueryPayment"}, s.calls)
+	require.Equal(t, []string{"ReadPayment", "PrepareAttempt", "QueryAttempt"}, s.calls)
 	require.NoError(t, answer.err)
 	require.Equal(t, "awaiting_payer", answer.value.(activities.PaymentState).Status)
 	require.Less(t, s.at.Sub(s.began), 2*time.Second, "the notification hurries the query")
@@ -49,7 +54,7 @@ func TestPaymentIsFoundPaidWithoutAnySignal(t *testing.T) {
 	s := newScript(t)
 	plays(s, "ReadPayment", say(paymentIs(payment.AwaitingPayer)))
 	waiting := say(paymentIs(payment.AwaitingPayer))
-	plays(s, "QueryPayment", waiting, waiting, waiting, say(paymentIs(payment.Succeeded)))
+	plays(s, "QueryAttempt", waiting, waiting, waiting, say(paymentIs(payment.Succeeded)))
 
 	state := ends[activities.PaymentState](s, payment.WorkflowType)
 	require.Equal(t, "succeeded", state.Status)
@@ -64,12 +69,12 @@ func TestPaymentAsksAgainAfterAnUnknownPreparation(t *testing.T) {
 	plays(s, "ReadPayment", say(paymentIs(payment.Processing)))
 	unknown := paymentIs(payment.Processing)
 	unknown.ChannelCode = "NO_ANSWER"
-	plays(s, "PreparePayment", say(unknown), say(unknown), say(paymentIs(payment.AwaitingPayer)))
-	plays(s, "QueryPayment", say(paymentIs(payment.Succeeded)))
-	answer := s.asks(0)
+	plays(s, "PrepareAttempt", say(unknown), say(unknown), say(paymentIs(payment.AwaitingPayer)))
+	plays(s, "QueryAttempt", say(paymentIs(payment.Succeeded)))
+	answer := s.asks(0, workflows.AboutPayment)
 
 	state := ends[activities.PaymentState](s, payment.WorkflowType)
-	require.Equal(t, []string{"ReadPayment", "PreparePayment", "PreparePayment", "PreparePayment", "QueryPayment"}, s.calls)
+	require.Equal(t, []string{"ReadPayment", "PrepareAttempt", "PrepareAttempt", "PrepareAttempt", "QueryAttempt"}, s.calls)
 	require.Empty(t, state.ChannelCode, "a later state leaves nothing of an earlier one")
 	require.True(t, answer.done)
 	require.Equal(t, "awaiting_payer", answer.value.(activities.PaymentState).Status, "nothing to show is no answer")
@@ -79,11 +84,11 @@ func TestPaymentThatTheProviderRefusesFails(t *testing.T) {
 	t.Parallel()
 	s := newScript(t)
 	plays(s, "ReadPayment", say(paymentIs(payment.Processing)))
-	plays(s, "PreparePayment", say(paymentIs(payment.Failed)))
-	answer := s.asks(0)
+	plays(s, "PrepareAttempt", say(paymentIs(payment.Failed)))
+	answer := s.asks(0, workflows.AboutPayment)
 
 	require.Equal(t, "failed", ends[activities.PaymentState](s, payment.WorkflowType).Status)
-	require.Equal(t, []string{"ReadPayment", "PreparePayment"}, s.calls)
+	require.Equal(t, []string{"ReadPayment", "PrepareAttempt"}, s.calls)
 	require.Equal(t, "failed", answer.value.(activities.PaymentState).Status)
 }
 
@@ -91,12 +96,12 @@ func TestPaymentIsClosedAfterItsTime(t *testing.T) {
 	t.Parallel()
 	s := newScript(t)
 	plays(s, "ReadPayment", say(paymentIs(payment.AwaitingPayer)))
-	plays(s, "QueryPayment", say(expired(paymentIs(payment.AwaitingPayer))))
-	plays(s, "ClosePayment", say(expired(paymentIs(payment.Closed))))
+	plays(s, "QueryAttempt", say(expired(paymentIs(payment.AwaitingPayer))))
+	plays(s, "CloseAttempt", say(expired(paymentIs(payment.Closed))))
 	s.RegisterDelayedCallback(func() { s.SignalWorkflow(workflows.SignalExpired, nil) }, time.Second)
 
 	require.Equal(t, "closed", ends[activities.PaymentState](s, payment.WorkflowType).Status)
-	require.Equal(t, []string{"ReadPayment", "QueryPayment", "ClosePayment"}, s.calls)
+	require.Equal(t, []string{"ReadPayment", "QueryAttempt", "CloseAttempt"}, s.calls)
 	require.Less(t, s.at.Sub(s.began), 2*time.Second)
 }
 
@@ -105,19 +110,19 @@ func TestPaymentThatIsPaidWhileItIsClosedSucceeds(t *testing.T) {
 	t.Parallel()
 	s := newScript(t)
 	plays(s, "ReadPayment", say(paymentIs(payment.AwaitingPayer)))
-	plays(s, "QueryPayment", say(expired(paymentIs(payment.AwaitingPayer))), say(expired(paymentIs(payment.Succeeded))))
-	plays(s, "ClosePayment", say(expired(paymentIs(payment.AwaitingPayer))))
+	plays(s, "QueryAttempt", say(expired(paymentIs(payment.AwaitingPayer))), say(expired(paymentIs(payment.Succeeded))))
+	plays(s, "CloseAttempt", say(expired(paymentIs(payment.AwaitingPayer))))
 
 	require.Equal(t, "succeeded", ends[activities.PaymentState](s, payment.WorkflowType).Status)
-	require.Equal(t, []string{"ReadPayment", "QueryPayment", "ClosePayment", "QueryPayment"}, s.calls)
+	require.Equal(t, []string{"ReadPayment", "QueryAttempt", "CloseAttempt", "QueryAttempt"}, s.calls)
 }
 
 func TestPaymentFoundPaidAfterItsTimeIsNotClosed(t *testing.T) {
 	t.Parallel()
 	s := newScript(t)
 	plays(s, "ReadPayment", say(paymentIs(payment.AwaitingPayer)))
-	plays(s, "QueryPayment", say(expired(paymentIs(payment.Succeeded))))
-	plays[activities.PaymentState](s, "ClosePayment")
+	plays(s, "QueryAttempt", say(expired(paymentIs(payment.Succeeded))))
+	plays[activities.PaymentState](s, "CloseAttempt")
 
 	require.Equal(t, "succeeded", ends[activities.PaymentState](s, payment.WorkflowType).Status)
 }
@@ -135,16 +140,16 @@ func TestPaymentThatWasNeverPreparedIsClosedAfterItsTime(t *testing.T) {
 		"closed": {
 			query:   []reply[activities.PaymentState]{say(expired(paymentIs(payment.Processing)))},
 			close:   []reply[activities.PaymentState]{say(expired(paymentIs(payment.Closed)))},
-			prepare: 1, end: payment.Closed, calls: []string{"ReadPayment", "PreparePayment", "QueryPayment", "ClosePayment"},
+			prepare: 1, end: payment.Closed, calls: []string{"ReadPayment", "PrepareAttempt", "QueryAttempt", "CloseAttempt"},
 		},
 		"paid": {
 			query:   []reply[activities.PaymentState]{say(expired(paymentIs(payment.Succeeded)))},
-			prepare: 1, end: payment.Succeeded, calls: []string{"ReadPayment", "PreparePayment", "QueryPayment"},
+			prepare: 1, end: payment.Succeeded, calls: []string{"ReadPayment", "PrepareAttempt", "QueryAttempt"},
 		},
 		"closing unknown": {
 			query: []reply[activities.PaymentState]{say(expired(paymentIs(payment.Processing))), say(expired(paymentIs(payment.Closed)))},
-			close: []reply[activities.PaymentState]{say(expired(paymentIs(payment.Processing)))}, prepare: 2, end: payment.Closed,
-			calls: []string{"ReadPayment", "PreparePayment", "QueryPayment", "ClosePayment", "PreparePayment", "QueryPayment"},
+			close: []reply[activities.PaymentState]{say(expired(paymentIs(payment.Processing)))}, prepare: 1, end: payment.Closed,
+			calls: []string{"ReadPayment", "PrepareAttempt", "QueryAttempt", "CloseAttempt", "QueryAttempt"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -155,9 +160,9 @@ func TestPaymentThatWasNeverPreparedIsClosedAfterItsTime(t *testing.T) {
 			for range c.prepare {
 				prepared = append(prepared, say(expired(paymentIs(payment.Processing))))
 			}
-			plays(s, "PreparePayment", prepared...)
-			plays(s, "QueryPayment", c.query...)
-			plays(s, "ClosePayment", c.close...)
+			plays(s, "PrepareAttempt", prepared...)
+			plays(s, "QueryAttempt", c.query...)
+			plays(s, "CloseAttempt", c.close...)
 			require.Equal(t, string(c.end), ends[activities.PaymentState](s, payment.WorkflowType).Status)
 			require.Equal(t, c.calls, s.calls)
 		})
@@ -183,7 +188,7 @@ func TestPaymentOutlastsTroubleOfOurOwn(t *testing.T) {
 	for range 9 { // the environment gives up after 10 attempts, the server never does
 		trouble = append(trouble, reply[activities.PaymentState]{err: errors.New("the database is away")})
 	}
-	plays(s, "QueryPayment", append(trouble, say(paymentIs(payment.Succeeded)))...)
+	plays(s, "QueryAttempt", append(trouble, say(paymentIs(payment.Succeeded)))...)
 
 	require.Equal(t, "succeeded", ends[activities.PaymentState](s, payment.WorkflowType).Status)
 	require.Len(t, s.calls, 11)
@@ -197,7 +202,7 @@ func TestLongHistoriesGoOnInANewRun(t *testing.T) {
 	for workflowType, play := range map[string]func(s *script){
 		payment.WorkflowType: func(s *script) {
 			plays(s, "ReadPayment", say(paymentIs(payment.AwaitingPayer)))
-			plays(s, "QueryPayment", say(paymentIs(payment.AwaitingPayer)))
+			plays(s, "QueryAttempt", say(paymentIs(payment.AwaitingPayer)))
 		},
 		payment.LateWorkflowType: func(s *script) {
 			plays(s, "ReadLatePayment", say(activities.LateState{Channel: "alipay"}))
@@ -236,15 +241,15 @@ func TestPaymentTakesAllSignalsThatWaitWithOneLook(t *testing.T) {
 	t.Parallel()
 	s := newScript(t)
 	plays(s, "ReadPayment", say(paymentIs(payment.AwaitingPayer)))
-	plays(s, "QueryPayment", say(paymentIs(payment.AwaitingPayer)), say(paymentIs(payment.Succeeded)))
+	plays(s, "QueryAttempt", say(paymentIs(payment.AwaitingPayer)), say(paymentIs(payment.Succeeded)))
 	s.RegisterDelayedCallback(func() {
 		for range 30 {
-			s.SignalWorkflow(workflows.SignalNotified, nil)
+			s.SignalWorkflow(workflows.SignalNotified, "")
 			s.SignalWorkflow(workflows.SignalExpired, nil)
 		}
 	}, 0)
 
 	require.Equal(t, "succeeded", ends[activities.PaymentState](s, payment.WorkflowType).Status)
-	require.Equal(t, []string{"ReadPayment", "QueryPayment", "QueryPayment"}, s.calls)
+	require.Equal(t, []string{"ReadPayment", "QueryAttempt", "QueryAttempt"}, s.calls)
 	require.Greater(t, s.at.Sub(s.began), 7*time.Second, "the second look waited its whole pause: no signal was left over")
 }

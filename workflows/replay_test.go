@@ -157,7 +157,7 @@ func TestReplayCatchesAReorderedStep(t *testing.T) {
 func reordered(ctx workflow.Context, in accept.Ref) (activities.PaymentState, error) {
 	var state activities.PaymentState
 	var a *activities.Payments
-	err := workflow.SetUpdateHandler(ctx, workflows.UpdateFirstAnswer, func(ctx workflow.Context) (activities.PaymentState, error) {
+	err := workflow.SetUpdateHandler(ctx, workflows.UpdateFirstAnswer, func(ctx workflow.Context, _ string) (activities.PaymentState, error) {
 		err := workflow.Await(ctx, func() bool { return state.Known() && !state.Preparing() })
 		return state, err
 	})
@@ -165,7 +165,7 @@ func reordered(ctx workflow.Context, in accept.Ref) (activities.PaymentState, er
 		return state, err
 	}
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: 1})
-	for _, step := range []any{a.PreparePayment, a.ReadPayment} {
+	for _, step := range []any{a.PrepareAttempt, a.ReadPayment} {
 		if err := workflow.ExecuteActivity(ctx, step, in).Get(ctx, &state); err != nil {
 			return state, err
 		}

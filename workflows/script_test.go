@@ -121,15 +121,15 @@ type answered struct {
 	done  bool
 }
 
-// asks sends UpdateFirstAnswer at the start and keeps the answer.
-func (s *script) asks(at time.Duration) *answered {
+// asks sends UpdateFirstAnswer and keeps the answer.
+func (s *script) asks(at time.Duration, about ...any) *answered {
 	a := &answered{}
 	s.RegisterDelayedCallback(func() {
 		s.UpdateWorkflow(workflows.UpdateFirstAnswer, "first-answer", &testsuite.TestUpdateCallback{
 			OnAccept:   func() {},
 			OnReject:   func(err error) { a.err = err },
 			OnComplete: func(value any, err error) { a.value, a.err, a.at, a.done = value, err, s.Now(), true },
-		})
+		}, about...)
 	}, at)
 	return a
 }

@@ -45,22 +45,30 @@ func (w Starter) Start(ctx context.Context, s accept.Start) error {
 
 // FirstAnswer starts s if need be and waits up to FirstAnswerWait until the
 // workflow has something to tell; one that never tells anything is only started.
+// about narrows it for a payment: the id of an attempt, or AboutEnd.
 // It reports false when there was no answer in time; the workflow runs or will
 // be started by the sweeper.
-func (w Starter) FirstAnswer(ctx context.Context, s accept.Start) (bool, error) {
+func (w Starter) FirstAnswer(ctx context.Context, s accept.Start, about string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, FirstAnswerWait)
 	defer cancel()
 	if !answersFirst(s.Type) {
 		err := w.Start(ctx, s)
 		return err == nil, err
 	}
+	update := client.UpdateWorkflowOptions{
+		UpdateID:     "first-answer",
+		UpdateName:   UpdateFirstAnswer,
+		WaitForStage: client.WorkflowUpdateStageCompleted,
+	}
+	if s.Type == payment.WorkflowType {
+		update.Args = []any{about}
+	}
+	if about != AboutPayment {
+		update.UpdateID += "/" + about
+	}
 	handle, err := w.Client.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
 		StartWorkflowOperation: w.Client.NewWithStartWorkflowOperation(options(s), s.Type, s.Ref),
-		UpdateOptions: client.UpdateWorkflowOptions{
-			UpdateID:     "first-answer",
-			UpdateName:   UpdateFirstAnswer,
-			WaitForStage: client.WorkflowUpdateStageCompleted,
-		},
+		UpdateOptions:          update,
 	})
 	if err == nil {
 		err = handle.Get(ctx, nil)
@@ -84,9 +92,10 @@ func answersFirst(workflowType string) bool {
 }
 
 // Signal tells the workflow of s that something happened, starting it if it does
-// not run. A workflow that has completed needs no news.
-func (w Starter) Signal(ctx context.Context, s accept.Start, signal string) error {
-	_, err := w.Client.SignalWithStartWorkflow(ctx, s.WorkflowID, signal, nil, options(s), s.Type, s.Ref)
+// not run. about is the id of an attempt, or empty. A workflow that has completed
+// needs no news.
+func (w Starter) Signal(ctx context.Context, s accept.Start, signal, about string) error {
+	_, err := w.Client.SignalWithStartWorkflow(ctx, s.WorkflowID, signal, about, options(s), s.Type, s.Ref)
 	return unlessStarted(s.WorkflowID, err)
 }
 

@@ -461,6 +461,7 @@ const (
 	EventTypePaymentClosed            EventType = "payment.closed"
 	EventTypePaymentFailed            EventType = "payment.failed"
 	EventTypePaymentPaidLate          EventType = "payment.paid_late"
+	EventTypePaymentPaidTwice         EventType = "payment.paid_twice"
 	EventTypePaymentSucceeded         EventType = "payment.succeeded"
 	EventTypeReconciliationBalanced   EventType = "reconciliation.balanced"
 	EventTypeReconciliationDiscrepant EventType = "reconciliation.discrepant"
@@ -493,6 +494,8 @@ func (e EventType) Valid() bool {
 	case EventTypePaymentFailed:
 		return true
 	case EventTypePaymentPaidLate:
+		return true
+	case EventTypePaymentPaidTwice:
 		return true
 	case EventTypePaymentSucceeded:
 		return true
@@ -601,28 +604,76 @@ func (e LimitName) Valid() bool {
 
 // Defines values for NextActionType.
 const (
-	NextActionTypeQrCode NextActionType = "qr_code"
+	NextActionTypeAppParams   NextActionType = "app_params"
+	NextActionTypeForm        NextActionType = "form"
+	NextActionTypeJsapiParams NextActionType = "jsapi_params"
+	NextActionTypeNone        NextActionType = "none"
+	NextActionTypeQrCode      NextActionType = "qr_code"
+	NextActionTypeRedirect    NextActionType = "redirect"
 )
 
 // Valid indicates whether the value is a known member of the NextActionType enum.
 func (e NextActionType) Valid() bool {
 	switch e {
+	case NextActionTypeAppParams:
+		return true
+	case NextActionTypeForm:
+		return true
+	case NextActionTypeJsapiParams:
+		return true
+	case NextActionTypeNone:
+		return true
 	case NextActionTypeQrCode:
+		return true
+	case NextActionTypeRedirect:
 		return true
 	default:
 		return false
 	}
 }
 
-// Defines values for PaymentMethodProduct.
+// Defines values for PaymentCloseReason.
 const (
-	PaymentMethodProductQr PaymentMethodProduct = "qr"
+	PaymentCloseReasonCancelled PaymentCloseReason = "cancelled"
+	PaymentCloseReasonChannel   PaymentCloseReason = "channel"
+	PaymentCloseReasonExpired   PaymentCloseReason = "expired"
 )
 
-// Valid indicates whether the value is a known member of the PaymentMethodProduct enum.
-func (e PaymentMethodProduct) Valid() bool {
+// Valid indicates whether the value is a known member of the PaymentCloseReason enum.
+func (e PaymentCloseReason) Valid() bool {
 	switch e {
-	case PaymentMethodProductQr:
+	case PaymentCloseReasonCancelled:
+		return true
+	case PaymentCloseReasonChannel:
+		return true
+	case PaymentCloseReasonExpired:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PaymentAttemptStatus.
+const (
+	PaymentAttemptStatusAwaitingPayer PaymentAttemptStatus = "awaiting_payer"
+	PaymentAttemptStatusClosed        PaymentAttemptStatus = "closed"
+	PaymentAttemptStatusFailed        PaymentAttemptStatus = "failed"
+	PaymentAttemptStatusPaid          PaymentAttemptStatus = "paid"
+	PaymentAttemptStatusPreparing     PaymentAttemptStatus = "preparing"
+)
+
+// Valid indicates whether the value is a known member of the PaymentAttemptStatus enum.
+func (e PaymentAttemptStatus) Valid() bool {
+	switch e {
+	case PaymentAttemptStatusAwaitingPayer:
+		return true
+	case PaymentAttemptStatusClosed:
+		return true
+	case PaymentAttemptStatusFailed:
+		return true
+	case PaymentAttemptStatusPaid:
+		return true
+	case PaymentAttemptStatusPreparing:
 		return true
 	default:
 		return false
@@ -665,6 +716,36 @@ const (
 func (e PayoutAccountChannel) Valid() bool {
 	switch e {
 	case PayoutAccountChannelAlipay:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Product.
+const (
+	ProductApp     Product = "app"
+	ProductBarcode Product = "barcode"
+	ProductJsapi   Product = "jsapi"
+	ProductPage    Product = "page"
+	ProductQr      Product = "qr"
+	ProductWap     Product = "wap"
+)
+
+// Valid indicates whether the value is a known member of the Product enum.
+func (e Product) Valid() bool {
+	switch e {
+	case ProductApp:
+		return true
+	case ProductBarcode:
+		return true
+	case ProductJsapi:
+		return true
+	case ProductPage:
+		return true
+	case ProductQr:
+		return true
+	case ProductWap:
 		return true
 	default:
 		return false
@@ -1539,8 +1620,8 @@ type CreatePayment struct {
 	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
 	MerchantID MerchantID `json:"merchant_id"`
 
-	// Method Through which provider and product the payer pays.
-	Method PaymentMethod `json:"method"`
+	// Method Through which provider and product the payer pays. A payment without one lets the payer choose on the page at `checkout_url`.
+	Method *PaymentMethod `json:"method,omitempty"`
 
 	// Reference The tenant's own number, unique per tenant and kind of object for ever.
 	//
@@ -1551,6 +1632,12 @@ type CreatePayment struct {
 	//
 	// Example: Two coffees
 	Subject string `json:"subject"`
+}
+
+// CreatePaymentAttempt defines model for CreatePaymentAttempt.
+type CreatePaymentAttempt struct {
+	// Method Through which provider and product the payer pays. A payment without one lets the payer choose on the page at `checkout_url`.
+	Method PaymentMethod `json:"method"`
 }
 
 // CreatePayoutAccount Where withdrawals go. Personal data; masked ever after.
@@ -1941,9 +2028,10 @@ type Event struct {
 	Sequence  int       `json:"sequence"`
 	Timestamp time.Time `json:"timestamp"`
 
-	// Type - `payment.awaiting_payer`: the QR code can be scanned.
+	// Type - `payment.awaiting_payer`: the payer can pay by an attempt of it.
 	// - `payment.succeeded`, `payment.closed`, `payment.failed`: the payment reached its end.
-	// - `payment.paid_late`: money arrived after the end; it is being given back.
+	// - `payment.paid_late`: money arrived after it was closed; it is being given back.
+	// - `payment.paid_twice`: money arrived again after it had succeeded; it is being given back.
 	// - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
 	// - `account.status_changed`, `account.limits_changed`
 	// - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
@@ -1962,9 +2050,10 @@ type EventPage struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
-// EventType - `payment.awaiting_payer`: the QR code can be scanned.
+// EventType - `payment.awaiting_payer`: the payer can pay by an attempt of it.
 // - `payment.succeeded`, `payment.closed`, `payment.failed`: the payment reached its end.
-// - `payment.paid_late`: money arrived after the end; it is being given back.
+// - `payment.paid_late`: money arrived after it was closed; it is being given back.
+// - `payment.paid_twice`: money arrived again after it had succeeded; it is being given back.
 // - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
 // - `account.status_changed`, `account.limits_changed`
 // - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
@@ -2063,10 +2152,13 @@ type HoldRelease struct {
 // - `captured`, `released`, `expired`: nobody.
 type HoldStatus string
 
-// LatePayment Money that arrived after the payment was closed; null normally. It is given back by itself.
+// LatePayment Money that is not the payment's.
 type LatePayment struct {
 	// Amount A signed count of minor units of one currency.
-	Amount         Amount    `json:"amount"`
+	Amount Amount `json:"amount"`
+
+	// AttemptID By which attempt it came.
+	AttemptID      string    `json:"attempt_id"`
 	ChannelTradeNo string    `json:"channel_trade_no"`
 	PaidAt         time.Time `json:"paid_at"`
 
@@ -2142,16 +2234,31 @@ type NewLimit struct {
 	Name LimitName `json:"name"`
 }
 
-// NextAction What the payer must do; null unless the status is `awaiting_payer`.
+// NextAction What the payer's side must do; null unless the status is `awaiting_payer`.
 type NextAction struct {
+	Params *map[string]string `json:"params,omitempty"`
+
 	// QrCode The text to show as a QR code.
 	//
 	// Example: https://qr.alipay.com/bax03431ljhokirwl38f00a7
-	QrCode string         `json:"qr_code"`
-	Type   NextActionType `json:"type"`
+	QrCode *string `json:"qr_code,omitempty"`
+
+	// Type - `redirect`: send the payer's browser to `url`.
+	// - `qr_code`: show `qr_code` as a QR code.
+	// - `app_params`: hand `params` to the provider's SDK in your app.
+	// - `jsapi_params`: hand `params` to the app that your page runs in.
+	// - `form`: let the payer's browser post `params` to `url`.
+	// - `none`: nothing; the payer may have to confirm on the phone.
+	Type NextActionType `json:"type"`
+	URL  *string        `json:"url,omitempty"`
 }
 
-// NextActionType defines model for NextAction.Type.
+// NextActionType - `redirect`: send the payer's browser to `url`.
+// - `qr_code`: show `qr_code` as a QR code.
+// - `app_params`: hand `params` to the provider's SDK in your app.
+// - `jsapi_params`: hand `params` to the app that your page runs in.
+// - `form`: let the payer's browser post `params` to `url`.
+// - `none`: nothing; the payer may have to confirm on the phone.
 type NextActionType string
 
 // OpenAccount defines model for OpenAccount.
@@ -2185,15 +2292,25 @@ type Payment struct {
 	// Amount A signed count of minor units of one currency.
 	Amount Amount `json:"amount"`
 
-	// ChannelAccountID A tenant's account at a provider.
-	//
-	// Example: chn_01JD8Y3K5T7W9ABCDEFGHJKMNP
-	ChannelAccountID ChannelAccountID `json:"channel_account_id"`
+	// Attempts One for each way to pay that was offered, oldest first.
+	Attempts []PaymentAttempt `json:"attempts"`
+
+	// ChannelAccountID Of the same attempt as `method`.
+	ChannelAccountID *string `json:"channel_account_id"`
 
 	// ChannelTradeNo The provider's number; null until paid.
-	ChannelTradeNo *string   `json:"channel_trade_no"`
-	CreatedAt      time.Time `json:"created_at"`
-	ExpiresAt      time.Time `json:"expires_at"`
+	ChannelTradeNo *string `json:"channel_trade_no"`
+
+	// CheckoutURL A page on which the payer chooses how to pay and pays. Whoever has the address can.
+	CheckoutURL string `json:"checkout_url"`
+
+	// CloseReason Why it ended unpaid; null unless `closed`.
+	// - `expired`: its time was over.
+	// - `cancelled`: you asked for it.
+	// - `channel`: the provider closed the only trade.
+	CloseReason *PaymentCloseReason `json:"close_reason"`
+	CreatedAt   time.Time           `json:"created_at"`
+	ExpiresAt   time.Time           `json:"expires_at"`
 
 	// Failure Why it failed; null unless it did.
 	Failure *Failure `json:"failure"`
@@ -2203,18 +2320,18 @@ type Payment struct {
 	// Example: pay_01JD8Y3K5T7W9ABCDEFGHJKMNP
 	ID PaymentID `json:"id"`
 
-	// LatePayment Money that arrived after the payment was closed; null normally. It is given back by itself.
-	LatePayment *LatePayment `json:"late_payment"`
+	// LatePayments Money that arrived after the payment was closed, or again after it had succeeded. It is given back by itself.
+	LatePayments []LatePayment `json:"late_payments"`
 
 	// MerchantID A merchant.
 	//
 	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
 	MerchantID MerchantID `json:"merchant_id"`
 
-	// Method Through which provider and product the payer pays.
-	Method PaymentMethod `json:"method"`
+	// Method Of the attempt that was paid, else of the newest; null while the payer has chosen none.
+	Method *UsedMethod `json:"method"`
 
-	// NextAction What the payer must do; null unless the status is `awaiting_payer`.
+	// NextAction What the payer's side must do; null unless the status is `awaiting_payer`.
 	NextAction *NextAction `json:"next_action"`
 
 	// PaidAt The provider's moment of payment.
@@ -2233,30 +2350,92 @@ type Payment struct {
 
 	// Status Who acts next:
 	// - `processing`: the platform; it prepares the payment at the provider.
-	// - `awaiting_payer`: the payer; the QR code can be scanned until `expires_at`.
-	// - `succeeded`: nobody; the money is booked.
-	// - `closed`: nobody; it was not paid in time. Money that arrives later is given back.
+	// - `awaiting_payer`: the payer, until `expires_at`; `next_action` says how.
+	// - `succeeded`: nobody; the money is booked. Money that arrives again is given back.
+	// - `closed`: nobody; it ended unpaid, see `close_reason`. Money that arrives later is given back.
 	// - `failed`: the tenant; the provider refused, see `failure`, and start a new payment.
 	Status  PaymentStatus `json:"status"`
 	Subject string        `json:"subject"`
 }
+
+// PaymentCloseReason Why it ended unpaid; null unless `closed`.
+// - `expired`: its time was over.
+// - `cancelled`: you asked for it.
+// - `channel`: the provider closed the only trade.
+type PaymentCloseReason string
+
+// PaymentAttempt One try to collect a payment at one provider.
+type PaymentAttempt struct {
+	// ChannelAccountID A tenant's account at a provider.
+	//
+	// Example: chn_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ChannelAccountID ChannelAccountID `json:"channel_account_id"`
+
+	// ChannelTradeNo The provider's number; null until paid.
+	ChannelTradeNo *string   `json:"channel_trade_no"`
+	CreatedAt      time.Time `json:"created_at"`
+
+	// Failure Why it failed; null unless it did.
+	Failure *Failure `json:"failure"`
+
+	// ID Example: att_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ID string `json:"id"`
+
+	// Method Through which provider and product the payer pays.
+	Method UsedMethod `json:"method"`
+
+	// NextAction What the payer's side must do; null unless the status is `awaiting_payer`.
+	NextAction *NextAction `json:"next_action"`
+	PaidAt     *time.Time  `json:"paid_at"`
+
+	// Status Who acts next:
+	// - `preparing`: the platform.
+	// - `awaiting_payer`: the payer.
+	// - `paid`: nobody; its money is the payment's.
+	// - `closed`: nobody; the provider takes no payer any more.
+	// - `failed`: nobody; the provider refused, see `failure`.
+	Status PaymentAttemptStatus `json:"status"`
+}
+
+// PaymentAttemptStatus Who acts next:
+// - `preparing`: the platform.
+// - `awaiting_payer`: the payer.
+// - `paid`: nobody; its money is the payment's.
+// - `closed`: nobody; the provider takes no payer any more.
+// - `failed`: nobody; the provider refused, see `failure`.
+type PaymentAttemptStatus string
 
 // PaymentID A payment.
 //
 // Example: pay_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type PaymentID = string
 
-// PaymentMethod Through which provider and product the payer pays.
+// PaymentMethod Through which provider and product the payer pays. A payment without one lets the payer choose on the page at `checkout_url`.
 type PaymentMethod struct {
+	// AuthCode The code on the payer's phone, good for about a minute. It is kept sealed until it is used, and never shown.
+	AuthCode *string `json:"auth_code,omitempty"`
+
 	// Channel A payment provider.
 	Channel Channel `json:"channel"`
 
-	// Product `qr`: we show a code, the payer scans it.
-	Product PaymentMethodProduct `json:"product"`
-}
+	// PayerID Who the payer is to the provider: the openid at WeChat Pay, the buyer id or openid at Alipay.
+	PayerID *string `json:"payer_id,omitempty"`
 
-// PaymentMethodProduct `qr`: we show a code, the payer scans it.
-type PaymentMethodProduct string
+	// PayerIP The payer's IP address; of the till, for `barcode`.
+	PayerIP *string `json:"payer_ip,omitempty"`
+
+	// Product How the payer pays, and what `next_action` is for it:
+	// - `qr`: scans a code that you show (`qr_code`).
+	// - `page`: in a PC browser, at the provider (`redirect`). Needs `return_url`.
+	// - `wap`: in a mobile browser, at the provider (`redirect`). Needs `return_url`; WeChat Pay also `payer_ip`.
+	// - `app`: in your app, by the provider's SDK (`app_params`).
+	// - `jsapi`: in a page or mini program inside the provider's app (`jsapi_params`). Needs `payer_id`.
+	// - `barcode`: shows a code that you scan (`none`). Needs `auth_code`; WeChat Pay also `payer_ip`.
+	Product Product `json:"product"`
+
+	// ReturnURL Where the provider sends the payer's browser. That it comes proves nothing.
+	ReturnURL *string `json:"return_url,omitempty"`
+}
 
 // PaymentPage One page. `next_cursor` is null on the last.
 type PaymentPage struct {
@@ -2266,9 +2445,9 @@ type PaymentPage struct {
 
 // PaymentStatus Who acts next:
 // - `processing`: the platform; it prepares the payment at the provider.
-// - `awaiting_payer`: the payer; the QR code can be scanned until `expires_at`.
-// - `succeeded`: nobody; the money is booked.
-// - `closed`: nobody; it was not paid in time. Money that arrives later is given back.
+// - `awaiting_payer`: the payer, until `expires_at`; `next_action` says how.
+// - `succeeded`: nobody; the money is booked. Money that arrives again is given back.
+// - `closed`: nobody; it ended unpaid, see `close_reason`. Money that arrives later is given back.
 // - `failed`: the tenant; the provider refused, see `failure`, and start a new payment.
 type PaymentStatus string
 
@@ -2360,6 +2539,15 @@ type Problem struct {
 	// Example: urn:suanpan:problem:amount_out_of_range
 	Type string `json:"type"`
 }
+
+// Product How the payer pays, and what `next_action` is for it:
+// - `qr`: scans a code that you show (`qr_code`).
+// - `page`: in a PC browser, at the provider (`redirect`). Needs `return_url`.
+// - `wap`: in a mobile browser, at the provider (`redirect`). Needs `return_url`; WeChat Pay also `payer_ip`.
+// - `app`: in your app, by the provider's SDK (`app_params`).
+// - `jsapi`: in a page or mini program inside the provider's app (`jsapi_params`). Needs `payer_id`.
+// - `barcode`: shows a code that you scan (`none`). Needs `auth_code`; WeChat Pay also `payer_ip`.
+type Product string
 
 // Reason Why, kept for ever with the change. At most 256 bytes; no personal data.
 //
@@ -2478,7 +2666,7 @@ type Refund struct {
 	// Example: rfd_01JD8Y3K5T7W9ABCDEFGHJKMNP
 	ID RefundID `json:"id"`
 
-	// Origin `request`: asked for by the tenant. `late_payment`: the payer paid after the payment was closed.
+	// Origin `request`: asked for by the tenant. `late_payment`: the payer paid after the payment was closed, or twice.
 	Origin RefundOrigin `json:"origin"`
 
 	// PaymentID A payment.
@@ -2501,7 +2689,7 @@ type Refund struct {
 	WaitingFor *WaitingFor `json:"waiting_for"`
 }
 
-// RefundOrigin `request`: asked for by the tenant. `late_payment`: the payer paid after the payment was closed.
+// RefundOrigin `request`: asked for by the tenant. `late_payment`: the payer paid after the payment was closed, or twice.
 type RefundOrigin string
 
 // RefundID A refund.
@@ -2979,6 +3167,21 @@ type TrialBalanceTotal struct {
 	// Currency ISO 4217. CNY is counted in fen, 1/100 yuan.
 	Currency Currency `json:"currency"`
 	Debit    int64    `json:"debit"`
+}
+
+// UsedMethod Through which provider and product the payer pays.
+type UsedMethod struct {
+	// Channel A payment provider.
+	Channel Channel `json:"channel"`
+
+	// Product How the payer pays, and what `next_action` is for it:
+	// - `qr`: scans a code that you show (`qr_code`).
+	// - `page`: in a PC browser, at the provider (`redirect`). Needs `return_url`.
+	// - `wap`: in a mobile browser, at the provider (`redirect`). Needs `return_url`; WeChat Pay also `payer_ip`.
+	// - `app`: in your app, by the provider's SDK (`app_params`).
+	// - `jsapi`: in a page or mini program inside the provider's app (`jsapi_params`). Needs `payer_id`.
+	// - `barcode`: shows a code that you scan (`none`). Needs `auth_code`; WeChat Pay also `payer_ip`.
+	Product Product `json:"product"`
 }
 
 // VoucherDay defines model for VoucherDay.
@@ -3540,6 +3743,18 @@ type CreatePaymentParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// CreatePaymentAttemptParams defines parameters for CreatePaymentAttempt.
+type CreatePaymentAttemptParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// CancelPaymentParams defines parameters for CancelPayment.
+type CancelPaymentParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // CreateRefundParams defines parameters for CreateRefund.
 type CreateRefundParams struct {
 	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
@@ -3789,6 +4004,9 @@ type CreateMerchantJSONRequestBody = CreateMerchant
 // CreatePaymentJSONRequestBody defines body for CreatePayment for application/json ContentType.
 type CreatePaymentJSONRequestBody = CreatePayment
 
+// CreatePaymentAttemptJSONRequestBody defines body for CreatePaymentAttempt for application/json ContentType.
+type CreatePaymentAttemptJSONRequestBody = CreatePaymentAttempt
+
 // CreateRefundJSONRequestBody defines body for CreateRefund for application/json ContentType.
 type CreateRefundJSONRequestBody = CreateRefund
 
@@ -3929,6 +4147,12 @@ type ServerInterface interface {
 	// GetPayment Read a payment
 	// (GET /v1/payments/{payment_id})
 	GetPayment(c *gin.Context, paymentID PaymentIDInPath)
+	// CreatePaymentAttempt Offer the payer another way to pay
+	// (POST /v1/payments/{payment_id}/attempts)
+	CreatePaymentAttempt(c *gin.Context, paymentID PaymentIDInPath, params CreatePaymentAttemptParams)
+	// CancelPayment End a payment unpaid
+	// (POST /v1/payments/{payment_id}/cancel)
+	CancelPayment(c *gin.Context, paymentID PaymentIDInPath, params CancelPaymentParams)
 	// CreateRefund Give back part or all of a payment
 	// (POST /v1/payments/{payment_id}/refunds)
 	CreateRefund(c *gin.Context, paymentID PaymentIDInPath, params CreateRefundParams)
@@ -5566,6 +5790,110 @@ func (siw *ServerInterfaceWrapper) GetPayment(c *gin.Context) {
 	siw.Handler.GetPayment(c, paymentID)
 }
 
+// CreatePaymentAttempt operation middleware
+func (siw *ServerInterfaceWrapper) CreatePaymentAttempt(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "payment_id" -------------
+	var paymentID PaymentIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "payment_id", c.Param("payment_id"), &paymentID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter payment_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreatePaymentAttemptParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreatePaymentAttempt(c, paymentID, params)
+}
+
+// CancelPayment operation middleware
+func (siw *ServerInterfaceWrapper) CancelPayment(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "payment_id" -------------
+	var paymentID PaymentIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "payment_id", c.Param("payment_id"), &paymentID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter payment_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CancelPaymentParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CancelPayment(c, paymentID, params)
+}
+
 // CreateRefund operation middleware
 func (siw *ServerInterfaceWrapper) CreateRefund(c *gin.Context) {
 
@@ -6846,6 +7174,8 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/payments", wrapper.ListPayments)
 	router.POST(options.BaseURL+"/v1/payments", wrapper.CreatePayment)
 	router.GET(options.BaseURL+"/v1/payments/:payment_id", wrapper.GetPayment)
+	router.POST(options.BaseURL+"/v1/payments/:payment_id/attempts", wrapper.CreatePaymentAttempt)
+	router.POST(options.BaseURL+"/v1/payments/:payment_id/cancel", wrapper.CancelPayment)
 	router.POST(options.BaseURL+"/v1/payments/:payment_id/refunds", wrapper.CreateRefund)
 	router.GET(options.BaseURL+"/v1/payments/:payment_id/timeline", wrapper.GetPaymentTimeline)
 	router.GET(options.BaseURL+"/v1/reconciliations", wrapper.ListReconciliations)
@@ -7873,6 +8203,73 @@ func (response GetPayment200JSONResponse) VisitGetPaymentResponse(w http.Respons
 	return err
 }
 
+type CreatePaymentAttemptRequestObject struct {
+	PaymentID PaymentIDInPath `json:"payment_id"`
+	Params    CreatePaymentAttemptParams
+	Body      *CreatePaymentAttemptJSONRequestBody
+}
+
+type CreatePaymentAttemptResponseObject interface {
+	VisitCreatePaymentAttemptResponse(w http.ResponseWriter) error
+}
+
+type CreatePaymentAttempt201ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type CreatePaymentAttempt201JSONResponse struct {
+	Body    Payment
+	Headers CreatePaymentAttempt201ResponseHeaders
+}
+
+func (response CreatePaymentAttempt201JSONResponse) VisitCreatePaymentAttemptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelPaymentRequestObject struct {
+	PaymentID PaymentIDInPath `json:"payment_id"`
+	Params    CancelPaymentParams
+}
+
+type CancelPaymentResponseObject interface {
+	VisitCancelPaymentResponse(w http.ResponseWriter) error
+}
+
+type CancelPayment200ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type CancelPayment200JSONResponse struct {
+	Body    Payment
+	Headers CancelPayment200ResponseHeaders
+}
+
+func (response CancelPayment200JSONResponse) VisitCancelPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateRefundRequestObject struct {
 	PaymentID PaymentIDInPath `json:"payment_id"`
 	Params    CreateRefundParams
@@ -8839,6 +9236,12 @@ type StrictServerInterface interface {
 	// GetPayment Read a payment
 	// (GET /v1/payments/{payment_id})
 	GetPayment(ctx context.Context, request GetPaymentRequestObject) (GetPaymentResponseObject, error)
+	// CreatePaymentAttempt Offer the payer another way to pay
+	// (POST /v1/payments/{payment_id}/attempts)
+	CreatePaymentAttempt(ctx context.Context, request CreatePaymentAttemptRequestObject) (CreatePaymentAttemptResponseObject, error)
+	// CancelPayment End a payment unpaid
+	// (POST /v1/payments/{payment_id}/cancel)
+	CancelPayment(ctx context.Context, request CancelPaymentRequestObject) (CancelPaymentResponseObject, error)
 	// CreateRefund Give back part or all of a payment
 	// (POST /v1/payments/{payment_id}/refunds)
 	CreateRefund(ctx context.Context, request CreateRefundRequestObject) (CreateRefundResponseObject, error)
@@ -10166,6 +10569,78 @@ func (sh *strictHandler) GetPayment(ctx *gin.Context, paymentID PaymentIDInPath)
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetPaymentResponseObject); ok {
 		if err := validResponse.VisitGetPaymentResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreatePaymentAttempt operation middleware
+func (sh *strictHandler) CreatePaymentAttempt(ctx *gin.Context, paymentID PaymentIDInPath, params CreatePaymentAttemptParams) {
+	var request CreatePaymentAttemptRequestObject
+
+	request.PaymentID = paymentID
+	request.Params = params
+
+	var body CreatePaymentAttemptJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreatePaymentAttempt(ctx, request.(CreatePaymentAttemptRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreatePaymentAttempt")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreatePaymentAttemptResponseObject); ok {
+		if err := validResponse.VisitCreatePaymentAttemptResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CancelPayment operation middleware
+func (sh *strictHandler) CancelPayment(ctx *gin.Context, paymentID PaymentIDInPath, params CancelPaymentParams) {
+	var request CancelPaymentRequestObject
+
+	request.PaymentID = paymentID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelPayment(ctx, request.(CancelPaymentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelPayment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CancelPaymentResponseObject); ok {
+		if err := validResponse.VisitCancelPaymentResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

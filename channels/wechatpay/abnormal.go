@@ -93,9 +93,9 @@ func checkRoute(order channel.AbnormalRefund) error {
 	}
 	switch {
 	case !bankType.MatchString(order.Bank):
-		return errors.New("Bank: not a bank type of WeChat Pay, such as ICBC_DEBIT")
+		return errors.New("AbnormalRefund.Bank: not a bank type of WeChat Pay, such as ICBC_DEBIT")
 	case !bankCard.MatchString(order.Card):
-		return errors.New("Card: not 8 to 32 digits")
+		return errors.New("AbnormalRefund.Card: not 8 to 32 digits")
 	}
 	return wire.CheckText("Holder", order.Holder, 64)
 }

@@ -25,6 +25,7 @@ const (
 	PaymentClosed            Type = "payment.closed"
 	PaymentFailed            Type = "payment.failed"
 	PaymentPaidLate          Type = "payment.paid_late"
+	PaymentPaidTwice         Type = "payment.paid_twice"
 	RefundSucceeded          Type = "refund.succeeded"
 	RefundFailed             Type = "refund.failed"
 	WithdrawalSucceeded      Type = "withdrawal.succeeded"
@@ -43,7 +44,7 @@ const (
 // Types lists every type an endpoint may ask for.
 func Types() []Type {
 	return []Type{
-		PaymentAwaitingPayer, PaymentSucceeded, PaymentClosed, PaymentFailed, PaymentPaidLate,
+		PaymentAwaitingPayer, PaymentSucceeded, PaymentClosed, PaymentFailed, PaymentPaidLate, PaymentPaidTwice,
 		RefundSucceeded, RefundFailed, WithdrawalSucceeded, WithdrawalFailed, TransferSucceeded,
 		AccountStatusChanged, AccountLimitsChanged, HoldPlaced, HoldCaptured, HoldReleased, HoldExpired,
 		ReconciliationBalanced, ReconciliationDiscrepant,

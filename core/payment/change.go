@@ -2,6 +2,7 @@ package payment
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -19,34 +20,65 @@ const (
 )
 
 // become changes the status of p, which the caller has locked.
-func become(ctx context.Context, tx pgx.Tx, tenantID string, p Payment, to Status, set string, args ...any) error {
-	return status.Change(ctx, tx, payments, tenantID, p.ID, p.Status, to, set, args...)
+func become(ctx context.Context, tx pgx.Tx, tenantID string, p *Payment, to Status, set string, args ...any) error {
+	err := status.Change(ctx, tx, payments, tenantID, p.ID, p.Status, to, set, args...)
+	if err == nil {
+		p.Status = to
+	}
+	return err
 }
 
 func setAttempt(ctx context.Context, tx pgx.Tx, tenantID string, p Payment, to AttemptStatus, set string, args ...any) error {
 	return status.Change(ctx, tx, attempts, tenantID, p.Attempt.ID, p.Attempt.Status, to, set, args...)
 }
 
-// Prepared records the QR code: the payer may scan now.
-func Prepared(ctx context.Context, tx pgx.Tx, tenantID string, p Payment, qrCode string) error {
-	if err := become(ctx, tx, tenantID, p, AwaitingPayer, ""); err != nil {
+// Every function below changes the attempt that p was read by, and with it the
+// payment where that follows. The payment is locked. p is brought up to date.
+
+// Prepared records what the payer's side has to do next: the payer may pay now.
+func Prepared(ctx context.Context, tx pgx.Tx, tenantID string, p *Payment, action channel.Action) error {
+	text, err := json.Marshal(action)
+	if err != nil {
+		return fmt.Errorf("action of attempt %s: %w", p.Attempt.ID, err)
+	}
+	if err := setAttempt(ctx, tx, tenantID, *p, Open, `, action = $5`, text); err != nil {
 		return err
 	}
-	return setAttempt(ctx, tx, tenantID, p, Open, `, qr_code = $5`, qrCode)
+	p.Attempt.Status, p.Attempt.Action = Open, &action
+	if p.Status == Processing {
+		return become(ctx, tx, tenantID, p, AwaitingPayer, "")
+	}
+	return nil
 }
 
-// NotPrepared records that the provider refused to prepare the trade.
-func NotPrepared(ctx context.Context, tx pgx.Tx, tenantID string, p Payment, f Failure) error {
-	err := become(ctx, tx, tenantID, p, Failed,
-		`, failure_code = $5, failure_channel_code = $6, failure_message = $7, closed_at = suanpan_now()`,
+// RefusedNow records that the provider refused the attempt. A payment that was
+// made with a method fails with its only attempt.
+func RefusedNow(ctx context.Context, tx pgx.Tx, tenantID string, p *Payment, f Failure) error {
+	err := setAttempt(ctx, tx, tenantID, *p, Refused, `, failure_code = $5, failure_channel_code = $6, failure_message = $7`,
 		f.Code, f.ChannelCode, f.Message)
 	if err != nil {
 		return err
 	}
-	if err := setAttempt(ctx, tx, tenantID, p, Refused, ""); err != nil {
+	p.Attempt.Status, p.Attempt.Failure = Refused, &f
+	return ended(ctx, tx, tenantID, p)
+}
+
+// ClosedNow records that the provider accepts no payer of the attempt any more.
+func ClosedNow(ctx context.Context, tx pgx.Tx, tenantID string, p *Payment) error {
+	if err := setAttempt(ctx, tx, tenantID, *p, AttemptClosed, ""); err != nil {
 		return err
 	}
-	return lookIntoNotified(ctx, tx, tenantID, p)
+	p.Attempt.Status = AttemptClosed
+	return ended(ctx, tx, tenantID, p)
+}
+
+// ended settles what follows from the end of an attempt without the payment's
+// money, and looks into what its provider has told about it already.
+func ended(ctx context.Context, tx pgx.Tx, tenantID string, p *Payment) error {
+	if err := Settle(ctx, tx, tenantID, p); err != nil {
+		return err
+	}
+	return lookIntoNotified(ctx, tx, tenantID, *p)
 }
 
 // Receipt is what the provider's verified answer says about the payer's money.
@@ -58,60 +90,82 @@ type Receipt struct {
 	Fee money.Amount
 }
 
-// PaidNow records the payer's money. The caller books it in the same transaction.
-func PaidNow(ctx context.Context, tx pgx.Tx, tenantID string, p Payment, r Receipt) error {
+// PaidNow records that the attempt brought the payment's money. The caller books
+// it in the same transaction. The attempts that did not win stay live until their
+// providers accept no payer any more.
+func PaidNow(ctx context.Context, tx pgx.Tx, tenantID string, p *Payment, r Receipt) error {
 	if err := become(ctx, tx, tenantID, p, Succeeded, `, paid_at = $5`, r.PaidAt); err != nil {
 		return err
 	}
-	return setAttempt(ctx, tx, tenantID, p, Paid,
+	err := setAttempt(ctx, tx, tenantID, *p, Paid,
 		`, channel_trade_no = $5, paid_at = $6, fee = $7`, r.ChannelTradeNo, r.PaidAt, r.Fee.Minor)
-}
-
-// ClosedNow records that the payer's time is over and the provider accepts no
-// payer any more.
-func ClosedNow(ctx context.Context, tx pgx.Tx, tenantID string, p Payment) error {
-	if err := become(ctx, tx, tenantID, p, Closed, `, closed_at = suanpan_now()`); err != nil {
-		return err
-	}
-	if err := setAttempt(ctx, tx, tenantID, p, AttemptClosed, ""); err != nil {
-		return err
-	}
-	return lookIntoNotified(ctx, tx, tenantID, p)
-}
-
-// lookIntoNotified looks into every notification that was relayed while p was
-// still open: its signal may have come too late for the workflow that just ended
-// p. One that is relayed from now on finds p closed; see ByNumberAtRest.
-func lookIntoNotified(ctx context.Context, tx pgx.Tx, tenantID string, p Payment) error {
-	told, err := channel.NotificationsOfTrade(ctx, tx, tenantID, p.Attempt.Number)
 	if err != nil {
 		return err
 	}
-	for _, notification := range told {
-		if err := LookIntoLate(ctx, tx, tenantID, p, notification); err != nil {
+	p.Attempt.Status = Paid
+	return Settle(ctx, tx, tenantID, p)
+}
+
+// prospects are what can still become of a payment.
+type prospects struct {
+	// live attempts may still be paid; of these, expected are those whose provider
+	// was not asked to close them, or did not say that it has never heard of them.
+	live, expected int
+	// expired: its time is over on the business clock.
+	expired bool
+}
+
+// Settle ends the payment when nothing can become of it any more, and notes
+// whether its workflow still has work to do.
+func Settle(ctx context.Context, tx pgx.Tx, tenantID string, p *Payment) error {
+	var left prospects
+	err := tx.QueryRow(ctx, `
+		select count(*), count(*) filter (where unseen_at is null), suanpan_now() > $3
+		from attempts where tenant_id = $1 and payment_id = $2 and status in ('preparing', 'awaiting_payer')`,
+		tenantID, p.ID, p.ExpiresAt).Scan(&left.live, &left.expected, &left.expired)
+	if err != nil {
+		return fmt.Errorf("live attempts of payment %s: %w", p.ID, err)
+	}
+	if !p.Status.Final() {
+		if err := end(ctx, tx, tenantID, p, left); err != nil {
 			return err
 		}
+	}
+	_, err = tx.Exec(ctx, `update payments set driven = $3 where tenant_id = $1 and id = $2 and driven <> $3`,
+		tenantID, p.ID, !p.Status.Final() || left.live > 0)
+	if err != nil {
+		return fmt.Errorf("settle payment %s: %w", p.ID, err)
 	}
 	return nil
 }
 
-// PaidLate records money that arrived for a closed or failed payment, to be
-// given back by refundID. The payment stays as it is. It reports false when the
-// receipt was recorded before.
-func PaidLate(ctx context.Context, tx pgx.Tx, tenantID string, p Payment, r Receipt, refundID string) (bool, error) {
-	if p.Status != Closed && p.Status != Failed {
-		return false, fmt.Errorf("payment %s is %s, so its money is not late", p.ID, p.Status)
+// end decides whether an unfinished payment is over.
+func end(ctx context.Context, tx pgx.Tx, tenantID string, p *Payment, left prospects) error {
+	last := p.Attempt
+	switch {
+	case p.CancelRequested && left.expected == 0:
+		return closePayment(ctx, tx, tenantID, p, Cancelled)
+	case left.live > 0:
+		return nil
+	case left.expired:
+		return closePayment(ctx, tx, tenantID, p, Expired)
+	case p.PayerChooses():
+		return nil
+	case p.Status == Processing && last.Status == Refused:
+		f := *last.Failure
+		p.Failure = &f
+		return become(ctx, tx, tenantID, p, Failed,
+			`, failure_code = $5, failure_channel_code = $6, failure_message = $7, closed_at = suanpan_now()`,
+			f.Code, f.ChannelCode, f.Message)
+	case last.Product == channel.ProductBarcode:
+		return closePayment(ctx, tx, tenantID, p, Expired)
 	}
-	tag, err := tx.Exec(ctx, `
-		insert into late_receipts (tenant_id, attempt_id, payment_id, currency, amount, fee,
-			channel_trade_no, paid_at, refund_id)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing`,
-		tenantID, p.Attempt.ID, p.ID, p.Amount.Currency, p.Amount.Minor, r.Fee.Minor,
-		r.ChannelTradeNo, r.PaidAt, refundID)
-	if err != nil {
-		return false, fmt.Errorf("late receipt of payment %s: %w", p.ID, err)
-	}
-	return tag.RowsAffected() == 1, nil
+	return closePayment(ctx, tx, tenantID, p, ByChannel)
+}
+
+func closePayment(ctx context.Context, tx pgx.Tx, tenantID string, p *Payment, why CloseReason) error {
+	p.CloseReason = why
+	return become(ctx, tx, tenantID, p, Closed, `, closed_at = suanpan_now(), close_reason = $5`, string(why))
 }
 
 // Refunding moves delta between free and promised to refunds in flight: positive
@@ -134,36 +188,4 @@ func RefundedNow(ctx context.Context, tx pgx.Tx, tenantID string, p Payment, amo
 		return fmt.Errorf("refunded of payment %s: %w", p.ID, err)
 	}
 	return nil
-}
-
-// Expired reports whether the payer's time and the grace after it are over on
-// the business clock.
-func Expired(ctx context.Context, tx pgx.Tx, p Payment, grace time.Duration) (bool, error) {
-	var over bool
-	err := tx.QueryRow(ctx, `select suanpan_now() > $1::timestamptz + $2::interval`, p.ExpiresAt, grace).Scan(&over)
-	return over, err
-}
-
-// Overdue is a payment whose workflow must be told that the payer's time is over.
-type Overdue struct {
-	Tenant    string
-	PaymentID string
-}
-
-// ClaimOverdue returns up to limit unfinished payments of all tenants whose time
-// and grace are over, oldest first, and marks them told: each is returned again
-// only after a minute, should it still be unfinished then.
-func ClaimOverdue(ctx context.Context, tx pgx.Tx, grace time.Duration, limit int) ([]Overdue, error) {
-	rows, err := tx.Query(ctx, `
-		update payments set expiry_told_at = clock_timestamp()
-		where (tenant_id, id) in (
-			select tenant_id, id from payments
-			where status in ('processing', 'awaiting_payer') and expires_at + $1::interval < suanpan_now()
-			  and (expiry_told_at is null or expiry_told_at < clock_timestamp() - interval '1 minute')
-			order by expires_at limit $2 for update skip locked)
-		returning tenant_id, id`, grace, limit)
-	if err != nil {
-		return nil, fmt.Errorf("overdue payments: %w", err)
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Overdue])
 }

@@ -2,19 +2,16 @@ package payment
 
 import (
 	"context"
-	"crypto/sha256"
-	"errors"
+	"crypto/rand"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/suanpan/suanpan/core/accept"
+	"github.com/suanpan/suanpan/core/channel"
 	"github.com/suanpan/suanpan/core/fault"
-	"github.com/suanpan/suanpan/core/tenant"
-	"github.com/suanpan/suanpan/internal/id"
 	"github.com/suanpan/suanpan/internal/pg"
 	"github.com/suanpan/suanpan/money"
 )
@@ -24,9 +21,6 @@ const WorkflowType = "Payment"
 
 // WorkflowID is the id of the workflow that drives the payment.
 func WorkflowID(paymentID string) string { return "payment/" + paymentID }
-
-// ProductQR is the product "the payer scans our QR code".
-const ProductQR = "qr"
 
 // Failure says why an object failed: our code, the provider's own code, and a
 // sentence.
@@ -47,31 +41,29 @@ type Payment struct {
 	// Refunded has reached the payer; Refunding is promised to refunds in flight.
 	Refunded  money.Amount
 	Refunding money.Amount
-	Channel   string
-	Product   string
-	Status    Status
-	Failure   *Failure
-	ExpiresAt time.Time
-	CreatedAt time.Time
-	PaidAt    *time.Time
-	ClosedAt  *time.Time
-	Attempt   Attempt
+	// Channel and Product are what was asked for at creation; empty when the payer
+	// chooses on the checkout page.
+	Channel string
+	Product channel.Product
+	Status  Status
+	Failure *Failure
+	// CloseReason is set once Status is Closed.
+	CloseReason CloseReason
+	// CheckoutToken opens the checkout page of this payment, and nothing else.
+	CheckoutToken string
+	// CancelRequested: the tenant wants it ended unpaid.
+	CancelRequested bool
+	ExpiresAt       time.Time
+	CreatedAt       time.Time
+	PaidAt          *time.Time
+	ClosedAt        *time.Time
+	// Attempt is the one that the payment was read by; else the one that was paid,
+	// else the newest. Without any attempt its ID is empty.
+	Attempt Attempt
 }
 
-// Attempt is one try to collect a payment at one provider.
-type Attempt struct {
-	ID               string
-	ChannelAccountID string
-	// Number is what the provider knows; it never changes.
-	Number         string
-	RequestHash    []byte
-	Status         AttemptStatus
-	QRCode         string
-	ChannelTradeNo string
-	// Fee is what the provider keeps, in minor units, known once paid.
-	Fee    money.Amount
-	PaidAt *time.Time
-}
+// PayerChooses reports whether the payment was made without a method.
+func (p Payment) PayerChooses() bool { return p.Channel == "" }
 
 // New is a request for a payment.
 type New struct {
@@ -80,8 +72,8 @@ type New struct {
 	Reference  string
 	Subject    string
 	Amount     money.Amount
-	Channel    string
-	Product    string
+	// Method is how the payer pays; nil lets the payer choose.
+	Method *Method
 	// ExpiresIn is how long the payer may take, from the business clock's now.
 	ExpiresIn time.Duration
 }
@@ -100,8 +92,6 @@ func (n New) check() error {
 		return fault.Invalid("amount", "amount_out_of_range", "The amount must be positive and of a known currency.")
 	case n.Amount.Currency != money.CNY:
 		return fault.Invalid("amount.currency", "currency_unsupported", "Alipay and WeChat Pay collect CNY; send currency CNY.")
-	case n.Product != ProductQR:
-		return fault.Invalid("method.product", "product_unsupported", "This channel account offers the product qr.")
 	case n.ExpiresIn < MinExpiry || n.ExpiresIn > MaxExpiry:
 		return fault.Invalid("expires_in", "expiry_out_of_range", "expires_in takes 60 seconds to 15 days.")
 	case strings.TrimSpace(n.Subject) == "" || len([]rune(n.Subject)) > 127:
@@ -112,44 +102,40 @@ func (n New) check() error {
 	return nil
 }
 
-// Create records a payment with its first attempt, the attempt's number and the
-// workflow that must drive it. It refuses an unknown merchant, a channel the
-// tenant has no account for, and a reference used before.
-func Create(ctx context.Context, tx pgx.Tx, tenantID string, n New) error {
+// Create records a payment with the workflow that must drive it and, when a
+// method is asked for, its first attempt with its number. It refuses an unknown
+// merchant, a reference used before, and a method that no account of the tenant
+// offers.
+func Create(ctx context.Context, tx pgx.Tx, tenantID string, n New, till Till) error {
 	if err := n.check(); err != nil {
 		return err
 	}
-	number := id.Number()
-	account, err := tenant.PickChannelAccount(ctx, tx, tenantID, tenant.Wanted{
-		Merchant: n.MerchantID, Channel: n.Channel, Product: n.Product, Number: number})
-	if err != nil {
-		return err
+	status, method := AwaitingPayer, Method{}
+	if n.Method != nil {
+		status, method = Processing, *n.Method
 	}
-	var expires time.Time
-	err = tx.QueryRow(ctx, `
+	p := Payment{ID: n.ID, MerchantID: n.MerchantID, Subject: n.Subject, Amount: n.Amount}
+	err := tx.QueryRow(ctx, `
 		insert into payments (tenant_id, id, merchant_id, reference, subject, currency, amount,
-			channel, product, status, expires_at)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'processing',
-			date_trunc('second', suanpan_now() + $10::interval))
+			channel, product, status, checkout_token, expires_at)
+		values ($1, $2, $3, $4, $5, $6, $7, nullif($8, ''), nullif($9, ''), $10, $11,
+			date_trunc('second', suanpan_now() + $12::interval))
 		returning expires_at`,
 		tenantID, n.ID, n.MerchantID, n.Reference, n.Subject, n.Amount.Currency, n.Amount.Minor,
-		n.Channel, n.Product, n.ExpiresIn).Scan(&expires)
+		method.Channel, string(method.Product), string(status), rand.Text(), n.ExpiresIn).Scan(&p.ExpiresAt)
 	if err != nil {
 		return createError(err)
 	}
-	hash := requestHash(number, n.Amount, n.Subject, expires)
-	_, err = tx.Exec(ctx, `
-		insert into attempts (tenant_id, id, payment_id, channel_account_id, channel, number, request_hash, status)
-		values ($1, $2, $3, $4, $5, $6, $7, 'preparing')`,
-		tenantID, id.New(id.Attempt), n.ID, account.ID, n.Channel, number, hash)
-	if err != nil {
-		return fmt.Errorf("create attempt: %w", err)
+	if n.Method != nil {
+		if _, err := begin(ctx, tx, tenantID, p, method, till, nil); err != nil {
+			return err
+		}
 	}
 	return accept.RequireWorkflow(ctx, tx, accept.Start{
 		WorkflowID: WorkflowID(n.ID),
 		Type:       WorkflowType,
 		Ref:        accept.Ref{Tenant: tenantID, ID: n.ID},
-		Attributes: accept.Attributes{Merchant: n.MerchantID, BusinessID: n.ID, Channel: n.Channel},
+		Attributes: accept.Attributes{Merchant: n.MerchantID, BusinessID: n.ID, Channel: method.Channel},
 	})
 }
 
@@ -164,43 +150,26 @@ func createError(err error) error {
 	return fmt.Errorf("create payment: %w", err)
 }
 
-// requestHash freezes what is sent under number: a resend with other content is
-// a programming error that must not reach the provider.
-func requestHash(number string, amount money.Amount, subject string, expires time.Time) []byte {
-	h := sha256.New()
-	for _, field := range []string{number, strconv.FormatInt(amount.Minor, 10), string(amount.Currency),
-		subject, expires.UTC().Format(time.RFC3339)} {
-		_, _ = fmt.Fprintf(h, "%d:%s\n", len(field), field)
+// RequestCancel notes that the tenant wants the payment ended unpaid; its
+// workflow does so, unless the payer was faster. Idempotent; a payment that ended
+// otherwise is refused.
+func RequestCancel(ctx context.Context, tx pgx.Tx, tenantID, paymentID string) error {
+	p, err := Lock(ctx, tx, tenantID, paymentID)
+	if err != nil {
+		return err
 	}
-	return h.Sum(nil)
-}
-
-// ErrRequestChanged says that what would be sent under an attempt's number is
-// not what was first recorded for it.
-var ErrRequestChanged = errors.New("the request recorded under this number was changed")
-
-// CheckFrozen returns ErrRequestChanged unless p still says what its attempt was
-// created with.
-func (p Payment) CheckFrozen() error {
-	hash := requestHash(p.Attempt.Number, p.Amount, p.Subject, p.ExpiresAt)
-	if string(hash) != string(p.Attempt.RequestHash) {
-		return ErrRequestChanged
+	if p.CancelRequested && (!p.Status.Final() || p.Status == Closed) {
+		return nil
+	}
+	if p.Status.Final() {
+		return fault.Refused("payment_id", "payment_not_cancellable",
+			"Only a payment that has not ended can be cancelled; this one is "+string(p.Status)+".")
+	}
+	_, err = tx.Exec(ctx, `
+		update payments set cancel_requested_at = suanpan_now(), news_at = clock_timestamp()
+		where tenant_id = $1 and id = $2`, tenantID, paymentID)
+	if err != nil {
+		return fmt.Errorf("cancel payment %s: %w", paymentID, err)
 	}
 	return nil
-}
-
-// LateWorkflowType is the registered name of the workflow that looks into money
-// for a closed payment.
-const LateWorkflowType = "LatePayment"
-
-// LookIntoLate requires the workflow that finds out whether the closed payment p
-// was paid after all. cause, such as a notification's id, makes each reason to
-// look a workflow of its own.
-func LookIntoLate(ctx context.Context, tx pgx.Tx, tenantID string, p Payment, cause string) error {
-	return accept.RequireWorkflow(ctx, tx, accept.Start{
-		WorkflowID: "late-payment/" + p.ID + "/" + cause,
-		Type:       LateWorkflowType,
-		Ref:        accept.Ref{Tenant: tenantID, ID: p.ID},
-		Attributes: accept.Attributes{Merchant: p.MerchantID, BusinessID: p.ID, Channel: p.Channel},
-	})
 }

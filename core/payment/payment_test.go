@@ -9,11 +9,14 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/suanpan/suanpan/core/channel"
 	"github.com/suanpan/suanpan/core/fault"
 	"github.com/suanpan/suanpan/core/party"
 	"github.com/suanpan/suanpan/core/payment"
+	"github.com/suanpan/suanpan/core/secret"
 	"github.com/suanpan/suanpan/core/tenant"
 	"github.com/suanpan/suanpan/internal/id"
+	"github.com/suanpan/suanpan/internal/pg"
 	"github.com/suanpan/suanpan/internal/pgtest"
 	"github.com/suanpan/suanpan/money"
 )
@@ -25,20 +28,24 @@ type till struct {
 	*testing.T
 	*pgtest.Database
 	tenant, merchant string
+	codes            safe
 }
 
 func open(t *testing.T) *till {
 	t.Helper()
 	t.Parallel()
-	d := &till{T: t, Database: pgtest.New(t)}
+	d := &till{T: t, Database: pgtest.New(t), codes: safe{}}
 	require.NoError(t, d.DB.AsSystem(t.Context(), func(tx pgx.Tx) error {
 		created, err := tenant.Create(t.Context(), tx, "A tenant", tenant.LicensedReserve)
 		if err != nil {
 			return err
 		}
 		d.tenant = created.ID
-		_, err = tenant.AddChannelAccount(t.Context(), tx, d.tenant, tenant.ChannelAccount{Channel: "alipay", Name: "Alipay"})
-		return err
+		account, err := tenant.AddChannelAccount(t.Context(), tx, d.tenant, tenant.ChannelAccount{Channel: "alipay", Name: "Alipay"})
+		if err != nil {
+			return err
+		}
+		return openProducts(t.Context(), tx, d.tenant, account.ID)
 	}))
 	require.NoError(t, d.do(func(ctx context.Context, tx pgx.Tx) error {
 		m, err := party.Create(ctx, tx, d.tenant, party.NewMerchant{Reference: "shop", Name: "Shop", Settlement: "T0"})
@@ -54,11 +61,44 @@ func (d *till) do(fn func(ctx context.Context, tx pgx.Tx) error) error {
 
 func (d *till) request() payment.New {
 	return payment.New{ID: id.New(id.Payment), MerchantID: d.merchant, Reference: id.Number(), Subject: "龙井茶",
-		Amount: money.Fen(1000), Channel: "alipay", Product: payment.ProductQR, ExpiresIn: time.Hour}
+		Amount: money.Fen(1000), Method: &payment.Method{Channel: "alipay", Product: channel.ProductQR}, ExpiresIn: time.Hour}
+}
+
+// safe keeps codes in memory.
+type safe map[string]string
+
+func (s safe) PutOneTime(_ context.Context, _ pg.Querier, _, attemptID string, plain []byte, _ time.Duration) error {
+	s[attemptID] = string(plain)
+	return nil
+}
+
+func (s safe) TakeOneTime(_ context.Context, _ pg.Querier, _, attemptID string) (secret.Value, error) {
+	return secret.NewValue([]byte(s[attemptID])), nil
+}
+
+// shelf is what every account of these tests offers.
+func (d *till) shelf() payment.Till {
+	return payment.Till{Codes: d.codes, Offers: func(string) []channel.Offer {
+		return []channel.Offer{
+			{Product: channel.ProductQR, Action: channel.ActionQRCode},
+			{Product: channel.ProductWAP, Action: channel.ActionRedirect, Needs: []channel.Need{channel.NeedReturnURL, channel.NeedPayerIP}},
+			{Product: channel.ProductJSAPI, Action: channel.ActionJSAPI, Needs: []channel.Need{channel.NeedPayerID}},
+			{Product: channel.ProductBarcode, Action: channel.ActionNone, Needs: []channel.Need{channel.NeedAuthCode}},
+		}
+	}}
+}
+
+// openProducts says that an account sells everything.
+func openProducts(ctx context.Context, tx pgx.Tx, tenantID, accountID string) error {
+	var all []tenant.ProductChange
+	for _, product := range channel.Products() {
+		all = append(all, tenant.ProductChange{Product: string(product), Status: tenant.ProductOpened})
+	}
+	return tenant.SetProducts(ctx, tx, tenantID, accountID, all)
 }
 
 func (d *till) create(n payment.New) error {
-	return d.do(func(ctx context.Context, tx pgx.Tx) error { return payment.Create(ctx, tx, d.tenant, n) })
+	return d.do(func(ctx context.Context, tx pgx.Tx) error { return payment.Create(ctx, tx, d.tenant, n, d.shelf()) })
 }
 
 func (d *till) get(paymentID string) payment.Payment {
@@ -104,13 +144,13 @@ func (d *till) become(p payment.Payment, to payment.Status) error {
 	return d.do(func(ctx context.Context, tx pgx.Tx) error {
 		switch to {
 		case payment.AwaitingPayer:
-			return payment.Prepared(ctx, tx, d.tenant, p, "https://qr.example.com/1")
+			return payment.Prepared(ctx, tx, d.tenant, &p, channel.Action{Type: channel.ActionQRCode, QRCode: "https://qr.example.com/1"})
 		case payment.Succeeded:
-			return payment.PaidNow(ctx, tx, d.tenant, p, payment.Receipt{ChannelTradeNo: "T1", PaidAt: time.Now(), Fee: money.Fen(6)})
+			return payment.PaidNow(ctx, tx, d.tenant, &p, payment.Receipt{ChannelTradeNo: "T1", PaidAt: time.Now(), Fee: money.Fen(6)})
 		case payment.Closed:
-			return payment.ClosedNow(ctx, tx, d.tenant, p)
+			return payment.ClosedNow(ctx, tx, d.tenant, &p)
 		case payment.Failed:
-			return payment.NotPrepared(ctx, tx, d.tenant, p, payment.Failure{Code: "channel_refused", ChannelCode: "NO", Message: "no"})
+			return payment.RefusedNow(ctx, tx, d.tenant, &p, payment.Failure{Code: "channel_refused", ChannelCode: "NO", Message: "no"})
 		}
 		return fmt.Errorf("nothing leads to %s", to)
 	})
@@ -173,7 +213,7 @@ func TestCreateRefuses(t *testing.T) {
 		})
 	}
 	noAccount := d.request()
-	noAccount.Channel = "wechatpay"
+	noAccount.Method.Channel = "wechatpay"
 	require.Error(t, d.create(noAccount))
 	var n int
 	require.NoError(t, d.Pool.QueryRow(t.Context(), `select count(*) from payments`).Scan(&n))
@@ -191,6 +231,11 @@ func TestWhatIsSentUnderANumberIsFrozen(t *testing.T) {
 		func(p *payment.Payment) { p.Subject += " " },
 		func(p *payment.Payment) { p.ExpiresAt = p.ExpiresAt.Add(time.Second) },
 		func(p *payment.Payment) { p.Attempt.Number = id.Number() },
+		func(p *payment.Payment) { p.Attempt.Product = channel.ProductPage },
+		func(p *payment.Payment) { p.Attempt.PayerID = "somebody" },
+		func(p *payment.Payment) { p.Attempt.PayerIP = "192.0.2.1" },
+		func(p *payment.Payment) { p.Attempt.ReturnURL = "https://shop.example.com" },
+		func(p *payment.Payment) { p.Attempt.CodeHash = make([]byte, 32) },
 	} {
 		changed := p
 		change(&changed)

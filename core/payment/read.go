@@ -8,42 +8,72 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/suanpan/suanpan/core/channel"
 	"github.com/suanpan/suanpan/core/fault"
 	"github.com/suanpan/suanpan/internal/pg"
 	"github.com/suanpan/suanpan/money"
 )
 
-const columns = `
+const paymentColumns = `
 	p.id, p.merchant_id, p.reference, p.subject, p.currency, p.amount, p.refunded, p.refunding,
-	p.channel, p.product, p.status, p.failure_code, coalesce(p.failure_channel_code, ''),
-	coalesce(p.failure_message, ''), p.expires_at, p.created_at, p.paid_at, p.closed_at,
-	a.id, a.channel_account_id, a.number, a.request_hash, a.status, coalesce(a.qr_code, ''),
-	coalesce(a.channel_trade_no, ''), coalesce(a.fee, 0), a.paid_at`
+	coalesce(p.channel, ''), coalesce(p.product, ''), p.status, p.failure_code, coalesce(p.failure_channel_code, ''),
+	coalesce(p.failure_message, ''), coalesce(p.close_reason, ''), p.checkout_token, p.cancel_requested_at is not null,
+	p.expires_at, p.created_at, p.paid_at, p.closed_at`
 
-const from = ` from payments p join attempts a on a.tenant_id = p.tenant_id and a.payment_id = p.id `
+// attemptColumns are of a, which may be no row at all.
+const attemptColumns = `
+	coalesce(a.id, ''), coalesce(a.payment_id, ''), coalesce(a.channel_account_id, ''), coalesce(a.channel, ''),
+	coalesce(a.product, ''), coalesce(a.position, 0), coalesce(a.number, ''), a.request_hash, coalesce(a.status, ''), a.action,
+	coalesce(a.payer_id, ''), coalesce(a.payer_ip, ''), coalesce(a.return_url, ''), a.code_hash, coalesce(a.asked, 0),
+	a.sent_at, a.cancel_sent_at, a.unseen_at is not null, a.failure_code, coalesce(a.failure_channel_code, ''),
+	coalesce(a.failure_message, ''), coalesce(a.channel_trade_no, ''), coalesce(a.fee, 0), a.paid_at, coalesce(a.created_at, 'epoch')`
+
+// fromPayments joins each payment with the attempt that stands for it.
+const fromPayments = ` from payments p left join lateral (
+	select * from attempts a where a.tenant_id = p.tenant_id and a.payment_id = p.id
+	order by a.status = 'paid' desc, a.position desc limit 1) a on true `
+
+// fromAttempts joins each attempt with its payment.
+const fromAttempts = ` from attempts a join payments p on p.tenant_id = a.tenant_id and p.id = a.payment_id `
+
+// fields are where the attempt's columns go; failure is read by the caller.
+func (a *Attempt) fields(failureCode **string, failure *Failure) []any {
+	return []any{&a.ID, &a.PaymentID, &a.ChannelAccountID, &a.Channel, &a.Product, &a.Position, &a.Number, &a.RequestHash,
+		&a.Status, &a.Action, &a.PayerID, &a.PayerIP, &a.ReturnURL, &a.CodeHash, &a.Asked,
+		&a.SentAt, &a.CancelSentAt, &a.Unseen, failureCode, &failure.ChannelCode,
+		&failure.Message, &a.ChannelTradeNo, &a.Fee.Minor, &a.PaidAt, &a.CreatedAt}
+}
+
+func failureOf(code *string, failure Failure) *Failure {
+	if code == nil {
+		return nil
+	}
+	failure.Code = *code
+	return &failure
+}
 
 func scan(row pgx.CollectableRow) (Payment, error) {
 	var p Payment
-	var failureCode *string
-	var failure Failure
+	var code, attemptCode *string
+	var failure, attemptFailure Failure
 	a := &p.Attempt
-	err := row.Scan(&p.ID, &p.MerchantID, &p.Reference, &p.Subject, &p.Amount.Currency, &p.Amount.Minor,
-		&p.Refunded.Minor, &p.Refunding.Minor, &p.Channel, &p.Product, &p.Status, &failureCode,
-		&failure.ChannelCode, &failure.Message, &p.ExpiresAt, &p.CreatedAt, &p.PaidAt, &p.ClosedAt,
-		&a.ID, &a.ChannelAccountID, &a.Number, &a.RequestHash, &a.Status, &a.QRCode,
-		&a.ChannelTradeNo, &a.Fee.Minor, &a.PaidAt)
-	if failureCode != nil {
-		failure.Code = *failureCode
-		p.Failure = &failure
-	}
+	err := row.Scan(append([]any{&p.ID, &p.MerchantID, &p.Reference, &p.Subject, &p.Amount.Currency, &p.Amount.Minor,
+		&p.Refunded.Minor, &p.Refunding.Minor, &p.Channel, &p.Product, &p.Status, &code,
+		&failure.ChannelCode, &failure.Message, &p.CloseReason, &p.CheckoutToken, &p.CancelRequested,
+		&p.ExpiresAt, &p.CreatedAt, &p.PaidAt, &p.ClosedAt}, a.fields(&attemptCode, &attemptFailure)...)...)
+	p.Failure, a.Failure = failureOf(code, failure), failureOf(attemptCode, attemptFailure)
 	for _, amount := range []*money.Amount{&p.Refunded, &p.Refunding, &a.Fee} {
 		amount.Currency = p.Amount.Currency
 	}
 	return p, err
 }
 
-func one(ctx context.Context, q pg.Querier, where string, args ...any) (Payment, error) {
-	rows, err := q.Query(ctx, `select `+columns+from+where, args...)
+func one(ctx context.Context, q pg.Querier, from, where string, args ...any) (Payment, error) {
+	rows, err := q.Query(ctx, `select `+paymentColumns+`,`+attemptColumns+from+where, args...)
+	return only(rows, err)
+}
+
+func only(rows pgx.Rows, err error) (Payment, error) {
 	if err != nil {
 		return Payment{}, fmt.Errorf("payment: %w", err)
 	}
@@ -57,20 +87,58 @@ func one(ctx context.Context, q pg.Querier, where string, args ...any) (Payment,
 	return p, nil
 }
 
-// Get returns a payment with its attempt, or fault.NotFound.
+// locked locks the row of a payment and then reads, in one round trip. One query
+// for both would show the attempts as they were before it waited for the lock.
+func locked(ctx context.Context, tx pgx.Tx, lock, from, where string, args ...any) (Payment, error) {
+	var both pgx.Batch
+	both.Queue(`select from payments where `+lock, args...)
+	both.Queue(`select `+paymentColumns+`,`+attemptColumns+from+where, args...)
+	results := tx.SendBatch(ctx, &both)
+	_, err := results.Exec()
+	var p Payment
+	if err == nil {
+		p, err = only(results.Query())
+	} else {
+		err = fmt.Errorf("lock payment: %w", err)
+	}
+	if closing := results.Close(); err == nil && closing != nil {
+		err = fmt.Errorf("lock payment: %w", closing)
+	}
+	return p, err
+}
+
+const (
+	wherePayment = `where p.tenant_id = $1 and p.id = $2`
+	whereAttempt = `where a.tenant_id = $1 and a.id = $2`
+	whereNumber  = `where a.tenant_id = $1 and a.number = $2`
+)
+
+// Get returns a payment with the attempt that was paid, else its newest, or
+// fault.NotFound.
 func Get(ctx context.Context, q pg.Querier, tenantID, paymentID string) (Payment, error) {
-	return one(ctx, q, `where p.tenant_id = $1 and p.id = $2`, tenantID, paymentID)
+	return one(ctx, q, fromPayments, wherePayment, tenantID, paymentID)
 }
 
 // Lock is Get with the payment's row locked until the transaction ends. It is
-// the first lock of every change to a payment and to the refunds on it.
+// the first lock of every change to a payment, its attempts and the refunds on it.
 func Lock(ctx context.Context, tx pgx.Tx, tenantID, paymentID string) (Payment, error) {
-	return one(ctx, tx, `where p.tenant_id = $1 and p.id = $2 for update of p`, tenantID, paymentID)
+	return locked(ctx, tx, `tenant_id = $1 and id = $2 for update`, fromPayments, wherePayment, tenantID, paymentID)
 }
 
-// ByNumber returns the payment whose attempt carries number.
+// GetAttempt returns an attempt with its payment, or fault.NotFound.
+func GetAttempt(ctx context.Context, q pg.Querier, tenantID, attemptID string) (Payment, error) {
+	return one(ctx, q, fromAttempts, whereAttempt, tenantID, attemptID)
+}
+
+// LockAttempt is GetAttempt with the payment's row locked; see Lock.
+func LockAttempt(ctx context.Context, tx pgx.Tx, tenantID, attemptID string) (Payment, error) {
+	return locked(ctx, tx, `tenant_id = $1 and id = (select payment_id from attempts where tenant_id = $1 and id = $2) for update`,
+		fromAttempts, whereAttempt, tenantID, attemptID)
+}
+
+// ByNumber returns the attempt that carries number, with its payment.
 func ByNumber(ctx context.Context, q pg.Querier, tenantID, number string) (Payment, error) {
-	return one(ctx, q, `where a.tenant_id = $1 and a.number = $2`, tenantID, number)
+	return one(ctx, q, fromAttempts, whereNumber, tenantID, number)
 }
 
 // ByNumberAtRest is ByNumber once whoever is changing the payment has committed.
@@ -81,9 +149,53 @@ func ByNumberAtRest(ctx context.Context, tx pgx.Tx, tenantID, number string) (Pa
 	if err != nil {
 		return Payment{}, fmt.Errorf("payment: %w", err)
 	}
-	p, err := one(ctx, waiting, `where a.tenant_id = $1 and a.number = $2 for share of p`, tenantID, number)
+	p, err := locked(ctx, waiting, `tenant_id = $1 and id = (select payment_id from attempts where tenant_id = $1 and number = $2) for share`,
+		fromAttempts, whereNumber, tenantID, number)
 	// Going back to the savepoint gives the lock up again.
 	return p, errors.Join(err, waiting.Rollback(ctx))
+}
+
+// ByCheckoutToken returns the payment that a checkout page is of, with its
+// tenant, or fault.NotFound. It needs the system role: the page names nothing else.
+func ByCheckoutToken(ctx context.Context, q pg.Querier, token string) (tenantID string, p Payment, err error) {
+	var paymentID string
+	err = q.QueryRow(ctx, `select tenant_id, id from payments where checkout_token = $1`, token).Scan(&tenantID, &paymentID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", Payment{}, fault.NotFound()
+	}
+	if err != nil {
+		return "", Payment{}, fmt.Errorf("payment of a checkout: %w", err)
+	}
+	p, err = Get(ctx, q, tenantID, paymentID)
+	return tenantID, p, err
+}
+
+// Attempts returns the attempts of the payments, oldest first.
+func Attempts(ctx context.Context, q pg.Querier, tenantID string, paymentIDs ...string) ([]Attempt, error) {
+	rows, err := q.Query(ctx, `select p.currency,`+attemptColumns+fromAttempts+`
+		where a.tenant_id = $1 and a.payment_id = any($2) order by a.payment_id, a.position`, tenantID, paymentIDs)
+	if err != nil {
+		return nil, fmt.Errorf("attempts: %w", err)
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Attempt, error) {
+		var a Attempt
+		var code *string
+		var failure Failure
+		err := row.Scan(append([]any{&a.Fee.Currency}, a.fields(&code, &failure)...)...)
+		a.Failure = failureOf(code, failure)
+		return a, err
+	})
+}
+
+// NextAction is what the payer's side has to do next to pay p by one of its
+// attempts: what the newest open one says, nil when none is open.
+func NextAction(all []Attempt) *channel.Action {
+	for i := len(all) - 1; i >= 0; i-- {
+		if all[i].Status == Open {
+			return all[i].Action
+		}
+	}
+	return nil
 }
 
 // Filter narrows List; zero fields do not filter.
@@ -99,7 +211,7 @@ type Filter struct {
 
 // List returns payments, newest first.
 func List(ctx context.Context, q pg.Querier, tenantID string, f Filter) ([]Payment, error) {
-	rows, err := q.Query(ctx, `select `+columns+from+`
+	rows, err := q.Query(ctx, `select `+paymentColumns+`,`+attemptColumns+fromPayments+`
 		where p.tenant_id = $1
 		  and ($2 = '' or p.status = $2) and ($3 = '' or p.merchant_id = $3)
 		  and ($4 = '' or p.reference = $4) and ($5 = '' or p.id < $5)
@@ -111,34 +223,4 @@ func List(ctx context.Context, q pg.Querier, tenantID string, f Filter) ([]Payme
 		return nil, fmt.Errorf("payments: %w", err)
 	}
 	return pgx.CollectRows(rows, scan)
-}
-
-// LateReceipt is a payer's money that arrived after the payment was closed.
-type LateReceipt struct {
-	AttemptID      string
-	PaymentID      string
-	Amount         money.Amount
-	Fee            money.Amount
-	ChannelTradeNo string
-	PaidAt         time.Time
-	// RefundID is the refund that gives it back.
-	RefundID string
-}
-
-// FindLateReceipt returns the late receipt of a payment, nil when there is none.
-func FindLateReceipt(ctx context.Context, q pg.Querier, tenantID, paymentID string) (*LateReceipt, error) {
-	var r LateReceipt
-	err := q.QueryRow(ctx, `
-		select attempt_id, payment_id, currency, amount, fee, channel_trade_no, paid_at, refund_id
-		from late_receipts where tenant_id = $1 and payment_id = $2`, tenantID, paymentID).
-		Scan(&r.AttemptID, &r.PaymentID, &r.Amount.Currency, &r.Amount.Minor, &r.Fee.Minor,
-			&r.ChannelTradeNo, &r.PaidAt, &r.RefundID)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("late receipt: %w", err)
-	}
-	r.Fee.Currency = r.Amount.Currency
-	return &r, nil
 }

@@ -8,11 +8,11 @@ type Status string
 const (
 	// Processing: the platform acts; the provider is being asked to prepare the trade.
 	Processing Status = "processing"
-	// AwaitingPayer: the payer acts; the QR code may be scanned until it expires.
+	// AwaitingPayer: the payer acts, until it expires: at a provider, or by choosing one.
 	AwaitingPayer Status = "awaiting_payer"
 	// Succeeded: nobody; the money is booked. Refunds are objects of their own.
 	Succeeded Status = "succeeded"
-	// Closed: nobody; it expired unpaid. Money that arrives later is given back.
+	// Closed: nobody; it ended unpaid. Money that arrives later is given back.
 	Closed Status = "closed"
 	// Failed: the tenant; the provider refused to prepare the trade.
 	Failed Status = "failed"
@@ -38,7 +38,20 @@ func (s Status) CanBecome(to Status) bool { return slices.Contains(next(s), to) 
 // Final reports whether nothing follows s.
 func (s Status) Final() bool { return len(next(s)) == 0 }
 
-// AttemptStatus is the state of one attempt.
+// CloseReason says why a payment ended unpaid.
+type CloseReason string
+
+const (
+	// Expired: its time was over.
+	Expired CloseReason = "expired"
+	// Cancelled: the tenant asked for it.
+	Cancelled CloseReason = "cancelled"
+	// ByChannel: the provider closed the only trade it was asked for.
+	ByChannel CloseReason = "channel"
+)
+
+// AttemptStatus is the state of one attempt. It may change after its payment's
+// is final: what does not win is driven to its own end.
 type AttemptStatus string
 
 const (
@@ -46,9 +59,10 @@ const (
 	Preparing AttemptStatus = "preparing"
 	// Open: the payer acts.
 	Open AttemptStatus = "awaiting_payer"
-	// Paid: nobody; confirmed by a verified query.
+	// Paid: nobody; confirmed by a verified answer, and the payment's money.
 	Paid AttemptStatus = "paid"
-	// AttemptClosed: nobody; the provider accepts no payer any more.
+	// AttemptClosed: nobody; the provider accepts no payer any more, or took one
+	// whose money was late.
 	AttemptClosed AttemptStatus = "closed"
 	// Refused: nobody; the provider refused to prepare it.
 	Refused AttemptStatus = "failed"
@@ -64,3 +78,6 @@ func (s AttemptStatus) CanBecome(to AttemptStatus) bool {
 	}
 	return false
 }
+
+// Live reports whether something may still become of the attempt at its provider.
+func (s AttemptStatus) Live() bool { return s == Preparing || s == Open }

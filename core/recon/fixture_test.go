@@ -95,9 +95,9 @@ func (w *world) paid(account string, fen, fee int64, at time.Time) recon.Record 
 	w.exec(`insert into payments (tenant_id, id, merchant_id, reference, subject, currency, amount, channel, product, status, expires_at, paid_at)
 		values ($1, $2, $3, $4, 's', 'CNY', $5, 'wechatpay', 'qr', 'succeeded', now(), $6)`,
 		w.tenant, payment, w.merchant, r.Number, fen, at)
-	w.exec(`insert into attempts (tenant_id, id, payment_id, channel_account_id, channel, number, request_hash, status, qr_code,
+	w.exec(`insert into attempts (tenant_id, id, payment_id, channel_account_id, channel, number, request_hash, status,
 			channel_trade_no, fee, paid_at)
-		values ($1, $2, $3, $4, 'wechatpay', $5, $6, 'paid', 'q', 'c', $7, $8)`,
+		values ($1, $2, $3, $4, 'wechatpay', $5, $6, 'paid', 'c', $7, $8)`,
 		w.tenant, attempt, payment, account, r.Number, make([]byte, 32), fee, at)
 	w.post(books.Collect(books.Collection{Attempt: attempt, ChannelAccount: account,
 		To: books.Pocket{Merchant: w.merchant, Available: true}, Amount: r.Amount})...)

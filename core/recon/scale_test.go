@@ -39,9 +39,9 @@ func TestAWholeDayThroughTheDatabase(t *testing.T) {
 	w.exec(`insert into payments (tenant_id, id, merchant_id, reference, subject, currency, amount, channel, product, status, expires_at, paid_at)
 		select $1, 'pay_' || u.number, $2, u.number, 's', 'CNY', 1000, 'wechatpay', 'qr', 'succeeded', now(), u.at
 		from unnest($3::text[], $4::timestamptz[]) u(number, at)`, w.tenant, w.merchant, numbers, times)
-	w.exec(`insert into attempts (tenant_id, id, payment_id, channel_account_id, channel, number, request_hash, status, qr_code,
+	w.exec(`insert into attempts (tenant_id, id, payment_id, channel_account_id, channel, number, request_hash, status,
 			channel_trade_no, fee, paid_at)
-		select $1, 'att_' || u.number, 'pay_' || u.number, $2, 'wechatpay', u.number, sha256(''), 'paid', 'q', 'c', 6, u.at
+		select $1, 'att_' || u.number, 'pay_' || u.number, $2, 'wechatpay', u.number, sha256(''), 'paid', 'c', 6, u.at
 		from unnest($3::text[], $4::timestamptz[]) u(number, at)`, w.tenant, w.account, numbers, times)
 
 	done := w.reconcile(billOf(yesterday, lines...))

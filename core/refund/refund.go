@@ -51,7 +51,7 @@ type Origin string
 const (
 	// Requested by the tenant.
 	Requested Origin = "request"
-	// LatePayment: owed, because the payer paid after the payment was closed.
+	// LatePayment: owed, because the payer paid after the payment was closed, or twice.
 	LatePayment Origin = "late_payment"
 )
 
@@ -132,8 +132,15 @@ func Create(ctx context.Context, tx pgx.Tx, tenantID string, n New) error {
 // there are no legs and no holds.
 func CreateLate(ctx context.Context, tx pgx.Tx, tenantID string, p payment.Payment, refundID string) error {
 	r := Refund{ID: refundID, PaymentID: p.ID, AttemptID: p.Attempt.ID, Origin: LatePayment,
-		Reason: "paid after the payment was closed", Amount: p.Amount}
+		Reason: lateReason(p), Amount: p.Amount}
 	return insert(ctx, tx, tenantID, p, r, nil)
+}
+
+func lateReason(p payment.Payment) string {
+	if p.Status == payment.Succeeded {
+		return "paid twice"
+	}
+	return "paid after the payment was closed"
 }
 
 func (n New) check(p payment.Payment) error {
@@ -248,7 +255,7 @@ func insert(ctx context.Context, tx pgx.Tx, tenantID string, p payment.Payment, 
 		WorkflowID: WorkflowID(r.ID),
 		Type:       WorkflowType,
 		Ref:        accept.Ref{Tenant: tenantID, ID: r.ID},
-		Attributes: accept.Attributes{Merchant: p.MerchantID, BusinessID: r.ID, Channel: p.Channel},
+		Attributes: accept.Attributes{Merchant: p.MerchantID, BusinessID: r.ID, Channel: p.Attempt.Channel},
 	})
 }
 

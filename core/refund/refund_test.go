@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/suanpan/suanpan/core/books"
+	"github.com/suanpan/suanpan/core/channel"
 	"github.com/suanpan/suanpan/core/fault"
 	"github.com/suanpan/suanpan/core/party"
 	"github.com/suanpan/suanpan/core/payment"
@@ -64,12 +65,19 @@ func (d *desk) must(fn func(ctx context.Context, tx pgx.Tx) error) {
 	require.NoError(d, d.do(fn))
 }
 
+// shelf is what the account offers.
+func shelf() payment.Till {
+	return payment.Till{Offers: func(string) []channel.Offer {
+		return []channel.Offer{{Product: channel.ProductQR, Action: channel.ActionQRCode}}
+	}}
+}
+
 // offered is a payment that nobody has paid.
 func (d *desk) offered() string {
 	d.Helper()
 	n := payment.New{ID: id.New(id.Payment), MerchantID: d.merchant, Reference: id.Number(), Subject: "tea",
-		Amount: money.Fen(1000), Channel: "alipay", Product: payment.ProductQR, ExpiresIn: time.Hour}
-	d.must(func(ctx context.Context, tx pgx.Tx) error { return payment.Create(ctx, tx, d.tenant, n) })
+		Amount: money.Fen(1000), Method: &payment.Method{Channel: "alipay", Product: channel.ProductQR}, ExpiresIn: time.Hour}
+	d.must(func(ctx context.Context, tx pgx.Tx) error { return payment.Create(ctx, tx, d.tenant, n, shelf()) })
 	return n.ID
 }
 
@@ -83,7 +91,7 @@ func (d *desk) paid() string {
 			return err
 		}
 		receipt := payment.Receipt{ChannelTradeNo: "T1", PaidAt: time.Now(), Fee: money.Fen(0)}
-		if err := payment.PaidNow(ctx, tx, d.tenant, p, receipt); err != nil {
+		if err := payment.PaidNow(ctx, tx, d.tenant, &p, receipt); err != nil {
 			return err
 		}
 		_, err = split.Record(ctx, tx, d.tenant, split.Payment{ID: p.ID, MerchantID: p.MerchantID, Amount: p.Amount, PaidOn: "2026-11-23"})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 
 	"github.com/suanpan/suanpan/api"
@@ -46,6 +47,7 @@ func RunAPI(ctx context.Context, cfg config.API, log *slog.Logger) error {
 		Glossary:  Glossary(),
 		Desk:      adapters,
 		Box:       box,
+		PublicURL: strings.TrimSuffix(cfg.PublicURL, "/"),
 		Guard:     event.NewGuard(cfg.WebhookDialAllow, nil),
 		Log:       log,
 		Dev:       cfg.Dev(),

@@ -204,9 +204,16 @@ func openShop(t *testing.T) *shop {
 			return err
 		}
 		return payment.Create(t.Context(), tx, s.tenant, payment.New{ID: s.paymentID, MerchantID: m.ID, Reference: "order", Subject: "tea",
-			Amount: money.Fen(1000), Channel: "alipay", Product: payment.ProductQR, ExpiresIn: time.Hour})
+			Amount: money.Fen(1000), Method: &payment.Method{Channel: "alipay", Product: channel.ProductQR}, ExpiresIn: time.Hour}, shelf())
 	}))
 	return s
+}
+
+// shelf is what the account offers.
+func shelf() payment.Till {
+	return payment.Till{Offers: func(string) []channel.Offer {
+		return []channel.Offer{{Product: channel.ProductQR, Action: channel.ActionQRCode}}
+	}}
 }
 
 func (s *shop) sweeperAt(address string) *app.Sweeper {

@@ -31,6 +31,16 @@ func Providers() []channel.Provider {
 	return out
 }
 
+// OffersOf lists what a channel can take; nothing of a channel that does not exist.
+func OffersOf(channelName string) []channel.Offer {
+	for _, p := range Providers() {
+		if p.Name == channelName {
+			return p.Offers
+		}
+	}
+	return nil
+}
+
 // CheckParams refuses public parameters that an account of the channel cannot have.
 func (a *Adapters) CheckParams(channelName string, params map[string]string) error {
 	return keys.CheckParams(channelName, params)

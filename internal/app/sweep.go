@@ -62,6 +62,7 @@ func (s *Sweeper) sweeps() []sweep {
 		{"start missing workflows", startEvery, s.StartMissing},
 		{"relay notifications", notifyEvery, s.RelayNotifications},
 		{"wake overdue payments", overdueEvery, s.WakeOverdue},
+		{"tell payments what was asked", notifyEvery, s.TellPayments},
 		{"seal the books", sealEvery, s.SealBooks},
 		{"expire holds", overdueEvery, s.ExpireHolds},
 		{"make partitions", aheadEvery, s.MakePartitions},
@@ -189,12 +190,12 @@ func (s *Sweeper) relayTrade(ctx context.Context, tx pgx.Tx, n channel.StoredNot
 		return err
 	}
 	switch {
-	case p.Status == payment.Closed || p.Status == payment.Failed:
-		return payment.LookIntoLate(ctx, tx, n.Tenant, p, n.ID)
-	case p.Status.Final():
+	case p.Attempt.Status.Live():
+		return s.signal(ctx, tx, n.Tenant, payment.WorkflowID(p.ID), workflows.SignalNotified, p.Attempt.ID)
+	case p.Attempt.Status == payment.Paid:
 		return nil
 	}
-	return s.signal(ctx, tx, n.Tenant, payment.WorkflowID(p.ID), workflows.SignalNotified)
+	return payment.LookIntoLate(ctx, tx, n.Tenant, p, n.ID)
 }
 
 func (s *Sweeper) relayRefund(ctx context.Context, tx pgx.Tx, n channel.StoredNotification) error {
@@ -202,15 +203,15 @@ func (s *Sweeper) relayRefund(ctx context.Context, tx pgx.Tx, n channel.StoredNo
 	if err != nil || r.Status != refund.Processing {
 		return err
 	}
-	return s.signal(ctx, tx, n.Tenant, refund.WorkflowID(r.ID), workflows.SignalNotified)
+	return s.signal(ctx, tx, n.Tenant, refund.WorkflowID(r.ID), workflows.SignalNotified, "")
 }
 
-func (s *Sweeper) signal(ctx context.Context, tx pgx.Tx, tenantID, workflowID, signal string) error {
+func (s *Sweeper) signal(ctx context.Context, tx pgx.Tx, tenantID, workflowID, signal, about string) error {
 	start, err := accept.Required(ctx, tx, tenantID, workflowID)
 	if err != nil {
 		return err
 	}
-	return s.Starter.Signal(ctx, start, signal)
+	return s.Starter.Signal(ctx, start, signal, about)
 }
 
 // WakeOverdue tells the workflows of payments whose time and grace are over. It
@@ -223,15 +224,33 @@ func (s *Sweeper) WakeOverdue(ctx context.Context) (int, error) {
 			return err
 		}
 		n = len(overdue)
-		for _, o := range overdue {
-			err := s.signal(ctx, tx, o.Tenant, payment.WorkflowID(o.PaymentID), workflows.SignalExpired)
-			if err != nil {
-				return err
-			}
-		}
-		return nil
+		return s.tell(ctx, tx, overdue, workflows.SignalExpired)
 	})
 	return n, err
+}
+
+// TellPayments tells workflows that another attempt, or the end, of their payment
+// was asked for. It returns how many it told.
+func (s *Sweeper) TellPayments(ctx context.Context) (int, error) {
+	var n int
+	err := s.DB.AsSystem(ctx, func(tx pgx.Tx) error {
+		news, err := payment.ClaimNews(ctx, tx, sweepBatch)
+		if err != nil {
+			return err
+		}
+		n = len(news)
+		return s.tell(ctx, tx, news, workflows.SignalChanged)
+	})
+	return n, err
+}
+
+func (s *Sweeper) tell(ctx context.Context, tx pgx.Tx, all []payment.ToTell, signal string) error {
+	for _, p := range all {
+		if err := s.signal(ctx, tx, p.Tenant, payment.WorkflowID(p.PaymentID), signal, ""); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ExpireHolds frees what is left of holds whose time is over. It returns how many.

@@ -18,6 +18,7 @@ import (
 	"github.com/suanpan/suanpan/channels/alipay"
 	"github.com/suanpan/suanpan/channels/wechatpay"
 	"github.com/suanpan/suanpan/core/event"
+	"github.com/suanpan/suanpan/core/payment"
 	"github.com/suanpan/suanpan/core/recon"
 	"github.com/suanpan/suanpan/internal/config"
 	"github.com/suanpan/suanpan/internal/failpoint"
@@ -39,10 +40,11 @@ type Steps struct {
 	Daily           *activities.Daily
 }
 
-// NewSteps wires the activities.
-func NewSteps(db *pg.DB, channels activities.Channels, notifyURL func(string, string) string) Steps {
+// NewSteps wires the activities. codes keeps the codes on payers' phones.
+func NewSteps(db *pg.DB, channels activities.Channels, codes payment.Codes, notifyURL func(string, string) string) Steps {
 	return Steps{
-		Payments:        &activities.Payments{DB: db, Channels: channels, NotifyURL: notifyURL, Grace: PaymentGrace},
+		Payments: &activities.Payments{DB: db, Channels: channels, Codes: codes, Offers: OffersOf, NotifyURL: notifyURL,
+			Grace: PaymentGrace},
 		Refunds:         &activities.Refunds{DB: db, Channels: channels, NotifyURL: notifyURL},
 		Withdrawals:     &activities.Withdrawals{DB: db, Channels: channels},
 		Reconciliations: &activities.Reconciliations{DB: db, Channels: channels, Rules: recon.DefaultRules()},
@@ -116,7 +118,7 @@ func RunWorker(ctx context.Context, cfg config.Worker, log *slog.Logger) error {
 		return err
 	}
 	defer stop() // after the workers, which still call
-	steps := NewSteps(db, NewAdapters(cfg.Channels, db, box).Guarded(guards), NotifyURL(cfg.PublicURL))
+	steps := NewSteps(db, NewAdapters(cfg.Channels, db, box).Guarded(guards), box, NotifyURL(cfg.PublicURL))
 	workers := NewWorkers(temporal, steps)
 	for _, w := range workers {
 		if err := w.Start(); err != nil {

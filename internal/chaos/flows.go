@@ -71,13 +71,13 @@ func (s *shopper) order(ctx context.Context, o *ordered) bool {
 		func(api *client.API) (outcome, error) {
 			a, err := api.CreatePaymentWithResponse(ctx, &client.CreatePaymentParams{IdempotencyKey: key},
 				client.CreatePayment{MerchantID: o.store.id, Reference: key, Subject: "chaos " + s.name, ExpiresIn: &expires,
-					Amount: amount(o.fen), Method: client.PaymentMethod{Channel: client.Channel(o.channel),
-						Product: client.PaymentMethodProductQr}})
+					Amount: amount(o.fen), Method: &client.PaymentMethod{Channel: client.Channel(o.channel),
+						Product: client.ProductQr}})
 			if err != nil {
 				return outcome{}, err
 			}
-			if a.JSON201.NextAction != nil {
-				o.code = a.JSON201.NextAction.QrCode
+			if a.JSON201.NextAction != nil && a.JSON201.NextAction.QrCode != nil {
+				o.code = *a.JSON201.NextAction.QrCode
 			}
 			return outcome{id: a.JSON201.ID, status: string(a.JSON201.Status)}, nil
 		})
@@ -100,10 +100,10 @@ func (s *shopper) payable(ctx context.Context, o *ordered) bool {
 			}
 			return err
 		})
-		if err != nil || p == nil || p.NextAction == nil {
+		if err != nil || p == nil || p.NextAction == nil || p.NextAction.QrCode == nil {
 			return p != nil && p.Status != client.PaymentStatusProcessing, err
 		}
-		o.code = p.NextAction.QrCode
+		o.code = *p.NextAction.QrCode
 		return true, nil
 	}) && o.code != ""
 }

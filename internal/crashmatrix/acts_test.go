@@ -76,11 +76,35 @@ func yuan(fen int64) client.PositiveAmount {
 func (w *world) ordered(channel, merchant string, fen int64) client.Payment {
 	w.Helper()
 	order := client.CreatePayment{MerchantID: merchant, Reference: w.ref("order"), Subject: "龙井茶 Longjing tea", Amount: yuan(fen),
-		Method: client.PaymentMethod{Channel: client.Channel(channel), Product: client.PaymentMethodProductQr}, ExpiresIn: ptr(3600)}
+		Method: &client.PaymentMethod{Channel: client.Channel(channel), Product: client.ProductQr}, ExpiresIn: ptr(3600)}
 	answer, err := w.api.CreatePaymentWithResponse(w.ctx, &client.CreatePaymentParams{IdempotencyKey: order.Reference}, order)
 	require.NoError(w, err)
 	require.NotNil(w, answer.JSON201, "%s", answer.Body)
 	return *answer.JSON201
+}
+
+// byCode is a payment with the code on a payer's phone, which pays at once or asks
+// the payer to confirm.
+func (w *world) byCode(channel string, fen int64, outcome string) client.Payment {
+	w.Helper()
+	var code struct {
+		AuthCode string `json:"auth_code"`
+	}
+	w.control("POST", "/control/codes", map[string]any{"provider": channel, "outcome": outcome}, &code)
+	order := client.CreatePayment{MerchantID: w.shop.id, Reference: w.ref("order"), Subject: "茶", Amount: yuan(fen), ExpiresIn: ptr(3600),
+		Method: &client.PaymentMethod{Channel: client.Channel(channel), Product: client.ProductBarcode, AuthCode: &code.AuthCode,
+			PayerIP: ptr("192.0.2.7")}}
+	answer, err := w.api.CreatePaymentWithResponse(w.ctx, &client.CreatePaymentParams{IdempotencyKey: order.Reference}, order)
+	require.NoError(w, err)
+	require.NotNil(w, answer.JSON201, "%s", answer.Body)
+	return *answer.JSON201
+}
+
+func (w *world) cancel(p client.Payment) {
+	w.Helper()
+	answer, err := w.api.CancelPaymentWithResponse(w.ctx, p.ID, &client.CancelPaymentParams{IdempotencyKey: w.ref("cancel")})
+	require.NoError(w, err)
+	require.NotNil(w, answer.JSON200, "%s", answer.Body)
 }
 
 // offered is a payment that a payer can pay.

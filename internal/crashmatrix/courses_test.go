@@ -31,6 +31,12 @@ func courses() map[string]func(*world) {
 		"close-wechat":          func(w *world) { w.closeFirst(wechatpay) },
 		"refuse-alipay":         func(w *world) { w.refuseToPrepare(alipay) },
 		"refuse-wechat":         func(w *world) { w.refuseToPrepare(wechatpay) },
+		"cancel":                (*world).cancelOne,
+		"cancel-unchosen":       (*world).cancelUnchosen,
+		"second-attempt":        (*world).payTheSecondAttempt,
+		"code-alipay":           func(w *world) { w.payByCode(alipay) },
+		"code-wechat":           func(w *world) { w.payByCode(wechatpay) },
+		"code-undone":           (*world).undoACode,
 		"late-alipay":           func(w *world) { w.payLate(alipay) },
 		"late-wechat":           func(w *world) { w.payLate(wechatpay) },
 		"refund-alipay":         func(w *world) { w.refundInParts(alipay, "") },
@@ -82,6 +88,85 @@ func (w *world) refuseToPrepare(channel string) {
 	w.moved(w.paymentNumber(p.ID), 0)
 }
 
+// cancelOne ends a payment that its payer has scanned.
+func (w *world) cancelOne() {
+	p := w.offered(alipay, w.shop.id, 1300)
+	w.scan(p)
+	w.cancel(p)
+	p = w.paymentIs(p.ID, client.PaymentStatusClosed)
+	w.told(p.ID, "payment.awaiting_payer", "payment.closed")
+	w.moved(w.paymentNumber(p.ID), 0)
+}
+
+// cancelUnchosen ends a payment whose payer never chose how to pay.
+func (w *world) cancelUnchosen() {
+	ref := w.ref("order")
+	answer, err := w.api.CreatePaymentWithResponse(w.ctx, &client.CreatePaymentParams{IdempotencyKey: ref},
+		client.CreatePayment{MerchantID: w.shop.id, Reference: ref, Subject: "茶", Amount: yuan(1300), ExpiresIn: ptr(3600)})
+	require.NoError(w, err)
+	require.NotNil(w, answer.JSON201, "%s", answer.Body)
+	w.cancel(*answer.JSON201)
+	p := w.paymentIs(answer.JSON201.ID, client.PaymentStatusClosed)
+	require.Empty(w, p.Attempts)
+}
+
+// payTheSecondAttempt pays at the other provider than was offered first; the first
+// attempt is closed.
+func (w *world) payTheSecondAttempt() {
+	p := w.offered(alipay, w.shop.id, 19999)
+	w.scan(p)
+	ref := w.ref("attempt")
+	answer, err := w.api.CreatePaymentAttemptWithResponse(w.ctx, p.ID, &client.CreatePaymentAttemptParams{IdempotencyKey: ref},
+		client.CreatePaymentAttempt{Method: client.PaymentMethod{Channel: wechatpay, Product: client.ProductQr}})
+	require.NoError(w, err)
+	require.NotNil(w, answer.JSON201, "%s", answer.Body)
+	w.await("the second code", func() (bool, any) {
+		p = w.payment(p.ID)
+		return len(p.Attempts) == 2 && p.Attempts[1].Status == client.PaymentAttemptStatusAwaitingPayer, p
+	})
+	number := w.text(`select number from attempts where payment_id = $1 and position = 2`, p.ID)
+	w.control("POST", "/control/pay", map[string]any{"provider": wechatpay, "number": number}, nil)
+	w.await("the first attempt's close", func() (bool, any) {
+		p = w.payment(p.ID)
+		return p.Status == client.PaymentStatusSucceeded && p.Attempts[0].Status == client.PaymentAttemptStatusClosed, p
+	})
+	w.moved(number, 19999)
+	w.moved(w.text(`select number from attempts where payment_id = $1 and position = 1`, p.ID), 0)
+	w.holds(17801, 1400, 599)
+}
+
+// payByCode scans a payer's phone, who pays at once. A process that dies after it
+// took the code out of the safe may not have sent it: then the trade is undone.
+func (w *world) payByCode(channel string) {
+	p := w.byCode(channel, 19999, "pay")
+	w.await("the end", func() (bool, any) {
+		p = w.payment(p.ID)
+		return p.Status == client.PaymentStatusSucceeded || p.Status == client.PaymentStatusClosed, p
+	})
+	if p.Status == client.PaymentStatusClosed {
+		require.NotEmpty(w, w.text(`select coalesce(sent_at::text, '') from attempts where payment_id = $1`, p.ID))
+		w.moved(w.paymentNumber(p.ID), 0)
+		return
+	}
+	w.told(p.ID, "payment.succeeded")
+	w.moved(w.paymentNumber(p.ID), 19999)
+	w.holds(17801, 1400, 599)
+}
+
+// undoACode cancels while the payer is asked to confirm, if that was asked.
+func (w *world) undoACode() {
+	p := w.byCode(alipay, 1400, "confirm")
+	w.await("the payer's turn", func() (bool, any) {
+		p = w.payment(p.ID)
+		return p.Status == client.PaymentStatusAwaitingPayer || p.Status == client.PaymentStatusClosed, p
+	})
+	if p.Status == client.PaymentStatusAwaitingPayer {
+		w.cancel(p)
+		p = w.paymentIs(p.ID, client.PaymentStatusClosed)
+	}
+	w.moved(w.paymentNumber(p.ID), 0)
+}
+
 // payLate pays after the close: the money is booked and given back.
 func (w *world) payLate(channel string) {
 	p := w.offered(channel, w.shop.id, 1200)
@@ -90,10 +175,10 @@ func (w *world) payLate(channel string) {
 	w.pay(p, true)
 	w.await("the late payment", func() (bool, any) {
 		p = w.payment(p.ID)
-		return p.LatePayment != nil, p
+		return len(p.LatePayments) > 0, p
 	})
 	require.Equal(w, client.PaymentStatusClosed, p.Status)
-	r := w.refundIs(p.LatePayment.RefundID, client.RefundStatusSucceeded)
+	r := w.refundIs(p.LatePayments[0].RefundID, client.RefundStatusSucceeded)
 	w.told(p.ID, "payment.awaiting_payer", "payment.closed", "payment.paid_late")
 	w.moved(w.paymentNumber(p.ID), 1200)
 	w.moved(w.refundNumber(r.ID), -1200)

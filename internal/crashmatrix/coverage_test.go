@@ -60,7 +60,7 @@ func TestSharesOfSuccessiveSeedsAreTheWhole(t *testing.T) {
 	t.Parallel()
 	var cells []string
 	for i := range 1000 {
-		cells = append(cells, fmt.Sprintf("pay-alipay/QueryPayment/commit.before#%d", i))
+		cells = append(cells, fmt.Sprintf("pay-alipay/QueryAttempt/commit.before#%d", i))
 	}
 	const first, n = 4711, 8
 	seen := map[string]int{}

@@ -28,6 +28,8 @@ const (
 	routeWithdrawal    = "POST /v1/withdrawals"
 	routeTransfer      = "POST /v1/transfers"
 	routeTransferBatch = "POST /v1/transfer_batches"
+	routeAttempt       = "POST /v1/payments/{id}/attempts"
+	routeCancel        = "POST /v1/payments/{id}/cancel"
 	routeDaily         = "POST /v1/daily_operations"
 	routeRecon         = "POST /v1/reconciliations"
 	routeAlipay        = "POST /notify/alipay/{id}"
@@ -39,6 +41,7 @@ const (
 	sweepStart   = "start missing workflows"
 	sweepRelay   = "relay notifications"
 	sweepOverdue = "wake overdue payments"
+	sweepNews    = "tell payments what was asked"
 	sweepSeal    = "seal the books"
 	sweepHolds   = "expire holds"
 	sweepMonths  = "make partitions"
@@ -48,8 +51,8 @@ const (
 
 // Scenarios lists everything that is run.
 func Scenarios() []Scenario {
-	paying := []string{"Payment", "ReadPayment", "PreparePayment", "QueryPayment", routePayment, sweepRelay}
-	closing := []string{"Payment", "QueryPayment", "ClosePayment"}
+	paying := []string{"Payment", "ReadPayment", "PrepareAttempt", "QueryAttempt", routePayment, sweepRelay}
+	closing := []string{"Payment", "QueryAttempt", "CloseAttempt"}
 	late := []string{"LatePayment", "ReadLatePayment", "BookLatePayment", sweepStart}
 	return []Scenario{
 		{"pay-alipay", append([]string{routeAlipay}, paying...)},
@@ -57,8 +60,14 @@ func Scenarios() []Scenario {
 		{"close-alipay", append([]string{sweepOverdue}, closing...)},
 		{"close-scanned", closing},
 		{"close-wechat", closing},
-		{"refuse-alipay", []string{"Payment", "PreparePayment"}},
-		{"refuse-wechat", []string{"Payment", "PreparePayment"}},
+		{"refuse-alipay", []string{"Payment", "PrepareAttempt"}},
+		{"refuse-wechat", []string{"Payment", "PrepareAttempt"}},
+		{"cancel", []string{"CloseAttempt", routeCancel, sweepNews}},
+		{"cancel-unchosen", []string{"EndPayment", routeCancel}},
+		{"second-attempt", []string{"PrepareAttempt", "CloseAttempt", routeAttempt, sweepNews}},
+		{"code-alipay", []string{"PayByCode"}},
+		{"code-wechat", []string{"PayByCode"}},
+		{"code-undone", []string{"PayByCode", "UndoAttempt"}},
 		{"late-alipay", late},
 		{"late-wechat", late},
 		{"refund-alipay", []string{"Refund", "ReadRefund", "SendRefund", routeRefund}},
@@ -87,7 +96,7 @@ func Scenarios() []Scenario {
 
 // Registered names every activity, workflow and sweep that a worker runs.
 func Registered() []string {
-	names := NamesOf(app.NewSteps(nil, nil, nil).Register)
+	names := NamesOf(app.NewSteps(nil, nil, nil, nil).Register)
 	for name := range workflows.Types() {
 		names = append(names, name)
 	}

@@ -134,11 +134,11 @@ func (r *run) addPayments(ctx context.Context, b *ourBooks) (map[string]string, 
 		channels[p.ID] = channel
 		side := b.side(channel)
 		status := string(p.Status)
-		if p.Status == client.PaymentStatusSucceeded || p.LatePayment != nil {
+		if p.Status == client.PaymentStatusSucceeded || len(p.LatePayments) > 0 {
 			side.ours.payments.add(p.Amount.Amount)
 			addFee(&side.ours.feesTaken, percentHalfUp(p.Amount.Amount, r.rates[channel].basisPoints))
 		}
-		if p.LatePayment != nil {
+		if len(p.LatePayments) > 0 {
 			status += ", paid late"
 		}
 		b.count("payment", channel, status, p.Amount.Amount)

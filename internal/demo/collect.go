@@ -70,7 +70,7 @@ func prepayOperation(channel string) string {
 func (r *run) sell(ctx context.Context, s *sale) error {
 	order := client.CreatePayment{MerchantID: s.store.id, Reference: r.key(s.ref), Subject: s.store.name + " " + s.ref,
 		Amount: client.PositiveAmount{Amount: s.fen, Currency: client.CurrencyCNY},
-		Method: client.PaymentMethod{Channel: client.Channel(s.channel), Product: client.PaymentMethodProductQr}}
+		Method: &client.PaymentMethod{Channel: client.Channel(s.channel), Product: client.ProductQr}}
 	if s.late {
 		order.ExpiresIn = ptr(soonest)
 	}
@@ -115,7 +115,7 @@ func (r *run) until(ctx context.Context, s *sale, wanted client.PaymentStatus) e
 
 // payerPays scans the code and pays.
 func (r *run) payerPays(ctx context.Context, s *sale) error {
-	code := s.payment.NextAction.QrCode
+	code := *s.payment.NextAction.QrCode
 	var err error
 	if s.number, err = r.sandbox.scan(ctx, code); err != nil {
 		return err

@@ -176,7 +176,7 @@ func (r *run) withdraw(ctx context.Context) error {
 // closed, pays it then, and sees the money given back.
 func (r *run) payLate(ctx context.Context) error {
 	s := r.sale(saleLate)
-	code := s.payment.NextAction.QrCode
+	code := *s.payment.NextAction.QrCode
 	beyond := s.payment.ExpiresAt.Add(2 * time.Minute)
 	if err := r.moveClocks(ctx, "expiry", beyond); err != nil {
 		return err
@@ -193,7 +193,7 @@ func (r *run) payLate(ctx context.Context) error {
 	}
 	err = await(ctx, "the late money", func() (string, error) {
 		s.payment, err = got[client.Payment](r.api.GetPaymentWithResponse(ctx, s.payment.ID))
-		if err != nil || s.payment.LatePayment != nil {
+		if err != nil || len(s.payment.LatePayments) > 0 {
 			return "", err
 		}
 		return "the payment does not show it", nil
@@ -201,7 +201,7 @@ func (r *run) payLate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	late := s.payment.LatePayment
+	late := s.payment.LatePayments[0]
 	g := &giveback{ref: "refund-late", sale: s, fen: s.fen, refund: client.Refund{ID: late.RefundID}}
 	if r.rates[s.channel].returned {
 		g.fee = r.fee(s)

@@ -71,7 +71,7 @@ func (w *world) divide(merchant string, legs ...client.SplitRuleLeg) {
 func (w *world) order(channel string, fen int64) client.CreatePayment {
 	return client.CreatePayment{MerchantID: w.shop.id, Reference: w.ref("order"), Subject: "龙井茶 Longjing tea",
 		Amount:    client.PositiveAmount{Amount: fen, Currency: client.CurrencyCNY},
-		Method:    client.PaymentMethod{Channel: client.Channel(channel), Product: client.PaymentMethodProductQr},
+		Method:    &client.PaymentMethod{Channel: client.Channel(channel), Product: client.ProductQr},
 		ExpiresIn: ptr(3600)}
 }
 

@@ -207,7 +207,7 @@ func (w *world) openScene() *scene {
 func (s *scene) targetOf(p client.Payment) target {
 	s.Helper()
 	found := target{number: s.numberOf(p.ID), fen: p.Amount.Amount, provider: string(p.Method.Channel),
-		path: "/notify/" + string(p.Method.Channel) + "/" + p.ChannelAccountID}
+		path: "/notify/" + string(p.Method.Channel) + "/" + *p.ChannelAccountID}
 	rows, err := s.db.Pool.Query(s.ctx, `select number from refunds where payment_id = $1`, p.ID)
 	require.NoError(s, err)
 	defer rows.Close()

@@ -33,11 +33,11 @@ func (w *world) refundedLate(p client.Payment) client.Refund {
 	w.Helper()
 	w.await("the late payment", func() (bool, any) {
 		p = w.payment(p.ID)
-		return p.LatePayment != nil, p
+		return len(p.LatePayments) > 0, p
 	})
 	require.Equal(w, client.PaymentStatusClosed, p.Status, "terminal is terminal")
-	require.Equal(w, p.Amount, p.LatePayment.Amount)
-	r := w.refundIs(p.LatePayment.RefundID, client.RefundStatusSucceeded)
+	require.Equal(w, p.Amount, p.LatePayments[0].Amount)
+	r := w.refundIs(p.LatePayments[0].RefundID, client.RefundStatusSucceeded)
 	require.Equal(w, client.RefundOriginLatePayment, r.Origin)
 	require.Equal(w, []string{"payment.awaiting_payer", "payment.closed", "payment.paid_late"}, w.eventsOf(p.ID))
 	require.Equal(w, []string{"refund.succeeded"}, w.eventsOf(r.ID))
@@ -56,7 +56,7 @@ func TestExpiredPaymentIsClosedAndLateMoneyGoesBack(t *testing.T) {
 	w.pay(wechat, true)
 	w.refundedLate(scanned)
 	w.refundedLate(wechat)
-	require.Nil(t, w.payment(unscanned.ID).LatePayment)
+	require.Empty(t, w.payment(unscanned.ID).LatePayments)
 	require.Zero(t, w.posted(client.AccountTypeUnidentifiedReceipts, ""))
 	require.Zero(t, w.posted(client.AccountTypeMerchantAvailable, w.shop.id), "late money is no merchant's")
 }
@@ -96,7 +96,7 @@ func TestNotifications(t *testing.T) {
 			w.pay(p, false)
 			w.await("the notification", func() (bool, any) { return len(w.notices.about("")) > 0, nil })
 			notice := w.notices.about("")[0]
-			require.Contains(t, notice.path, p.ChannelAccountID)
+			require.Contains(t, notice.path, *p.ChannelAccountID)
 
 			// Forged in body, in signature, and sent to another tenant's address.
 			for name, forged := range forgeries(notice) {
@@ -128,7 +128,7 @@ func TestNotifications(t *testing.T) {
 }
 
 func (w *world) otherAccount(p client.Payment) string {
-	if p.ChannelAccountID == w.seed.Alipay.ChannelAccountID {
+	if *p.ChannelAccountID == w.seed.Alipay.ChannelAccountID {
 		return w.seed.WeChatPay.ChannelAccountID
 	}
 	return w.seed.Alipay.ChannelAccountID

@@ -128,7 +128,7 @@ func TestLookingForLateMoneyThatNeverCame(t *testing.T) {
 		}
 		return payment.LookIntoLate(w.ctx, tx, w.seed.TenantID, found, "a-question")
 	}))
-	workflowID := "late-payment/" + p.ID + "/a-question"
+	workflowID := "late-payment/" + p.Attempts[0].ID + "/a-question"
 	polls := 0
 	w.await("the answer", func() (bool, any) {
 		if polls++; polls%10 == 0 {
@@ -137,6 +137,6 @@ func TestLookingForLateMoneyThatNeverCame(t *testing.T) {
 		found, err := w.temporal.DescribeWorkflowExecution(context.WithoutCancel(w.ctx), workflowID, "")
 		return err == nil && found.WorkflowExecutionInfo.Status == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, err
 	})
-	require.Nil(t, w.payment(p.ID).LatePayment)
+	require.Empty(t, w.payment(p.ID).LatePayments)
 	require.Zero(t, w.count(`select count(*) from entries`))
 }

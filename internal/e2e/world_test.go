@@ -158,7 +158,7 @@ func (w *world) serve(db *pg.DB, port api.Workflows) string {
 	w.Helper()
 	adapters := w.adapters(db)
 	handler, err := api.New(api.Options{
-		DB: db, Workflows: port, Adapters: adapters, Desk: adapters, Box: w.box(), Log: quiet(), Dev: true,
+		DB: db, Workflows: port, Adapters: adapters, Desk: adapters, Box: w.box(), Log: quiet(), Dev: true, PublicURL: w.channels.PublicURL,
 		Guard: event.NewGuard([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, nil),
 	})
 	require.NoError(w, err)
@@ -171,7 +171,9 @@ func (w *world) serve(db *pg.DB, port api.Workflows) string {
 // workflow.
 type dies struct{}
 
-func (dies) FirstAnswer(context.Context, accept.Start) (bool, error) { panic(http.ErrAbortHandler) }
+func (dies) FirstAnswer(context.Context, accept.Start, string) (bool, error) {
+	panic(http.ErrAbortHandler)
+}
 
 // startWorkers starts two workers, as two processes would run them.
 func (w *world) startWorkers() {
@@ -179,7 +181,7 @@ func (w *world) startWorkers() {
 	for range 2 {
 		db, err := pg.Open(w.ctx, w.db.URL, pg.Options{MaxConns: 6})
 		require.NoError(w, err)
-		steps := app.NewSteps(db, w.adapters(db), app.NotifyURL(w.channels.PublicURL))
+		steps := app.NewSteps(db, w.adapters(db), w.box(), app.NotifyURL(w.channels.PublicURL))
 		c, err := app.DialTemporal(w.core, quiet())
 		require.NoError(w, err)
 		w.stop = append(w.stop, func() { c.Close(); db.Close() })

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	ctx := failpoint.Load(context.Background(), os.Environ())
 	failpoint.At(ctx, failpoint.Begin) // outside any scope, hence nowhere
 	for range 2 {
-		attempt := failpoint.Scope(ctx, "QueryPayment")
+		attempt := failpoint.Scope(ctx, "QueryAttempt")
 		failpoint.Pass(attempt, failpoint.Command)
 		failpoint.At(attempt, failpoint.BeforeCommit)
 		failpoint.At(attempt, failpoint.BeforeCommit)
@@ -40,7 +40,7 @@ func TestAProcessDiesAtTheNamedVisitAndOnlyOnce(t *testing.T) {
 	run := func() error {
 		self := exec.CommandContext(t.Context(), os.Args[0])
 		self.Env = append(os.Environ(), failpoint.VariableRecord+"="+record, failpoint.VariableMarker+"="+marker,
-			failpoint.VariableKill+"=QueryPayment/commit.before#2")
+			failpoint.VariableKill+"=QueryAttempt/commit.before#2")
 		return self.Run()
 	}
 	recorded := func() []string {
@@ -53,12 +53,12 @@ func TestAProcessDiesAtTheNamedVisitAndOnlyOnce(t *testing.T) {
 	status, ok := died.Sys().(syscall.WaitStatus)
 	require.True(t, ok)
 	require.Equal(t, syscall.SIGKILL, status.Signal())
-	require.Equal(t, []string{"QueryPayment/commit.before#1", "QueryPayment/commit.before#2"}, recorded())
+	require.Equal(t, []string{"QueryAttempt/commit.before#1", "QueryPayment/commit.before#2"}, recorded())
 	require.FileExists(t, marker)
 
 	require.NoError(t, os.Remove(record))
 	require.NoError(t, run(), "the kill has happened")
-	attempt := []string{"QueryPayment/commit.before#1", "QueryPayment/commit.before#2", "QueryPayment/command#2"}
+	attempt := []string{"QueryAttempt/commit.before#1", "QueryPayment/commit.before#2", "QueryPayment/command#2"}
 	require.Equal(t, append(attempt, attempt...), recorded(), "every attempt counts anew, what was replayed included")
 }
 
@@ -66,6 +66,6 @@ func TestWithoutVariablesNothingIsVisited(t *testing.T) {
 	t.Parallel()
 	ctx := failpoint.Load(t.Context(), []string{"PATH=/bin"})
 	require.Equal(t, t.Context(), ctx)
-	require.Equal(t, ctx, failpoint.Scope(ctx, "QueryPayment"))
+	require.Equal(t, ctx, failpoint.Scope(ctx, "QueryAttempt"))
 	failpoint.At(ctx, failpoint.Begin)
 }

@@ -73,7 +73,7 @@ func movingBugs() []bug {
 			name: "paid-amount-not-compared", says: "a payment of another amount is booked as the one asked for",
 			file: "activities/payment.go", old: "trade.State == channel.TradePaid && trade.Amount != c.Amount {",
 			new: "trade.State == channel.TradePaid && trade.Amount.Currency != c.Amount.Currency {",
-			pkg: "./activities", test: "TestQueryPaymentWithAnotherAmountBooksNothing",
+			pkg: "./activities", test: "TestQueryAttemptWithAnotherAmountBooksNothing",
 		},
 		{
 			name: "sent-a-second-time", says: "money that may have been sent is sent again without asking first",
@@ -126,9 +126,35 @@ func movingBugs() []bug {
 		{
 			name: "closed-although-refused", says: "a payment is closed although the provider refused to, for its payer was faster",
 			file: "activities/payment.go",
-			old:  "closed := answer.Outcome == channel.Succeeded ||",
-			new:  "closed := answer.Outcome != channel.Unknown ||",
-			pkg:  "./activities", test: "TestClosePayment",
+			old:  "case answer.Outcome == channel.Succeeded || unseen && over:",
+			new:  "case answer.Outcome != channel.Unknown || unseen && over:",
+			pkg:  "./activities", test: "TestCloseAttempt",
+		},
+		{
+			name: "paid-by-two", says: "the money of a second attempt is the payment's as well, although another has won",
+			file: "activities/booking.go",
+			old:  "\tif p.Status.Final() {\n\t\treturn bookLate(ctx, tx, tenantID, p, account, trade)\n\t}\n",
+			new:  "\t_ = bookLate\n",
+			pkg:  "./activities", test: "TestEveryTruthOfTwoAttempts",
+		},
+		{
+			name: "undone-and-booked", says: "what a query says counts while the code is being undone, so money that went back stays booked",
+			file: "activities/payment.go",
+			old:  "if p.Attempt.CancelSentAt != nil {", new: "if p.Attempt.CancelSentAt != nil && p.Attempt.SentAt == nil {",
+			pkg: "./activities", test: "TestPaidAnswersDoNotCountWhileTheCodeIsUndone",
+		},
+		{
+			name: "code-used-twice", says: "the payer's code is sent to the provider a second time",
+			file: "activities/bycode.go",
+			old:  "if p.Attempt.Status != payment.Preparing || p.Attempt.SentAt != nil || p.Status.Final() || p.CancelRequested {",
+			new:  "if p.Attempt.Status != payment.Preparing || p.Status.Final() || p.CancelRequested {",
+			pkg:  "./activities", test: "TestPayByCodeIsMadeOnce",
+		},
+		{
+			name: "closed-unseen", says: "an attempt that its provider has not seen counts as closed although its time is not over",
+			file: "activities/payment.go",
+			old:  "unseen && over:", new: "unseen:",
+			pkg: "./activities", test: "TestCloseAttempt",
 		},
 	}
 }
