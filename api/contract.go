@@ -9,6 +9,8 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/routers"
+
+	"github.com/suanpan/suanpan/core/access"
 )
 
 //go:embed openapi.yaml
@@ -25,6 +27,8 @@ type operation struct {
 	route routers.Route
 	// scope is what the key must hold.
 	scope string
+	// action says which roles may; an operation that is not in core/access has no role.
+	action access.Action
 	// query lists the parameters that may occur in the query.
 	query map[string]bool
 	// hasBody says whether the operation takes a JSON body.
@@ -41,6 +45,10 @@ func loadContract() (*contract, error) {
 	if err != nil {
 		return nil, fmt.Errorf("openapi.yaml: %w", err)
 	}
+	actions := map[string]access.Action{}
+	for _, action := range access.Matrix() {
+		actions[action.Name] = action
+	}
 	c := &contract{operations: map[string]*operation{}}
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
@@ -51,6 +59,7 @@ func loadContract() (*contract, error) {
 			o := &operation{
 				route:   routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
 				scope:   scope,
+				action:  actions[op.OperationID],
 				query:   map[string]bool{},
 				hasBody: op.RequestBody != nil,
 			}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/suanpan/suanpan/core/fault"
 	"github.com/suanpan/suanpan/core/tenant"
+	"github.com/suanpan/suanpan/internal/pg"
 )
 
 // The names under which a request carries what middleware found out.
@@ -83,7 +84,8 @@ func (s *server) recover(c *gin.Context) {
 	c.Next()
 }
 
-// authenticate finds the caller and checks the operation's scope. It also notes
+// authenticate finds the caller and checks the operation's scope and, for a key
+// that belongs to a principal, its roles: both must allow. It also notes
 // the operation for those after it; routes outside the contract do not come here.
 func (s *server) authenticate(c *gin.Context) {
 	op := s.contract.find(c.Request, c.FullPath())
@@ -105,6 +107,13 @@ func (s *server) authenticate(c *gin.Context) {
 	if !principal.Allows(op.scope) {
 		s.refuse(c, fault.Forbidden(op.scope))
 		return
+	}
+	if !principal.Performs(op.action) {
+		s.refuse(c, fault.RoleMissing(op.route.Operation.OperationID))
+		return
+	}
+	if person := principal.Person; person != nil && person.MerchantID != "" {
+		c.Request = c.Request.WithContext(pg.OfMerchant(c.Request.Context(), person.MerchantID))
 	}
 	c.Set(keyOperation, op)
 	c.Next()

@@ -722,6 +722,45 @@ func (e PayoutAccountChannel) Valid() bool {
 	}
 }
 
+// Defines values for PrincipalKind.
+const (
+	PrincipalKindMerchantStaff PrincipalKind = "merchant_staff"
+	PrincipalKindOperator      PrincipalKind = "operator"
+	PrincipalKindService       PrincipalKind = "service"
+)
+
+// Valid indicates whether the value is a known member of the PrincipalKind enum.
+func (e PrincipalKind) Valid() bool {
+	switch e {
+	case PrincipalKindMerchantStaff:
+		return true
+	case PrincipalKindOperator:
+		return true
+	case PrincipalKindService:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PrincipalStatus.
+const (
+	PrincipalStatusActive    PrincipalStatus = "active"
+	PrincipalStatusSuspended PrincipalStatus = "suspended"
+)
+
+// Valid indicates whether the value is a known member of the PrincipalStatus enum.
+func (e PrincipalStatus) Valid() bool {
+	switch e {
+	case PrincipalStatusActive:
+		return true
+	case PrincipalStatusSuspended:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Product.
 const (
 	ProductApp     Product = "app"
@@ -827,6 +866,39 @@ func (e RefundStatus) Valid() bool {
 	case RefundStatusProcessing:
 		return true
 	case RefundStatusSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Role.
+const (
+	RoleAdmin          Role = "admin"
+	RoleFinanceChecker Role = "finance_checker"
+	RoleFinanceMaker   Role = "finance_maker"
+	RoleMerchant       Role = "merchant"
+	RoleRisk           Role = "risk"
+	RoleSupport        Role = "support"
+	RoleViewer         Role = "viewer"
+)
+
+// Valid indicates whether the value is a known member of the Role enum.
+func (e Role) Valid() bool {
+	switch e {
+	case RoleAdmin:
+		return true
+	case RoleFinanceChecker:
+		return true
+	case RoleFinanceMaker:
+		return true
+	case RoleMerchant:
+		return true
+	case RoleRisk:
+		return true
+	case RoleSupport:
+		return true
+	case RoleViewer:
 		return true
 	default:
 		return false
@@ -1236,6 +1308,15 @@ type BalanceOrNull struct {
 	Currency Currency `json:"currency"`
 }
 
+// BindPrincipalKey defines model for BindPrincipalKey.
+type BindPrincipalKey struct {
+	// APIKeyID Example: key_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	APIKeyID string `json:"api_key_id"`
+
+	// Reason Kept in the audit log.
+	Reason string `json:"reason"`
+}
+
 // Book `trust`: money held for others. `own`: the tenant's own.
 type Book string
 
@@ -1306,6 +1387,16 @@ type ChangeChannelProduct struct {
 // ChangeChannelProducts defines model for ChangeChannelProducts.
 type ChangeChannelProducts struct {
 	Products []ChangeChannelProduct `json:"products"`
+}
+
+// ChangePrincipal defines model for ChangePrincipal.
+type ChangePrincipal struct {
+	Name *string `json:"name,omitempty"`
+
+	// Reason Kept in the audit log.
+	Reason string           `json:"reason"`
+	Roles  *[]Role          `json:"roles,omitempty"`
+	Status *PrincipalStatus `json:"status,omitempty"`
 }
 
 // Channel A payment provider.
@@ -1656,6 +1747,23 @@ type CreatePayoutAccount struct {
 
 // CreatePayoutAccountChannel defines model for CreatePayoutAccount.Channel.
 type CreatePayoutAccountChannel string
+
+// CreatePrincipal defines model for CreatePrincipal.
+type CreatePrincipal struct {
+	Kind PrincipalKind `json:"kind"`
+
+	// MerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	MerchantID *MerchantID `json:"merchant_id,omitempty"`
+
+	// Name Example: li.na
+	Name string `json:"name"`
+
+	// Reason Kept in the audit log.
+	Reason string `json:"reason"`
+	Roles  []Role `json:"roles"`
+}
 
 // CreateReconciliation defines model for CreateReconciliation.
 type CreateReconciliation struct {
@@ -2504,6 +2612,51 @@ type PositiveAmount struct {
 	Currency Currency `json:"currency"`
 }
 
+// Principal A person or a service that acts through API keys.
+type Principal struct {
+	ChangedAt time.Time `json:"changed_at"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// ID A person or a service behind API keys.
+	//
+	// Example: prn_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ID   PrincipalID   `json:"id"`
+	Kind PrincipalKind `json:"kind"`
+
+	// MerchantID Whose staff it is; null for the tenant's own.
+	MerchantID *string         `json:"merchant_id"`
+	Name       string          `json:"name"`
+	Roles      []Role          `json:"roles"`
+	Status     PrincipalStatus `json:"status"`
+}
+
+// PrincipalID A person or a service behind API keys.
+//
+// Example: prn_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type PrincipalID = string
+
+// PrincipalKey Whose an API key is.
+type PrincipalKey struct {
+	APIKeyID string `json:"api_key_id"`
+
+	// PrincipalID A person or a service behind API keys.
+	//
+	// Example: prn_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	PrincipalID PrincipalID `json:"principal_id"`
+}
+
+// PrincipalKind defines model for PrincipalKind.
+type PrincipalKind string
+
+// PrincipalPage One page. `next_cursor` is null on the last.
+type PrincipalPage struct {
+	Data       []Principal `json:"data"`
+	NextCursor *string     `json:"next_cursor"`
+}
+
+// PrincipalStatus defines model for PrincipalStatus.
+type PrincipalStatus string
+
 // Problem An error (RFC 9457). Decide by `code`; the texts are for people and may change.
 type Problem struct {
 	// Code Stable; lower snake case.
@@ -2719,6 +2872,10 @@ type ReleaseHold struct {
 	// Example: Asked for by the merchant on the phone
 	Reason Reason `json:"reason"`
 }
+
+// Role Which role may perform which operation is the table in docs/security.md. `merchant` is for a
+// merchant's staff, who see that merchant only.
+type Role string
 
 // Settlement When collected money becomes available: `T0` at once, `T1` with the closing of the day.
 type Settlement string
@@ -3450,6 +3607,11 @@ type MerchantIDInPath = MerchantID
 // Example: pay_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type PaymentIDInPath = PaymentID
 
+// PrincipalIDInPath A person or a service behind API keys.
+//
+// Example: prn_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type PrincipalIDInPath = PrincipalID
+
 // ReconciliationIDInPath A reconciliation.
 //
 // Example: rec_01JD8Y3K5T7W9ABCDEFGHJKMNP
@@ -3761,6 +3923,33 @@ type CreateRefundParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// ListPrincipalsParams defines parameters for ListPrincipals.
+type ListPrincipalsParams struct {
+	// Limit How many objects to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreatePrincipalParams defines parameters for CreatePrincipal.
+type CreatePrincipalParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ChangePrincipalParams defines parameters for ChangePrincipal.
+type ChangePrincipalParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// BindPrincipalKeyParams defines parameters for BindPrincipalKey.
+type BindPrincipalKeyParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // ListReconciliationsParams defines parameters for ListReconciliations.
 type ListReconciliationsParams struct {
 	// Status Only reconciliations in this status.
@@ -4009,6 +4198,15 @@ type CreatePaymentAttemptJSONRequestBody = CreatePaymentAttempt
 
 // CreateRefundJSONRequestBody defines body for CreateRefund for application/json ContentType.
 type CreateRefundJSONRequestBody = CreateRefund
+
+// CreatePrincipalJSONRequestBody defines body for CreatePrincipal for application/json ContentType.
+type CreatePrincipalJSONRequestBody = CreatePrincipal
+
+// ChangePrincipalJSONRequestBody defines body for ChangePrincipal for application/json ContentType.
+type ChangePrincipalJSONRequestBody = ChangePrincipal
+
+// BindPrincipalKeyJSONRequestBody defines body for BindPrincipalKey for application/json ContentType.
+type BindPrincipalKeyJSONRequestBody = BindPrincipalKey
 
 // CreateReconciliationJSONRequestBody defines body for CreateReconciliation for application/json ContentType.
 type CreateReconciliationJSONRequestBody = CreateReconciliation
@@ -4556,6 +4754,74 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/payments/{payment_id}/timeline (the `GetPaymentTimeline` operationId).
 	GetPaymentTimeline(ctx context.Context, paymentID PaymentIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPrincipals List principals, newest first
+	//
+	// Corresponds with GET /v1/principals (the `ListPrincipals` operationId).
+	ListPrincipals(ctx context.Context, params *ListPrincipalsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePrincipalWithBody Add a person or a service
+	//
+	// A principal does nothing by itself: bind API keys to it. A key that belongs to a principal may do
+	// what both its scopes and the principal's roles allow.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/principals (the `CreatePrincipal` operationId).
+	CreatePrincipalWithBody(ctx context.Context, params *CreatePrincipalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePrincipal Add a person or a service
+	//
+	// A principal does nothing by itself: bind API keys to it. A key that belongs to a principal may do
+	// what both its scopes and the principal's roles allow.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/principals (the `CreatePrincipal` operationId).
+	CreatePrincipal(ctx context.Context, params *CreatePrincipalParams, body CreatePrincipalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetPrincipal Read a principal
+	//
+	// Corresponds with GET /v1/principals/{principal_id} (the `GetPrincipal` operationId).
+	GetPrincipal(ctx context.Context, principalID PrincipalIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangePrincipalWithBody Change a principal's name, roles or status
+	//
+	// Absent fields stay. Takes effect with the next request; no key of a suspended principal works.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/principals/{principal_id}/changes (the `ChangePrincipal` operationId).
+	ChangePrincipalWithBody(ctx context.Context, principalID PrincipalIDInPath, params *ChangePrincipalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangePrincipal Change a principal's name, roles or status
+	//
+	// Absent fields stay. Takes effect with the next request; no key of a suspended principal works.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/principals/{principal_id}/changes (the `ChangePrincipal` operationId).
+	ChangePrincipal(ctx context.Context, principalID PrincipalIDInPath, params *ChangePrincipalParams, body ChangePrincipalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// BindPrincipalKeyWithBody Give an API key to a principal
+	//
+	// For good: a key never changes hands, so that nobody can approve through one key what he asked for
+	// through another. From the next request on the principal's roles bind the key beside its scopes.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/principals/{principal_id}/keys (the `BindPrincipalKey` operationId).
+	BindPrincipalKeyWithBody(ctx context.Context, principalID PrincipalIDInPath, params *BindPrincipalKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// BindPrincipalKey Give an API key to a principal
+	//
+	// For good: a key never changes hands, so that nobody can approve through one key what he asked for
+	// through another. From the next request on the principal's roles bind the key beside its scopes.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/principals/{principal_id}/keys (the `BindPrincipalKey` operationId).
+	BindPrincipalKey(ctx context.Context, principalID PrincipalIDInPath, params *BindPrincipalKeyParams, body BindPrincipalKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListReconciliations List reconciliations, newest first
 	//
@@ -5838,6 +6104,154 @@ func (c *Client) CreateRefund(ctx context.Context, paymentID PaymentIDInPath, pa
 // Corresponds with GET /v1/payments/{payment_id}/timeline (the `GetPaymentTimeline` operationId).
 func (c *Client) GetPaymentTimeline(ctx context.Context, paymentID PaymentIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetPaymentTimelineRequest(c.Server, paymentID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPrincipals List principals, newest first
+//
+// Corresponds with GET /v1/principals (the `ListPrincipals` operationId).
+func (c *Client) ListPrincipals(ctx context.Context, params *ListPrincipalsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPrincipalsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePrincipalWithBody Add a person or a service
+//
+// A principal does nothing by itself: bind API keys to it. A key that belongs to a principal may do
+// what both its scopes and the principal's roles allow.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/principals (the `CreatePrincipal` operationId).
+func (c *Client) CreatePrincipalWithBody(ctx context.Context, params *CreatePrincipalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePrincipalRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePrincipal Add a person or a service
+//
+// A principal does nothing by itself: bind API keys to it. A key that belongs to a principal may do
+// what both its scopes and the principal's roles allow.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/principals (the `CreatePrincipal` operationId).
+func (c *Client) CreatePrincipal(ctx context.Context, params *CreatePrincipalParams, body CreatePrincipalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePrincipalRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetPrincipal Read a principal
+//
+// Corresponds with GET /v1/principals/{principal_id} (the `GetPrincipal` operationId).
+func (c *Client) GetPrincipal(ctx context.Context, principalID PrincipalIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPrincipalRequest(c.Server, principalID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangePrincipalWithBody Change a principal's name, roles or status
+//
+// Absent fields stay. Takes effect with the next request; no key of a suspended principal works.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/principals/{principal_id}/changes (the `ChangePrincipal` operationId).
+func (c *Client) ChangePrincipalWithBody(ctx context.Context, principalID PrincipalIDInPath, params *ChangePrincipalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangePrincipalRequestWithBody(c.Server, principalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangePrincipal Change a principal's name, roles or status
+//
+// Absent fields stay. Takes effect with the next request; no key of a suspended principal works.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/principals/{principal_id}/changes (the `ChangePrincipal` operationId).
+func (c *Client) ChangePrincipal(ctx context.Context, principalID PrincipalIDInPath, params *ChangePrincipalParams, body ChangePrincipalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangePrincipalRequest(c.Server, principalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// BindPrincipalKeyWithBody Give an API key to a principal
+//
+// For good: a key never changes hands, so that nobody can approve through one key what he asked for
+// through another. From the next request on the principal's roles bind the key beside its scopes.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/principals/{principal_id}/keys (the `BindPrincipalKey` operationId).
+func (c *Client) BindPrincipalKeyWithBody(ctx context.Context, principalID PrincipalIDInPath, params *BindPrincipalKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBindPrincipalKeyRequestWithBody(c.Server, principalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// BindPrincipalKey Give an API key to a principal
+//
+// For good: a key never changes hands, so that nobody can approve through one key what he asked for
+// through another. From the next request on the principal's roles bind the key beside its scopes.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/principals/{principal_id}/keys (the `BindPrincipalKey` operationId).
+func (c *Client) BindPrincipalKey(ctx context.Context, principalID PrincipalIDInPath, params *BindPrincipalKeyParams, body BindPrincipalKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBindPrincipalKeyRequest(c.Server, principalID, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8933,6 +9347,279 @@ func NewGetPaymentTimelineRequest(server string, paymentID PaymentIDInPath) (*ht
 	return req, nil
 }
 
+// NewListPrincipalsRequest constructs an http.Request for the ListPrincipals method
+func NewListPrincipalsRequest(server string, params *ListPrincipalsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/principals")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreatePrincipalRequest calls the generic CreatePrincipal builder with application/json body
+func NewCreatePrincipalRequest(server string, params *CreatePrincipalParams, body CreatePrincipalJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreatePrincipalRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreatePrincipalRequestWithBody constructs an http.Request for the CreatePrincipal method, with any body, and a specified content type
+func NewCreatePrincipalRequestWithBody(server string, params *CreatePrincipalParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/principals")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewGetPrincipalRequest constructs an http.Request for the GetPrincipal method
+func NewGetPrincipalRequest(server string, principalID PrincipalIDInPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "principal_id", principalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/principals/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewChangePrincipalRequest calls the generic ChangePrincipal builder with application/json body
+func NewChangePrincipalRequest(server string, principalID PrincipalIDInPath, params *ChangePrincipalParams, body ChangePrincipalJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewChangePrincipalRequestWithBody(server, principalID, params, "application/json", bodyReader)
+}
+
+// NewChangePrincipalRequestWithBody constructs an http.Request for the ChangePrincipal method, with any body, and a specified content type
+func NewChangePrincipalRequestWithBody(server string, principalID PrincipalIDInPath, params *ChangePrincipalParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "principal_id", principalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/principals/%s/changes", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewBindPrincipalKeyRequest calls the generic BindPrincipalKey builder with application/json body
+func NewBindPrincipalKeyRequest(server string, principalID PrincipalIDInPath, params *BindPrincipalKeyParams, body BindPrincipalKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewBindPrincipalKeyRequestWithBody(server, principalID, params, "application/json", bodyReader)
+}
+
+// NewBindPrincipalKeyRequestWithBody constructs an http.Request for the BindPrincipalKey method, with any body, and a specified content type
+func NewBindPrincipalKeyRequestWithBody(server string, principalID PrincipalIDInPath, params *BindPrincipalKeyParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "principal_id", principalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/principals/%s/keys", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewListReconciliationsRequest constructs an http.Request for the ListReconciliations method
 func NewListReconciliationsRequest(server string, params *ListReconciliationsParams) (*http.Request, error) {
 	var err error
@@ -11157,6 +11844,78 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/payments/{payment_id}/timeline (the `GetPaymentTimeline` operationId).
 	GetPaymentTimelineWithResponse(ctx context.Context, paymentID PaymentIDInPath, reqEditors ...RequestEditorFn) (*GetPaymentTimelineResponse, error)
 
+	// ListPrincipalsWithResponse List principals, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/principals (the `ListPrincipals` operationId).
+	ListPrincipalsWithResponse(ctx context.Context, params *ListPrincipalsParams, reqEditors ...RequestEditorFn) (*ListPrincipalsResponse, error)
+
+	// CreatePrincipalWithBodyWithResponse Add a person or a service
+	//
+	// A principal does nothing by itself: bind API keys to it. A key that belongs to a principal may do
+	// what both its scopes and the principal's roles allow.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/principals (the `CreatePrincipal` operationId).
+	CreatePrincipalWithBodyWithResponse(ctx context.Context, params *CreatePrincipalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePrincipalResponse, error)
+
+	// CreatePrincipalWithResponse Add a person or a service
+	//
+	// A principal does nothing by itself: bind API keys to it. A key that belongs to a principal may do
+	// what both its scopes and the principal's roles allow.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/principals (the `CreatePrincipal` operationId).
+	CreatePrincipalWithResponse(ctx context.Context, params *CreatePrincipalParams, body CreatePrincipalJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePrincipalResponse, error)
+
+	// GetPrincipalWithResponse Read a principal
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/principals/{principal_id} (the `GetPrincipal` operationId).
+	GetPrincipalWithResponse(ctx context.Context, principalID PrincipalIDInPath, reqEditors ...RequestEditorFn) (*GetPrincipalResponse, error)
+
+	// ChangePrincipalWithBodyWithResponse Change a principal's name, roles or status
+	//
+	// Absent fields stay. Takes effect with the next request; no key of a suspended principal works.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/principals/{principal_id}/changes (the `ChangePrincipal` operationId).
+	ChangePrincipalWithBodyWithResponse(ctx context.Context, principalID PrincipalIDInPath, params *ChangePrincipalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangePrincipalResponse, error)
+
+	// ChangePrincipalWithResponse Change a principal's name, roles or status
+	//
+	// Absent fields stay. Takes effect with the next request; no key of a suspended principal works.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/principals/{principal_id}/changes (the `ChangePrincipal` operationId).
+	ChangePrincipalWithResponse(ctx context.Context, principalID PrincipalIDInPath, params *ChangePrincipalParams, body ChangePrincipalJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangePrincipalResponse, error)
+
+	// BindPrincipalKeyWithBodyWithResponse Give an API key to a principal
+	//
+	// For good: a key never changes hands, so that nobody can approve through one key what he asked for
+	// through another. From the next request on the principal's roles bind the key beside its scopes.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/principals/{principal_id}/keys (the `BindPrincipalKey` operationId).
+	BindPrincipalKeyWithBodyWithResponse(ctx context.Context, principalID PrincipalIDInPath, params *BindPrincipalKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BindPrincipalKeyResponse, error)
+
+	// BindPrincipalKeyWithResponse Give an API key to a principal
+	//
+	// For good: a key never changes hands, so that nobody can approve through one key what he asked for
+	// through another. From the next request on the principal's roles bind the key beside its scopes.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/principals/{principal_id}/keys (the `BindPrincipalKey` operationId).
+	BindPrincipalKeyWithResponse(ctx context.Context, principalID PrincipalIDInPath, params *BindPrincipalKeyParams, body BindPrincipalKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*BindPrincipalKeyResponse, error)
+
 	// ListReconciliationsWithResponse List reconciliations, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -13275,6 +14034,232 @@ func (r GetPaymentTimelineResponse) ContentType() string {
 	return ""
 }
 
+type ListPrincipalsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PrincipalPage
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPrincipalsResponse) GetJSON200() *PrincipalPage {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPrincipalsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPrincipalsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPrincipalsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPrincipalsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreatePrincipalResponse201Headers the declared response headers of an HTTP 201 response for CreatePrincipal
+type CreatePrincipalResponse201Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type CreatePrincipalResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Principal
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreatePrincipalResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreatePrincipalResponse) GetJSON201() *Principal {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r CreatePrincipalResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreatePrincipalResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreatePrincipalResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreatePrincipalResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetPrincipalResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Principal
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetPrincipalResponse) GetJSON200() *Principal {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetPrincipalResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPrincipalResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPrincipalResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetPrincipalResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ChangePrincipalResponse201Headers the declared response headers of an HTTP 201 response for ChangePrincipal
+type ChangePrincipalResponse201Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type ChangePrincipalResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Principal
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *ChangePrincipalResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ChangePrincipalResponse) GetJSON201() *Principal {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r ChangePrincipalResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChangePrincipalResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChangePrincipalResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChangePrincipalResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// BindPrincipalKeyResponse201Headers the declared response headers of an HTTP 201 response for BindPrincipalKey
+type BindPrincipalKeyResponse201Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type BindPrincipalKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *PrincipalKey
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *BindPrincipalKeyResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r BindPrincipalKeyResponse) GetJSON201() *PrincipalKey {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r BindPrincipalKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r BindPrincipalKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r BindPrincipalKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r BindPrincipalKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListReconciliationsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -15340,6 +16325,126 @@ func (c *ClientWithResponses) GetPaymentTimelineWithResponse(ctx context.Context
 	return ParseGetPaymentTimelineResponse(rsp)
 }
 
+// ListPrincipalsWithResponse List principals, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/principals (the `ListPrincipals` operationId).
+func (c *ClientWithResponses) ListPrincipalsWithResponse(ctx context.Context, params *ListPrincipalsParams, reqEditors ...RequestEditorFn) (*ListPrincipalsResponse, error) {
+	rsp, err := c.ListPrincipals(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPrincipalsResponse(rsp)
+}
+
+// CreatePrincipalWithBodyWithResponse Add a person or a service
+//
+// A principal does nothing by itself: bind API keys to it. A key that belongs to a principal may do
+// what both its scopes and the principal's roles allow.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/principals (the `CreatePrincipal` operationId).
+func (c *ClientWithResponses) CreatePrincipalWithBodyWithResponse(ctx context.Context, params *CreatePrincipalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePrincipalResponse, error) {
+	rsp, err := c.CreatePrincipalWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreatePrincipalResponse(rsp)
+}
+
+// CreatePrincipalWithResponse Add a person or a service
+//
+// A principal does nothing by itself: bind API keys to it. A key that belongs to a principal may do
+// what both its scopes and the principal's roles allow.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/principals (the `CreatePrincipal` operationId).
+func (c *ClientWithResponses) CreatePrincipalWithResponse(ctx context.Context, params *CreatePrincipalParams, body CreatePrincipalJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePrincipalResponse, error) {
+	rsp, err := c.CreatePrincipal(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreatePrincipalResponse(rsp)
+}
+
+// GetPrincipalWithResponse Read a principal
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/principals/{principal_id} (the `GetPrincipal` operationId).
+func (c *ClientWithResponses) GetPrincipalWithResponse(ctx context.Context, principalID PrincipalIDInPath, reqEditors ...RequestEditorFn) (*GetPrincipalResponse, error) {
+	rsp, err := c.GetPrincipal(ctx, principalID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPrincipalResponse(rsp)
+}
+
+// ChangePrincipalWithBodyWithResponse Change a principal's name, roles or status
+//
+// Absent fields stay. Takes effect with the next request; no key of a suspended principal works.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/principals/{principal_id}/changes (the `ChangePrincipal` operationId).
+func (c *ClientWithResponses) ChangePrincipalWithBodyWithResponse(ctx context.Context, principalID PrincipalIDInPath, params *ChangePrincipalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangePrincipalResponse, error) {
+	rsp, err := c.ChangePrincipalWithBody(ctx, principalID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangePrincipalResponse(rsp)
+}
+
+// ChangePrincipalWithResponse Change a principal's name, roles or status
+//
+// Absent fields stay. Takes effect with the next request; no key of a suspended principal works.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/principals/{principal_id}/changes (the `ChangePrincipal` operationId).
+func (c *ClientWithResponses) ChangePrincipalWithResponse(ctx context.Context, principalID PrincipalIDInPath, params *ChangePrincipalParams, body ChangePrincipalJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangePrincipalResponse, error) {
+	rsp, err := c.ChangePrincipal(ctx, principalID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangePrincipalResponse(rsp)
+}
+
+// BindPrincipalKeyWithBodyWithResponse Give an API key to a principal
+//
+// For good: a key never changes hands, so that nobody can approve through one key what he asked for
+// through another. From the next request on the principal's roles bind the key beside its scopes.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/principals/{principal_id}/keys (the `BindPrincipalKey` operationId).
+func (c *ClientWithResponses) BindPrincipalKeyWithBodyWithResponse(ctx context.Context, principalID PrincipalIDInPath, params *BindPrincipalKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BindPrincipalKeyResponse, error) {
+	rsp, err := c.BindPrincipalKeyWithBody(ctx, principalID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseBindPrincipalKeyResponse(rsp)
+}
+
+// BindPrincipalKeyWithResponse Give an API key to a principal
+//
+// For good: a key never changes hands, so that nobody can approve through one key what he asked for
+// through another. From the next request on the principal's roles bind the key beside its scopes.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/principals/{principal_id}/keys (the `BindPrincipalKey` operationId).
+func (c *ClientWithResponses) BindPrincipalKeyWithResponse(ctx context.Context, principalID PrincipalIDInPath, params *BindPrincipalKeyParams, body BindPrincipalKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*BindPrincipalKeyResponse, error) {
+	rsp, err := c.BindPrincipalKey(ctx, principalID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseBindPrincipalKeyResponse(rsp)
+}
+
 // ListReconciliationsWithResponse List reconciliations, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -17146,6 +18251,175 @@ func ParseGetPaymentTimelineResponse(rsp *http.Response) (*GetPaymentTimelineRes
 		}
 		response.JSON200 = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseListPrincipalsResponse parses an HTTP response from a ListPrincipalsWithResponse call
+func ParseListPrincipalsResponse(rsp *http.Response) (*ListPrincipalsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPrincipalsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PrincipalPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreatePrincipalResponse parses an HTTP response from a CreatePrincipalWithResponse call
+func ParseCreatePrincipalResponse(rsp *http.Response) (*CreatePrincipalResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreatePrincipalResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Principal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreatePrincipalResponse201Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetPrincipalResponse parses an HTTP response from a GetPrincipalWithResponse call
+func ParseGetPrincipalResponse(rsp *http.Response) (*GetPrincipalResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPrincipalResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Principal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseChangePrincipalResponse parses an HTTP response from a ChangePrincipalWithResponse call
+func ParseChangePrincipalResponse(rsp *http.Response) (*ChangePrincipalResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChangePrincipalResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Principal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers ChangePrincipalResponse201Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseBindPrincipalKeyResponse parses an HTTP response from a BindPrincipalKeyWithResponse call
+func ParseBindPrincipalKeyResponse(rsp *http.Response) (*BindPrincipalKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &BindPrincipalKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest PrincipalKey
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers BindPrincipalKeyResponse201Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers201 = &headers
 	}
 
 	return response, nil

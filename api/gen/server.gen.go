@@ -722,6 +722,45 @@ func (e PayoutAccountChannel) Valid() bool {
 	}
 }
 
+// Defines values for PrincipalKind.
+const (
+	PrincipalKindMerchantStaff PrincipalKind = "merchant_staff"
+	PrincipalKindOperator      PrincipalKind = "operator"
+	PrincipalKindService       PrincipalKind = "service"
+)
+
+// Valid indicates whether the value is a known member of the PrincipalKind enum.
+func (e PrincipalKind) Valid() bool {
+	switch e {
+	case PrincipalKindMerchantStaff:
+		return true
+	case PrincipalKindOperator:
+		return true
+	case PrincipalKindService:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PrincipalStatus.
+const (
+	PrincipalStatusActive    PrincipalStatus = "active"
+	PrincipalStatusSuspended PrincipalStatus = "suspended"
+)
+
+// Valid indicates whether the value is a known member of the PrincipalStatus enum.
+func (e PrincipalStatus) Valid() bool {
+	switch e {
+	case PrincipalStatusActive:
+		return true
+	case PrincipalStatusSuspended:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Product.
 const (
 	ProductApp     Product = "app"
@@ -827,6 +866,39 @@ func (e RefundStatus) Valid() bool {
 	case RefundStatusProcessing:
 		return true
 	case RefundStatusSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Role.
+const (
+	RoleAdmin          Role = "admin"
+	RoleFinanceChecker Role = "finance_checker"
+	RoleFinanceMaker   Role = "finance_maker"
+	RoleMerchant       Role = "merchant"
+	RoleRisk           Role = "risk"
+	RoleSupport        Role = "support"
+	RoleViewer         Role = "viewer"
+)
+
+// Valid indicates whether the value is a known member of the Role enum.
+func (e Role) Valid() bool {
+	switch e {
+	case RoleAdmin:
+		return true
+	case RoleFinanceChecker:
+		return true
+	case RoleFinanceMaker:
+		return true
+	case RoleMerchant:
+		return true
+	case RoleRisk:
+		return true
+	case RoleSupport:
+		return true
+	case RoleViewer:
 		return true
 	default:
 		return false
@@ -1236,6 +1308,15 @@ type BalanceOrNull struct {
 	Currency Currency `json:"currency"`
 }
 
+// BindPrincipalKey defines model for BindPrincipalKey.
+type BindPrincipalKey struct {
+	// APIKeyID Example: key_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	APIKeyID string `json:"api_key_id"`
+
+	// Reason Kept in the audit log.
+	Reason string `json:"reason"`
+}
+
 // Book `trust`: money held for others. `own`: the tenant's own.
 type Book string
 
@@ -1306,6 +1387,16 @@ type ChangeChannelProduct struct {
 // ChangeChannelProducts defines model for ChangeChannelProducts.
 type ChangeChannelProducts struct {
 	Products []ChangeChannelProduct `json:"products"`
+}
+
+// ChangePrincipal defines model for ChangePrincipal.
+type ChangePrincipal struct {
+	Name *string `json:"name,omitempty"`
+
+	// Reason Kept in the audit log.
+	Reason string           `json:"reason"`
+	Roles  *[]Role          `json:"roles,omitempty"`
+	Status *PrincipalStatus `json:"status,omitempty"`
 }
 
 // Channel A payment provider.
@@ -1656,6 +1747,23 @@ type CreatePayoutAccount struct {
 
 // CreatePayoutAccountChannel defines model for CreatePayoutAccount.Channel.
 type CreatePayoutAccountChannel string
+
+// CreatePrincipal defines model for CreatePrincipal.
+type CreatePrincipal struct {
+	Kind PrincipalKind `json:"kind"`
+
+	// MerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	MerchantID *MerchantID `json:"merchant_id,omitempty"`
+
+	// Name Example: li.na
+	Name string `json:"name"`
+
+	// Reason Kept in the audit log.
+	Reason string `json:"reason"`
+	Roles  []Role `json:"roles"`
+}
 
 // CreateReconciliation defines model for CreateReconciliation.
 type CreateReconciliation struct {
@@ -2504,6 +2612,51 @@ type PositiveAmount struct {
 	Currency Currency `json:"currency"`
 }
 
+// Principal A person or a service that acts through API keys.
+type Principal struct {
+	ChangedAt time.Time `json:"changed_at"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// ID A person or a service behind API keys.
+	//
+	// Example: prn_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ID   PrincipalID   `json:"id"`
+	Kind PrincipalKind `json:"kind"`
+
+	// MerchantID Whose staff it is; null for the tenant's own.
+	MerchantID *string         `json:"merchant_id"`
+	Name       string          `json:"name"`
+	Roles      []Role          `json:"roles"`
+	Status     PrincipalStatus `json:"status"`
+}
+
+// PrincipalID A person or a service behind API keys.
+//
+// Example: prn_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type PrincipalID = string
+
+// PrincipalKey Whose an API key is.
+type PrincipalKey struct {
+	APIKeyID string `json:"api_key_id"`
+
+	// PrincipalID A person or a service behind API keys.
+	//
+	// Example: prn_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	PrincipalID PrincipalID `json:"principal_id"`
+}
+
+// PrincipalKind defines model for PrincipalKind.
+type PrincipalKind string
+
+// PrincipalPage One page. `next_cursor` is null on the last.
+type PrincipalPage struct {
+	Data       []Principal `json:"data"`
+	NextCursor *string     `json:"next_cursor"`
+}
+
+// PrincipalStatus defines model for PrincipalStatus.
+type PrincipalStatus string
+
 // Problem An error (RFC 9457). Decide by `code`; the texts are for people and may change.
 type Problem struct {
 	// Code Stable; lower snake case.
@@ -2719,6 +2872,10 @@ type ReleaseHold struct {
 	// Example: Asked for by the merchant on the phone
 	Reason Reason `json:"reason"`
 }
+
+// Role Which role may perform which operation is the table in docs/security.md. `merchant` is for a
+// merchant's staff, who see that merchant only.
+type Role string
 
 // Settlement When collected money becomes available: `T0` at once, `T1` with the closing of the day.
 type Settlement string
@@ -3450,6 +3607,11 @@ type MerchantIDInPath = MerchantID
 // Example: pay_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type PaymentIDInPath = PaymentID
 
+// PrincipalIDInPath A person or a service behind API keys.
+//
+// Example: prn_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type PrincipalIDInPath = PrincipalID
+
 // ReconciliationIDInPath A reconciliation.
 //
 // Example: rec_01JD8Y3K5T7W9ABCDEFGHJKMNP
@@ -3761,6 +3923,33 @@ type CreateRefundParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// ListPrincipalsParams defines parameters for ListPrincipals.
+type ListPrincipalsParams struct {
+	// Limit How many objects to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreatePrincipalParams defines parameters for CreatePrincipal.
+type CreatePrincipalParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ChangePrincipalParams defines parameters for ChangePrincipal.
+type ChangePrincipalParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// BindPrincipalKeyParams defines parameters for BindPrincipalKey.
+type BindPrincipalKeyParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // ListReconciliationsParams defines parameters for ListReconciliations.
 type ListReconciliationsParams struct {
 	// Status Only reconciliations in this status.
@@ -4010,6 +4199,15 @@ type CreatePaymentAttemptJSONRequestBody = CreatePaymentAttempt
 // CreateRefundJSONRequestBody defines body for CreateRefund for application/json ContentType.
 type CreateRefundJSONRequestBody = CreateRefund
 
+// CreatePrincipalJSONRequestBody defines body for CreatePrincipal for application/json ContentType.
+type CreatePrincipalJSONRequestBody = CreatePrincipal
+
+// ChangePrincipalJSONRequestBody defines body for ChangePrincipal for application/json ContentType.
+type ChangePrincipalJSONRequestBody = ChangePrincipal
+
+// BindPrincipalKeyJSONRequestBody defines body for BindPrincipalKey for application/json ContentType.
+type BindPrincipalKeyJSONRequestBody = BindPrincipalKey
+
 // CreateReconciliationJSONRequestBody defines body for CreateReconciliation for application/json ContentType.
 type CreateReconciliationJSONRequestBody = CreateReconciliation
 
@@ -4159,6 +4357,21 @@ type ServerInterface interface {
 	// GetPaymentTimeline What happened around a payment and its refunds
 	// (GET /v1/payments/{payment_id}/timeline)
 	GetPaymentTimeline(c *gin.Context, paymentID PaymentIDInPath)
+	// ListPrincipals List principals, newest first
+	// (GET /v1/principals)
+	ListPrincipals(c *gin.Context, params ListPrincipalsParams)
+	// CreatePrincipal Add a person or a service
+	// (POST /v1/principals)
+	CreatePrincipal(c *gin.Context, params CreatePrincipalParams)
+	// GetPrincipal Read a principal
+	// (GET /v1/principals/{principal_id})
+	GetPrincipal(c *gin.Context, principalID PrincipalIDInPath)
+	// ChangePrincipal Change a principal's name, roles or status
+	// (POST /v1/principals/{principal_id}/changes)
+	ChangePrincipal(c *gin.Context, principalID PrincipalIDInPath, params ChangePrincipalParams)
+	// BindPrincipalKey Give an API key to a principal
+	// (POST /v1/principals/{principal_id}/keys)
+	BindPrincipalKey(c *gin.Context, principalID PrincipalIDInPath, params BindPrincipalKeyParams)
 	// ListReconciliations List reconciliations, newest first
 	// (GET /v1/reconciliations)
 	ListReconciliations(c *gin.Context, params ListReconciliationsParams)
@@ -5971,6 +6184,213 @@ func (siw *ServerInterfaceWrapper) GetPaymentTimeline(c *gin.Context) {
 	siw.Handler.GetPaymentTimeline(c, paymentID)
 }
 
+// ListPrincipals operation middleware
+func (siw *ServerInterfaceWrapper) ListPrincipals(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPrincipalsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListPrincipals(c, params)
+}
+
+// CreatePrincipal operation middleware
+func (siw *ServerInterfaceWrapper) CreatePrincipal(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreatePrincipalParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreatePrincipal(c, params)
+}
+
+// GetPrincipal operation middleware
+func (siw *ServerInterfaceWrapper) GetPrincipal(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "principal_id" -------------
+	var principalID PrincipalIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "principal_id", c.Param("principal_id"), &principalID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter principal_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetPrincipal(c, principalID)
+}
+
+// ChangePrincipal operation middleware
+func (siw *ServerInterfaceWrapper) ChangePrincipal(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "principal_id" -------------
+	var principalID PrincipalIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "principal_id", c.Param("principal_id"), &principalID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter principal_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ChangePrincipalParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ChangePrincipal(c, principalID, params)
+}
+
+// BindPrincipalKey operation middleware
+func (siw *ServerInterfaceWrapper) BindPrincipalKey(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "principal_id" -------------
+	var principalID PrincipalIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "principal_id", c.Param("principal_id"), &principalID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter principal_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params BindPrincipalKeyParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.BindPrincipalKey(c, principalID, params)
+}
+
 // ListReconciliations operation middleware
 func (siw *ServerInterfaceWrapper) ListReconciliations(c *gin.Context) {
 
@@ -7178,6 +7598,11 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/payments/:payment_id/cancel", wrapper.CancelPayment)
 	router.POST(options.BaseURL+"/v1/payments/:payment_id/refunds", wrapper.CreateRefund)
 	router.GET(options.BaseURL+"/v1/payments/:payment_id/timeline", wrapper.GetPaymentTimeline)
+	router.GET(options.BaseURL+"/v1/principals", wrapper.ListPrincipals)
+	router.POST(options.BaseURL+"/v1/principals", wrapper.CreatePrincipal)
+	router.GET(options.BaseURL+"/v1/principals/:principal_id", wrapper.GetPrincipal)
+	router.POST(options.BaseURL+"/v1/principals/:principal_id/changes", wrapper.ChangePrincipal)
+	router.POST(options.BaseURL+"/v1/principals/:principal_id/keys", wrapper.BindPrincipalKey)
 	router.GET(options.BaseURL+"/v1/reconciliations", wrapper.ListReconciliations)
 	router.POST(options.BaseURL+"/v1/reconciliations", wrapper.CreateReconciliation)
 	router.GET(options.BaseURL+"/v1/reconciliations/:reconciliation_id", wrapper.GetReconciliation)
@@ -8326,6 +8751,151 @@ func (response GetPaymentTimeline200JSONResponse) VisitGetPaymentTimelineRespons
 	return err
 }
 
+type ListPrincipalsRequestObject struct {
+	Params ListPrincipalsParams
+}
+
+type ListPrincipalsResponseObject interface {
+	VisitListPrincipalsResponse(w http.ResponseWriter) error
+}
+
+type ListPrincipals200JSONResponse PrincipalPage
+
+func (response ListPrincipals200JSONResponse) VisitListPrincipalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePrincipalRequestObject struct {
+	Params CreatePrincipalParams
+	Body   *CreatePrincipalJSONRequestBody
+}
+
+type CreatePrincipalResponseObject interface {
+	VisitCreatePrincipalResponse(w http.ResponseWriter) error
+}
+
+type CreatePrincipal201ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type CreatePrincipal201JSONResponse struct {
+	Body    Principal
+	Headers CreatePrincipal201ResponseHeaders
+}
+
+func (response CreatePrincipal201JSONResponse) VisitCreatePrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPrincipalRequestObject struct {
+	PrincipalID PrincipalIDInPath `json:"principal_id"`
+}
+
+type GetPrincipalResponseObject interface {
+	VisitGetPrincipalResponse(w http.ResponseWriter) error
+}
+
+type GetPrincipal200JSONResponse Principal
+
+func (response GetPrincipal200JSONResponse) VisitGetPrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePrincipalRequestObject struct {
+	PrincipalID PrincipalIDInPath `json:"principal_id"`
+	Params      ChangePrincipalParams
+	Body        *ChangePrincipalJSONRequestBody
+}
+
+type ChangePrincipalResponseObject interface {
+	VisitChangePrincipalResponse(w http.ResponseWriter) error
+}
+
+type ChangePrincipal201ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type ChangePrincipal201JSONResponse struct {
+	Body    Principal
+	Headers ChangePrincipal201ResponseHeaders
+}
+
+func (response ChangePrincipal201JSONResponse) VisitChangePrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BindPrincipalKeyRequestObject struct {
+	PrincipalID PrincipalIDInPath `json:"principal_id"`
+	Params      BindPrincipalKeyParams
+	Body        *BindPrincipalKeyJSONRequestBody
+}
+
+type BindPrincipalKeyResponseObject interface {
+	VisitBindPrincipalKeyResponse(w http.ResponseWriter) error
+}
+
+type BindPrincipalKey201ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type BindPrincipalKey201JSONResponse struct {
+	Body    PrincipalKey
+	Headers BindPrincipalKey201ResponseHeaders
+}
+
+func (response BindPrincipalKey201JSONResponse) VisitBindPrincipalKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListReconciliationsRequestObject struct {
 	Params ListReconciliationsParams
 }
@@ -9248,6 +9818,21 @@ type StrictServerInterface interface {
 	// GetPaymentTimeline What happened around a payment and its refunds
 	// (GET /v1/payments/{payment_id}/timeline)
 	GetPaymentTimeline(ctx context.Context, request GetPaymentTimelineRequestObject) (GetPaymentTimelineResponseObject, error)
+	// ListPrincipals List principals, newest first
+	// (GET /v1/principals)
+	ListPrincipals(ctx context.Context, request ListPrincipalsRequestObject) (ListPrincipalsResponseObject, error)
+	// CreatePrincipal Add a person or a service
+	// (POST /v1/principals)
+	CreatePrincipal(ctx context.Context, request CreatePrincipalRequestObject) (CreatePrincipalResponseObject, error)
+	// GetPrincipal Read a principal
+	// (GET /v1/principals/{principal_id})
+	GetPrincipal(ctx context.Context, request GetPrincipalRequestObject) (GetPrincipalResponseObject, error)
+	// ChangePrincipal Change a principal's name, roles or status
+	// (POST /v1/principals/{principal_id}/changes)
+	ChangePrincipal(ctx context.Context, request ChangePrincipalRequestObject) (ChangePrincipalResponseObject, error)
+	// BindPrincipalKey Give an API key to a principal
+	// (POST /v1/principals/{principal_id}/keys)
+	BindPrincipalKey(ctx context.Context, request BindPrincipalKeyRequestObject) (BindPrincipalKeyResponseObject, error)
 	// ListReconciliations List reconciliations, newest first
 	// (GET /v1/reconciliations)
 	ListReconciliations(ctx context.Context, request ListReconciliationsRequestObject) (ListReconciliationsResponseObject, error)
@@ -10712,6 +11297,192 @@ func (sh *strictHandler) GetPaymentTimeline(ctx *gin.Context, paymentID PaymentI
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetPaymentTimelineResponseObject); ok {
 		if err := validResponse.VisitGetPaymentTimelineResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPrincipals operation middleware
+func (sh *strictHandler) ListPrincipals(ctx *gin.Context, params ListPrincipalsParams) {
+	var request ListPrincipalsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPrincipals(ctx, request.(ListPrincipalsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPrincipals")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListPrincipalsResponseObject); ok {
+		if err := validResponse.VisitListPrincipalsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreatePrincipal operation middleware
+func (sh *strictHandler) CreatePrincipal(ctx *gin.Context, params CreatePrincipalParams) {
+	var request CreatePrincipalRequestObject
+
+	request.Params = params
+
+	var body CreatePrincipalJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreatePrincipal(ctx, request.(CreatePrincipalRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreatePrincipal")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreatePrincipalResponseObject); ok {
+		if err := validResponse.VisitCreatePrincipalResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetPrincipal operation middleware
+func (sh *strictHandler) GetPrincipal(ctx *gin.Context, principalID PrincipalIDInPath) {
+	var request GetPrincipalRequestObject
+
+	request.PrincipalID = principalID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPrincipal(ctx, request.(GetPrincipalRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPrincipal")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetPrincipalResponseObject); ok {
+		if err := validResponse.VisitGetPrincipalResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangePrincipal operation middleware
+func (sh *strictHandler) ChangePrincipal(ctx *gin.Context, principalID PrincipalIDInPath, params ChangePrincipalParams) {
+	var request ChangePrincipalRequestObject
+
+	request.PrincipalID = principalID
+	request.Params = params
+
+	var body ChangePrincipalJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangePrincipal(ctx, request.(ChangePrincipalRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangePrincipal")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ChangePrincipalResponseObject); ok {
+		if err := validResponse.VisitChangePrincipalResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// BindPrincipalKey operation middleware
+func (sh *strictHandler) BindPrincipalKey(ctx *gin.Context, principalID PrincipalIDInPath, params BindPrincipalKeyParams) {
+	var request BindPrincipalKeyRequestObject
+
+	request.PrincipalID = principalID
+	request.Params = params
+
+	var body BindPrincipalKeyJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.BindPrincipalKey(ctx, request.(BindPrincipalKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BindPrincipalKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(BindPrincipalKeyResponseObject); ok {
+		if err := validResponse.VisitBindPrincipalKeyResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

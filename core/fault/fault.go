@@ -111,6 +111,12 @@ func Forbidden(scope string) *Error {
 		Detail: "This API key does not hold the scope " + scope + "; use one that does."}
 }
 
+// RoleMissing says that the key belongs to a principal none of whose roles may do this.
+func RoleMissing(action string) *Error {
+	return &Error{Kind: KindForbidden, Code: "role_missing",
+		Detail: "None of the roles behind this API key may perform " + action + "; docs/security.md lists who may."}
+}
+
 // NotFound says that there is no such object in this tenant. All not-found
 // answers of the platform are alike, whether the object never existed or
 // belongs to someone else, so nothing about the object may be passed in.

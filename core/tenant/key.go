@@ -15,6 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/suanpan/suanpan/core/access"
 	"github.com/suanpan/suanpan/core/fault"
 	"github.com/suanpan/suanpan/internal/id"
 	"github.com/suanpan/suanpan/internal/pg"
@@ -51,6 +52,23 @@ type Principal struct {
 	TenantID string
 	KeyID    string
 	Scopes   []string
+	// Person is who the key belongs to; nil for a key that stands for the tenant's
+	// application, which may do whatever its scopes allow.
+	Person *Person
+}
+
+// Person is the principal behind a key.
+type Person struct {
+	ID    string
+	Roles []access.Role
+	// MerchantID is whose staff it is, empty for the tenant's own.
+	MerchantID string
+}
+
+// Performs reports whether the roles behind the key allow the action. A key
+// without a principal has none and is bound by its scopes alone.
+func (p Principal) Performs(action access.Action) bool {
+	return p.Person == nil || action.Allows(p.Person.Roles)
 }
 
 // Allows reports whether the principal holds scope (such as "payments:write")
@@ -119,15 +137,21 @@ func Authenticate(ctx context.Context, db *pg.DB, secret string) (Principal, err
 	var p Principal
 	var stored []byte
 	var revoked bool
+	var person Person
 	err := db.RowAsSystem(ctx, `
-		select tenant_id, id, scopes, secret_hash, revoked_at is not null
-		from api_keys where secret_hash = $1`,
-		digest[:]).Scan(&p.TenantID, &p.KeyID, &p.Scopes, &stored, &revoked)
+		select k.tenant_id, k.id, k.scopes, k.secret_hash, k.revoked_at is not null or coalesce(p.status, 'active') <> 'active',
+		  coalesce(p.id, ''), coalesce(p.roles, '{}'), coalesce(p.merchant_id, '')
+		from api_keys k left join principals p on p.tenant_id = k.tenant_id and p.id = k.principal_id
+		where k.secret_hash = $1`,
+		digest[:]).Scan(&p.TenantID, &p.KeyID, &p.Scopes, &stored, &revoked, &person.ID, &person.Roles, &person.MerchantID)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return Principal{}, fault.Unavailable(fmt.Errorf("look up API key: %w", err), time.Second)
 	}
 	if subtle.ConstantTimeCompare(stored, digest[:]) != 1 || revoked {
 		return Principal{}, fault.Unauthenticated("The API key is missing, unknown or revoked; send a valid one as a Bearer token.")
+	}
+	if person.ID != "" {
+		p.Person = &person
 	}
 	return p, nil
 }

@@ -39,6 +39,8 @@ const (
 	Discrepancy    Prefix = "dsc"
 	Event          Prefix = "evt"
 	Endpoint       Prefix = "whe"
+	Principal      Prefix = "prn"
+	Approval       Prefix = "apv"
 )
 
 // New mints an id with prefix p.

@@ -18,6 +18,8 @@ import (
 type tenantTx struct {
 	conn   *pgxpool.Conn
 	tenant string
+	// merchant narrows what is seen further; empty for all of the tenant's.
+	merchant string
 	// impatient gives up on a lock after a moment.
 	impatient bool
 	begun     bool
@@ -32,6 +34,7 @@ const (
 	sqlBegin      = `begin`
 	sqlNameTenant = `select set_config('suanpan.tenant', $1, true)`
 	sqlImpatient  = `select set_config('suanpan.tenant', $1, true), set_config('lock_timeout', '250ms', true)`
+	sqlMerchant   = `select set_config('suanpan.merchant', $1, true)`
 )
 
 // runTenantTx runs fn in a transaction of tenant on a connection of pool, like
@@ -43,7 +46,7 @@ func runTenantTx(ctx context.Context, pool *pgxpool.Pool, tenant string, impatie
 	}
 	// A connection that is not idle by then is closed, and so rolled back.
 	defer conn.Release()
-	tx := &tenantTx{conn: conn, tenant: tenant, impatient: impatient}
+	tx := &tenantTx{conn: conn, tenant: tenant, merchant: merchantOf(ctx), impatient: impatient}
 	defer func() {
 		if back := tx.Rollback(ctx); back != nil && !errors.Is(back, pgx.ErrTxClosed) {
 			err = errors.Join(err, back)
@@ -97,6 +100,9 @@ func (t *tenantTx) begin(ctx context.Context) error {
 		return nil
 	}
 	begin := "begin; set local suanpan.tenant = '" + t.tenant + "'"
+	if t.merchant != "" {
+		begin += "; set local suanpan.merchant = " + quoteLiteral(t.merchant)
+	}
 	if t.impatient {
 		begin += "; set local lock_timeout = '250ms'"
 	}
@@ -161,13 +167,16 @@ func (t *tenantTx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
 	if t.ended { // the connection may be somebody else's by now
 		panic("pg: a batch was sent after its transaction ended")
 	}
-	whole := &pgx.Batch{QueuedQueries: make([]*pgx.QueuedQuery, 0, len(t.later)+len(b.QueuedQueries)+2)}
+	whole := &pgx.Batch{QueuedQueries: make([]*pgx.QueuedQuery, 0, len(t.later)+len(b.QueuedQueries)+3)}
 	if !t.begun {
 		whole.Queue(sqlBegin)
 		if t.impatient {
 			whole.Queue(sqlImpatient, t.tenant)
 		} else {
 			whole.Queue(sqlNameTenant, t.tenant)
+		}
+		if t.merchant != "" {
+			whole.Queue(sqlMerchant, t.merchant)
 		}
 	}
 	whole.QueuedQueries = append(whole.QueuedQueries, t.later...)

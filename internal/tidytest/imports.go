@@ -17,6 +17,7 @@ type importRule struct {
 func coreOrder() [][]string {
 	return [][]string{
 		{"core/fault", "core/secret", "core/status"},
+		{"core/access"},
 		{"core/accept", "core/clock", "core/event", "core/tenant", "core/party"},
 		{"core/channel"},
 		{"core/books", "core/account"},
