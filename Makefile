@@ -6,6 +6,8 @@ SHELL := bash
 GO ?= go
 TOOL := $(GO) tool -modfile=tools/dev/go.mod
 STARTER := bin/starter
+TYPESCRIPT := client/typescript
+TYPESCRIPT_QUICKSTART := examples/typescript-quickstart
 # Flags for `starter dev`, such as DEV_FLAGS="--port-base 20000".
 DEV_FLAGS ?=
 # Flags for the kills, such as KILL_FLAGS="-seed 7 -rounds 3".
@@ -124,19 +126,47 @@ lint: ## gofmt, vet, staticcheck, workflowcheck, tidytest
 	$(GO) test -count=1 ./internal/tidytest
 
 .PHONY: generate
-generate: ## Regenerate server, client, docs/configuration.md, the guard's types and the import picture
+generate: ## Regenerate server, clients, docs/configuration.md, the guard's types and the import picture
 	cd api && $(GO) tool -modfile=../tools/dev/go.mod oapi-codegen -config oapi-codegen.yaml openapi.yaml
 	cd client && $(GO) tool -modfile=../tools/dev/go.mod oapi-codegen -config oapi-codegen.yaml ../api/openapi.yaml
+	$(GO) run ./internal/clientgen go client/client.gen.go client/lists.gen.go
+	$(GO) run ./internal/clientgen typescript api/openapi.yaml $(TYPESCRIPT)/src/operations.gen.ts
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(TYPESCRIPT)/node_modules && npm --prefix $(TYPESCRIPT) run --silent generate; \
+	  else echo "npm is not here: $(TYPESCRIPT)/src/schema.gen.ts stays as it is"; fi
 	$(GO) run ./internal/config/gen docs/configuration.md
 	$(GO) run ./channels/guard/gen channels/guard/shapes_gen.go
 	$(GO) run ./internal/tidytest/gen docs/architecture.md
 
 .PHONY: verify
-verify: ## Regenerate everything and fail if a committed file differs
+verify: contract-check ## Regenerate everything and fail if a committed file differs, or if the contract breaks its promises
 	@before=$$(git status --porcelain); diff_before=$$(git diff | sha256sum); \
 	  $(MAKE) --no-print-directory generate; \
 	  if [ "$$before" != "$$(git status --porcelain)" ] || [ "$$diff_before" != "$$(git diff | sha256sum)" ]; then \
 	    echo "generated files were stale; the new ones are in place, commit them:"; git status --short; exit 1; fi
+
+.PHONY: contract-check
+contract-check: ## Fail if openapi.yaml breaks what api/openapi.baseline.yaml promised to callers
+	@$(TOOL) oasdiff breaking --color never --severity-levels api/openapi.levels.txt --fail-on ERR \
+	  api/openapi.baseline.yaml api/openapi.yaml || { \
+	  echo "callers of /v1 would break: add beside instead of changing, or move the promise by make contract-baseline"; exit 1; }
+
+.PHONY: contract-baseline
+contract-baseline: ## Make openapi.yaml as it is what contract-check holds later changes against
+	cp api/openapi.yaml api/openapi.baseline.yaml
+
+$(TYPESCRIPT)/node_modules $(TYPESCRIPT_QUICKSTART)/node_modules: %/node_modules: %/package-lock.json
+	npm --prefix $* ci --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+.PHONY: client-typescript
+client-typescript: $(TYPESCRIPT)/node_modules ## Build the TypeScript client, which the TypeScript quick start imports
+	npm --prefix $(TYPESCRIPT) run --silent build
+
+.PHONY: client-test
+client-test: up client-typescript $(TYPESCRIPT_QUICKSTART)/node_modules ## Test the TypeScript client and run the quick starts against the running platform
+	cd $(TYPESCRIPT) && npm test --silent && npm run --silent check-package && npm run --silent test-stack
+	$(GO) run ./examples/go-quickstart
+	cd $(TYPESCRIPT_QUICKSTART) && npm start --silent
 
 .PHONY: check-compose
 check-compose: ## Start the Temporal server with docker-compose.temporal.yml's settings (first build ≈ 4 minutes)

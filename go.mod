@@ -2,6 +2,8 @@ module github.com/suanpan/suanpan
 
 go 1.26.0
 
+ignore node_modules
+
 require (
 	dario.cat/mergo v1.0.1 // indirect
 	github.com/Masterminds/goutils v1.1.1 // indirect

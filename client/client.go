@@ -32,9 +32,16 @@ type Config struct {
 // API is the generated client speaking through repetition, authentication and
 // error decoding. Its operations end in WithResponse; with a nil error the
 // answer is a success and the field for its status (JSON200, JSON201) is set,
-// otherwise the error is an *Error or says why there was no answer. It is safe
+// otherwise the error is an *Error or says why there was no answer. Lists also
+// come as iterators over all their pages, whose names begin with All. It is safe
 // for concurrent use.
+//
+// Where a POST is given no parameters (nil), it gets a new idempotency key, under
+// which it is repeated. A program that may die before it has the answer makes the
+// key itself and stores it first.
 type API struct{ *ClientWithResponses }
+
+const idempotencyKey = "Idempotency-Key"
 
 // Bounds of repetition and of an answer.
 const (
@@ -93,6 +100,9 @@ type repeater struct {
 
 // Do implements HttpRequestDoer.
 func (r *repeater) Do(req *http.Request) (*http.Response, error) {
+	if req.Method == http.MethodPost && req.Header.Get(idempotencyKey) == "" {
+		req.Header.Set(idempotencyKey, NewIdempotencyKey())
+	}
 	deadline := time.Now().Add(r.patience)
 	pause := firstPause
 	for {
@@ -116,14 +126,7 @@ func (r *repeater) Do(req *http.Request) (*http.Response, error) {
 }
 
 func worthRepeating(ctx context.Context, err error) bool {
-	if ctx.Err() != nil {
-		return false
-	}
-	var e *Error
-	if !errors.As(err, &e) {
-		return true // no answer
-	}
-	return e.Status == http.StatusTooManyRequests || e.Status == http.StatusRequestTimeout || e.Status >= 500
+	return ctx.Err() == nil && IsUnknown(err)
 }
 
 // try sends req to the instance whose turn it is and reads the whole answer, so

@@ -49,7 +49,7 @@ func problem(w http.ResponseWriter, status int, code string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("X-Request-Id", "req-1")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, `{"type":"t","title":"t","status":400,"code":"`+code+`","detail":"d","field":"reference"}`)
+	_, _ = io.WriteString(w, `{"type":"t","title":"t","status":400,"code":"`+code+`","detail":"d","field":"reference","limit":"debit.day_count"}`)
 }
 
 func breakOff(w http.ResponseWriter) {
@@ -102,9 +102,43 @@ func TestARefusalIsNotRepeatedAndIsReadable(t *testing.T) {
 	require.True(t, client.IsCode(err, "reference_used"))
 	var refusal *client.Error
 	require.ErrorAs(t, err, &refusal)
-	require.Equal(t, &client.Error{Status: 409, Code: "reference_used", Detail: "d", Field: "reference", RequestID: "req-1"}, refusal)
+	require.Equal(t, &client.Error{Status: 409, Code: "reference_used", Detail: "d", Field: "reference", Limit: "debit.day_count",
+		RequestID: "req-1"}, refusal)
+	require.False(t, client.IsUnknown(err))
 	require.NotContains(t, err.Error(), "sk_test_1")
 	require.Len(t, s.keys, 1)
+}
+
+func TestAPostWithoutParametersHasAKeyOfItsOwn(t *testing.T) {
+	t.Parallel()
+	s := newService(t, func(n int, w http.ResponseWriter) {
+		if n == 1 {
+			breakOff(w)
+			return
+		}
+		created(w)
+	})
+	api, err := client.New(client.Config{BaseURLs: []string{s.URL}, Key: "sk_test_1"})
+	require.NoError(t, err)
+	body := client.CreateMerchant{Reference: "r", Name: "n", Settlement: client.SettlementT0}
+	for range 2 {
+		_, err = api.CreateMerchantWithResponse(t.Context(), nil, body)
+		require.NoError(t, err)
+	}
+	require.Len(t, s.keys, 3)
+	require.GreaterOrEqual(t, len(s.keys[0]), 20)
+	require.Equal(t, s.keys[0], s.keys[1], "a repetition under another key could act twice")
+	require.NotEqual(t, s.keys[1], s.keys[2])
+}
+
+func TestWhatNobodyAnsweredIsUnknown(t *testing.T) {
+	t.Parallel()
+	s := newService(t, func(_ int, w http.ResponseWriter) { breakOff(w) })
+	api, err := client.New(client.Config{BaseURLs: []string{s.URL}, Key: "sk_test_1", Patience: -1})
+	require.NoError(t, err)
+	_, err = newMerchant(t, api)
+	require.True(t, client.IsUnknown(err))
+	require.False(t, client.IsUnknown(nil))
 }
 
 func TestTheOtherInstanceIsAsked(t *testing.T) {

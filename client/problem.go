@@ -18,6 +18,8 @@ type Error struct {
 	Detail string
 	// Field names the failing field of the request, if there is a single one.
 	Field string
+	// Limit names the limit that refuses, with the code limit_exceeded.
+	Limit string
 	// RequestID finds the request in the service's log.
 	RequestID string
 }
@@ -37,6 +39,20 @@ func IsCode(err error, code string) bool {
 	return errors.As(err, &e) && e.Code == code
 }
 
+// IsUnknown reports whether a request that ended with err may have been done
+// nevertheless: nobody answered, or the answer was "later" (408, 429, 5xx). Ask
+// again under the same idempotency key, or look with a GET. Any other *Error
+// means that the service refused the request and did nothing.
+func IsUnknown(err error) bool {
+	var e *Error
+	return err != nil && (!errors.As(err, &e) || isLater(e.Status))
+}
+
+// isLater tells the statuses after which the same request may succeed.
+func isLater(status int) bool {
+	return status == http.StatusTooManyRequests || status == http.StatusRequestTimeout || status >= http.StatusInternalServerError
+}
+
 // problemOf reads the error out of an answer.
 func problemOf(resp *http.Response, body []byte) *Error {
 	e := &Error{Status: resp.StatusCode, RequestID: resp.Header.Get("X-Request-Id")}
@@ -48,6 +64,9 @@ func problemOf(resp *http.Response, body []byte) *Error {
 	e.Code, e.Detail = p.Code, p.Detail
 	if p.Field != nil {
 		e.Field = *p.Field
+	}
+	if p.Limit != nil {
+		e.Limit = *p.Limit
 	}
 	return e
 }
