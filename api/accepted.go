@@ -11,7 +11,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/suanpan/suanpan/core/accept"
+	"github.com/suanpan/suanpan/core/approval"
 	"github.com/suanpan/suanpan/core/fault"
+	"github.com/suanpan/suanpan/core/tenant"
 )
 
 // handlers implements the generated strict server, one file per noun.
@@ -25,17 +27,45 @@ type call struct {
 	// route is the method and the path as requested.
 	route string
 	body  []byte
+	// op is the operation of the contract, caller who asked for it.
+	op     *operation
+	caller tenant.Principal
+	// decision is set in a request that was stored and is carried out now.
+	decision *decision
+}
+
+// by is the caller as approvals name him.
+func (c call) by() approval.By {
+	by := approval.By{KeyID: c.caller.KeyID}
+	if c.caller.Person != nil {
+		by.PrincipalID = c.caller.Person.ID
+	}
+	return by
+}
+
+// request is what makes the call the same as another one: its own key, route and
+// body, or those of the decision that carries it out.
+func (c call) request(key string) accept.Request {
+	if c.decision != nil {
+		return c.decision.request
+	}
+	return accept.Request{Tenant: c.tenant, Key: key, Route: c.route, Body: c.body}
 }
 
 // callOf unpacks the context of a handler, which Gin made.
 func callOf(ctx context.Context) call {
-	c := call{ctx: ctx, tenant: principal(ctx).TenantID}
+	caller := principal(ctx)
+	c := call{ctx: ctx, tenant: caller.TenantID, caller: caller}
 	if g, ok := ctx.(*gin.Context); ok {
 		c.ctx = g.Request.Context()
 		c.route = g.Request.Method + " " + g.Request.URL.Path
 		if body, ok := g.Get(keyBody); ok {
 			c.body, _ = body.([]byte)
 		}
+		if op, ok := g.Get(keyOperation); ok {
+			c.op, _ = op.(*operation)
+		}
+		c.decision, _ = c.ctx.Value(decisionKey{}).(*decision)
 	}
 	return c
 }
@@ -67,14 +97,22 @@ type creation struct {
 // every repetition. Dying anywhere in between loses nothing: the repetition goes
 // on where this one stopped.
 func (h *handlers) accepted(c call, n creation) (answer, error) {
-	req := accept.Request{Tenant: c.tenant, Key: n.key, Route: c.route, Body: c.body}
-	done, err := accept.Do(c.ctx, h.opts.DB, req, n.create)
+	req := c.request(n.key)
+	create := h.guarded(c, &req, func(tx pgx.Tx) (string, int, any, error) {
+		objectID, err := n.create(tx)
+		return objectID, 0, nil, err
+	})
+	done, err := accept.Do(c.ctx, h.opts.DB, req, func(tx pgx.Tx) (string, error) {
+		objectID, _, _, err := create(tx)
+		return objectID, err
+	})
 	if err != nil {
 		return answer{}, err
 	}
 	if done.Response != nil {
 		return answer{done.Response.Status, done.Response.Body, true}, nil
 	}
+	n = h.approvalInstead(c, n, done.ObjectID)
 	if n.workflow != nil {
 		if err := h.firstAnswer(c, n, done.ObjectID); err != nil {
 			return answer{}, err
@@ -130,10 +168,9 @@ func (h *handlers) firstAnswer(c call, n creation, objectID string) error {
 
 // acceptedAtOnce answers a POST whose object is final when it is created, in one
 // transaction: create makes the object and renders it.
-func (h *handlers) acceptedAtOnce(
-	c call, key string, create func(tx pgx.Tx) (objectID string, status int, shown any, err error),
-) (answer, error) {
-	req := accept.Request{Tenant: c.tenant, Key: key, Route: c.route, Body: c.body}
+func (h *handlers) acceptedAtOnce(c call, key string, create maker) (answer, error) {
+	req := c.request(key)
+	create = h.guarded(c, &req, create)
 	done, err := accept.AtOnce(c.ctx, h.opts.DB, req, func(tx pgx.Tx) (string, accept.Response, error) {
 		objectID, status, shown, err := create(tx)
 		if err != nil {
@@ -154,7 +191,7 @@ const codeSecretShown = "secret_already_shown"
 // acceptedOnce answers a POST whose answer holds a secret: the stored answer is
 // redacted, and a repetition is refused instead of replayed.
 func (h *handlers) acceptedOnce(c call, n creation, redacted func(tx pgx.Tx, objectID string) (any, error)) (answer, error) {
-	req := accept.Request{Tenant: c.tenant, Key: n.key, Route: c.route, Body: c.body}
+	req := c.request(n.key)
 	var shown, kept any
 	done, err := accept.Do(c.ctx, h.opts.DB, req, func(tx pgx.Tx) (string, error) {
 		objectID, err := n.create(tx)

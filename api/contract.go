@@ -11,6 +11,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 
 	"github.com/suanpan/suanpan/core/access"
+	"github.com/suanpan/suanpan/core/approval"
 )
 
 //go:embed openapi.yaml
@@ -19,8 +20,12 @@ var contractYAML []byte
 // ContractYAML returns a copy of openapi.yaml.
 func ContractYAML() []byte { return append([]byte(nil), contractYAML...) }
 
-// scopeExtension names the scope an operation needs.
-const scopeExtension = "x-scope"
+const (
+	// scopeExtension names the scope an operation needs.
+	scopeExtension = "x-scope"
+	// approvalExtension names the kind of approval that an operation can need.
+	approvalExtension = "x-approval"
+)
 
 // operation is one operation of the contract as requests meet it.
 type operation struct {
@@ -29,6 +34,8 @@ type operation struct {
 	scope string
 	// action says which roles may; an operation that is not in core/access has no role.
 	action access.Action
+	// approval is what kind of approval it can need, empty for none.
+	approval approval.Kind
 	// query lists the parameters that may occur in the query.
 	query map[string]bool
 	// hasBody says whether the operation takes a JSON body.
@@ -62,6 +69,9 @@ func loadContract() (*contract, error) {
 				action:  actions[op.OperationID],
 				query:   map[string]bool{},
 				hasBody: op.RequestBody != nil,
+			}
+			if kind, ok := op.Extensions[approvalExtension].(string); ok {
+				o.approval = approval.Kind(kind)
 			}
 			for _, p := range op.Parameters {
 				if p.Value.In == openapi3.ParameterInQuery {

@@ -24,7 +24,7 @@ func everyOperation(t *testing.T, visit func(op *operation, target string)) {
 		"payment_id": id.Payment, "refund_id": id.Refund, "withdrawal_id": id.Withdrawal, "transfer_id": id.Transfer, "merchant_id": id.Merchant,
 		"transfer_batch_id": id.TransferBatch, "hold_id": id.Hold, "split_rule_id": id.SplitRule, "account_id": id.Account, "entry_id": id.Entry, "daily_operation_id": id.Daily,
 		"reconciliation_id": id.Reconciliation, "event_id": id.Event, "webhook_endpoint_id": id.Endpoint, "channel_account_id": id.ChannelAccount, "credential_id": id.Credential,
-		"principal_id": id.Principal,
+		"principal_id": id.Principal, "approval_id": id.Approval,
 	}
 	for _, op := range contract.operations {
 		target := op.route.Path
@@ -64,6 +64,9 @@ func (f *fixture) bodyFor(op *operation) string {
 			`"fee_basis_points":60,"fee_returned":false}`,
 		"createPrincipal":          `{"kind":"service","name":"n","roles":["viewer"],"reason":"r"}`,
 		"changePrincipal":          `{"name":"n","reason":"r"}`,
+		"changeApprovalPolicy":     `{"kind":"refund","required":false,"reason":"r"}`,
+		"approveApproval":          `{"content_sha256":"` + strings.Repeat("0", 64) + `"}`,
+		"rejectApproval":           `{"reason":"r"}`,
 		"bindPrincipalKey":         `{"api_key_id":"` + id.New(id.APIKey) + `","reason":"r"}`,
 		"changeChannelAccount":     `{"weight":1}`,
 		"createChannelCredentials": `{"private_key":"x"}`,

@@ -65,6 +65,8 @@ type server struct {
 	opts     Options
 	contract *contract
 	intake   *intake
+	// stored carries out requests that waited for a second person.
+	stored http.Handler
 }
 
 // New returns the handler of the public API: /v1 by the contract, the
@@ -109,6 +111,11 @@ func New(opts Options) (http.Handler, error) {
 	gen.RegisterHandlersWithOptions(v1, strict, gen.GinServerOptions{
 		ErrorHandler: func(c *gin.Context, err error, _ int) { s.refuseMalformed(c, err) },
 	})
+	stored := gin.New()
+	gen.RegisterHandlersWithOptions(stored.Group("", s.resume, s.readBody, s.validate), strict, gen.GinServerOptions{
+		ErrorHandler: func(c *gin.Context, err error, _ int) { s.refuseMalformed(c, err) },
+	})
+	s.stored = stored
 	return engine, nil
 }
 

@@ -113,6 +113,66 @@ func (e AccountType) Valid() bool {
 	}
 }
 
+// Defines values for ApprovalKind.
+const (
+	ApprovalKindAccess             ApprovalKind = "access"
+	ApprovalKindAccountLimits      ApprovalKind = "account_limits"
+	ApprovalKindAccountStatus      ApprovalKind = "account_status"
+	ApprovalKindChannelCredentials ApprovalKind = "channel_credentials"
+	ApprovalKindHoldRelease        ApprovalKind = "hold_release"
+	ApprovalKindRefund             ApprovalKind = "refund"
+	ApprovalKindTransfer           ApprovalKind = "transfer"
+	ApprovalKindWithdrawal         ApprovalKind = "withdrawal"
+)
+
+// Valid indicates whether the value is a known member of the ApprovalKind enum.
+func (e ApprovalKind) Valid() bool {
+	switch e {
+	case ApprovalKindAccess:
+		return true
+	case ApprovalKindAccountLimits:
+		return true
+	case ApprovalKindAccountStatus:
+		return true
+	case ApprovalKindChannelCredentials:
+		return true
+	case ApprovalKindHoldRelease:
+		return true
+	case ApprovalKindRefund:
+		return true
+	case ApprovalKindTransfer:
+		return true
+	case ApprovalKindWithdrawal:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApprovalStatus.
+const (
+	ApprovalStatusApproved ApprovalStatus = "approved"
+	ApprovalStatusExpired  ApprovalStatus = "expired"
+	ApprovalStatusPending  ApprovalStatus = "pending"
+	ApprovalStatusRejected ApprovalStatus = "rejected"
+)
+
+// Valid indicates whether the value is a known member of the ApprovalStatus enum.
+func (e ApprovalStatus) Valid() bool {
+	switch e {
+	case ApprovalStatusApproved:
+		return true
+	case ApprovalStatusExpired:
+		return true
+	case ApprovalStatusPending:
+		return true
+	case ApprovalStatusRejected:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Book.
 const (
 	BookOwn   Book = "own"
@@ -125,6 +185,39 @@ func (e Book) Valid() bool {
 	case BookOwn:
 		return true
 	case BookTrust:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ChangeApprovalPolicyKind.
+const (
+	ChangeApprovalPolicyKindAccountLimits      ChangeApprovalPolicyKind = "account_limits"
+	ChangeApprovalPolicyKindAccountStatus      ChangeApprovalPolicyKind = "account_status"
+	ChangeApprovalPolicyKindChannelCredentials ChangeApprovalPolicyKind = "channel_credentials"
+	ChangeApprovalPolicyKindHoldRelease        ChangeApprovalPolicyKind = "hold_release"
+	ChangeApprovalPolicyKindRefund             ChangeApprovalPolicyKind = "refund"
+	ChangeApprovalPolicyKindTransfer           ChangeApprovalPolicyKind = "transfer"
+	ChangeApprovalPolicyKindWithdrawal         ChangeApprovalPolicyKind = "withdrawal"
+)
+
+// Valid indicates whether the value is a known member of the ChangeApprovalPolicyKind enum.
+func (e ChangeApprovalPolicyKind) Valid() bool {
+	switch e {
+	case ChangeApprovalPolicyKindAccountLimits:
+		return true
+	case ChangeApprovalPolicyKindAccountStatus:
+		return true
+	case ChangeApprovalPolicyKindChannelCredentials:
+		return true
+	case ChangeApprovalPolicyKindHoldRelease:
+		return true
+	case ChangeApprovalPolicyKindRefund:
+		return true
+	case ChangeApprovalPolicyKindTransfer:
+		return true
+	case ChangeApprovalPolicyKindWithdrawal:
 		return true
 	default:
 		return false
@@ -453,6 +546,10 @@ func (e EntryKind) Valid() bool {
 const (
 	EventTypeAccountLimitsChanged     EventType = "account.limits_changed"
 	EventTypeAccountStatusChanged     EventType = "account.status_changed"
+	EventTypeApprovalApproved         EventType = "approval.approved"
+	EventTypeApprovalExpired          EventType = "approval.expired"
+	EventTypeApprovalRejected         EventType = "approval.rejected"
+	EventTypeApprovalRequested        EventType = "approval.requested"
 	EventTypeHoldCaptured             EventType = "hold.captured"
 	EventTypeHoldExpired              EventType = "hold.expired"
 	EventTypeHoldPlaced               EventType = "hold.placed"
@@ -478,6 +575,14 @@ func (e EventType) Valid() bool {
 	case EventTypeAccountLimitsChanged:
 		return true
 	case EventTypeAccountStatusChanged:
+		return true
+	case EventTypeApprovalApproved:
+		return true
+	case EventTypeApprovalExpired:
+		return true
+	case EventTypeApprovalRejected:
+		return true
+	case EventTypeApprovalRequested:
 		return true
 	case EventTypeHoldCaptured:
 		return true
@@ -1288,6 +1393,14 @@ type AccountStatus string
 // AccountType What an account is for; the chart of accounts is in docs/books.md.
 type AccountType string
 
+// Actor Who did it.
+type Actor struct {
+	APIKeyID string `json:"api_key_id"`
+
+	// PrincipalID Null for a key that belongs to nobody.
+	PrincipalID *string `json:"principal_id"`
+}
+
 // Amount A signed count of minor units of one currency.
 type Amount struct {
 	// Amount Minor units.
@@ -1297,6 +1410,113 @@ type Amount struct {
 
 	// Currency ISO 4217. CNY is counted in fen, 1/100 yuan.
 	Currency Currency `json:"currency"`
+}
+
+// Approval A request that waits, or waited, for a second person.
+type Approval struct {
+	Amount *NullableAmount `json:"amount"`
+
+	// Content The body of the request; null when it holds keys.
+	Content *map[string]interface{} `json:"content"`
+
+	// ContentSha256 Binds everything that is carried out; approving names it.
+	ContentSha256 string     `json:"content_sha256"`
+	CreatedAt     time.Time  `json:"created_at"`
+	DecidedAt     *time.Time `json:"decided_at"`
+
+	// DecidedBy Who did it; null for nobody.
+	DecidedBy      *NullableActor `json:"decided_by"`
+	DecisionReason *string        `json:"decision_reason"`
+	ExpiresAt      time.Time      `json:"expires_at"`
+
+	// ID A request that waits, or waited, for a second person.
+	//
+	// Example: apv_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ID ApprovalID `json:"id"`
+
+	// Kind - `refund`, `withdrawal`, `transfer` (single and batches, by their sum), `hold_release`: by amount.
+	// - `channel_credentials`, `account_limits`, `account_status`: each request.
+	// - `access`: principals, their keys and these policies; needs a second person when anything does, and
+	//   has no policy of its own.
+	Kind ApprovalKind `json:"kind"`
+
+	// ObjectID What carrying it out made or changed; null unless approved.
+	ObjectID *string `json:"object_id"`
+
+	// Operation The operation's name in this contract.
+	//
+	// Example: createRefund
+	Operation string `json:"operation"`
+
+	// RequestedBy Who did it.
+	RequestedBy Actor `json:"requested_by"`
+
+	// Route Method and path of the request.
+	//
+	// Example: POST /v1/withdrawals
+	Route string `json:"route"`
+
+	// Status Who acts next:
+	// - `pending`: another person, until `expires_at`.
+	// - `approved`: nobody; it was carried out with the decision.
+	// - `rejected`, `expired`: nobody; nothing was done.
+	Status ApprovalStatus `json:"status"`
+}
+
+// ApprovalID A request that waits, or waited, for a second person.
+//
+// Example: apv_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type ApprovalID = string
+
+// ApprovalKind - `refund`, `withdrawal`, `transfer` (single and batches, by their sum), `hold_release`: by amount.
+//   - `channel_credentials`, `account_limits`, `account_status`: each request.
+//   - `access`: principals, their keys and these policies; needs a second person when anything does, and
+//     has no policy of its own.
+type ApprovalKind string
+
+// ApprovalPage One page. `next_cursor` is null on the last.
+type ApprovalPage struct {
+	Data       []Approval `json:"data"`
+	NextCursor *string    `json:"next_cursor"`
+}
+
+// ApprovalPolicy When requests of a kind need a second person.
+type ApprovalPolicy struct {
+	CreatedAt  time.Time `json:"created_at"`
+	ExpiresIn  int       `json:"expires_in"`
+	FromAmount *int64    `json:"from_amount"`
+
+	// Kind - `refund`, `withdrawal`, `transfer` (single and batches, by their sum), `hold_release`: by amount.
+	// - `channel_credentials`, `account_limits`, `account_status`: each request.
+	// - `access`: principals, their keys and these policies; needs a second person when anything does, and
+	//   has no policy of its own.
+	Kind     ApprovalKind `json:"kind"`
+	Reason   string       `json:"reason"`
+	Required bool         `json:"required"`
+	Version  int          `json:"version"`
+}
+
+// ApprovalPolicyPage One page. `next_cursor` is null on the last.
+type ApprovalPolicyPage struct {
+	Data       []ApprovalPolicy `json:"data"`
+	NextCursor *string          `json:"next_cursor"`
+}
+
+// ApprovalStatus Who acts next:
+// - `pending`: another person, until `expires_at`.
+// - `approved`: nobody; it was carried out with the decision.
+// - `rejected`, `expired`: nobody; nothing was done.
+type ApprovalStatus string
+
+// ApproveApproval defines model for ApproveApproval.
+type ApproveApproval struct {
+	// ContentSha256 The approval's `content_sha256` as it was looked at.
+	//
+	// Example: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+	ContentSha256 string `json:"content_sha256"`
+
+	// Reason Kept in the audit log.
+	Reason *string `json:"reason,omitempty"`
 }
 
 // BalanceOrNull A balance on the account's normal side; null when there is no data.
@@ -1345,6 +1565,25 @@ type ChangeAccountStatus struct {
 	// - `closed`: nothing, for ever.
 	Status AccountStatus `json:"status"`
 }
+
+// ChangeApprovalPolicy defines model for ChangeApprovalPolicy.
+type ChangeApprovalPolicy struct {
+	// ExpiresIn How many seconds a request waits.
+	ExpiresIn *int `json:"expires_in,omitempty"`
+
+	// FromAmount The smallest amount that needs one, in fen; absent: every amount. Amounts in another currency always do.
+	FromAmount *int64                   `json:"from_amount,omitempty"`
+	Kind       ChangeApprovalPolicyKind `json:"kind"`
+
+	// Reason Kept in the audit log.
+	Reason string `json:"reason"`
+
+	// Required Whether requests of the kind need a second person.
+	Required bool `json:"required"`
+}
+
+// ChangeApprovalPolicyKind defines model for ChangeApprovalPolicy.Kind.
+type ChangeApprovalPolicyKind string
 
 // ChangeChannelAccount defines model for ChangeChannelAccount.
 type ChangeChannelAccount struct {
@@ -2144,6 +2383,7 @@ type Event struct {
 	// - `account.status_changed`, `account.limits_changed`
 	// - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
 	// - `reconciliation.balanced`, `reconciliation.discrepant`
+	// - `approval.requested`, `approval.approved`, `approval.rejected`, `approval.expired`: a request that needs a second person.
 	Type EventType `json:"type"`
 }
 
@@ -2166,6 +2406,7 @@ type EventPage struct {
 // - `account.status_changed`, `account.limits_changed`
 // - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
 // - `reconciliation.balanced`, `reconciliation.discrepant`
+// - `approval.requested`, `approval.approved`, `approval.rejected`, `approval.expired`: a request that needs a second person.
 type EventType string
 
 // Explanation A call's answer in words.
@@ -2368,6 +2609,20 @@ type NextAction struct {
 // - `form`: let the payer's browser post `params` to `url`.
 // - `none`: nothing; the payer may have to confirm on the phone.
 type NextActionType string
+
+// NullableActor Who did it; null for nobody.
+type NullableActor struct {
+	APIKeyID    string  `json:"api_key_id"`
+	PrincipalID *string `json:"principal_id"`
+}
+
+// NullableAmount defines model for NullableAmount.
+type NullableAmount struct {
+	Amount int64 `json:"amount"`
+
+	// Currency ISO 4217. CNY is counted in fen, 1/100 yuan.
+	Currency Currency `json:"currency"`
+}
 
 // OpenAccount defines model for OpenAccount.
 type OpenAccount struct {
@@ -2861,6 +3116,12 @@ type RefundPage struct {
 // - `succeeded`: nobody; the money went back and is booked.
 // - `failed`: the tenant; the provider refused, nothing moved and nothing is held.
 type RefundStatus string
+
+// RejectApproval defines model for RejectApproval.
+type RejectApproval struct {
+	// Reason Kept in the audit log.
+	Reason string `json:"reason"`
+}
 
 // ReleaseHold defines model for ReleaseHold.
 type ReleaseHold struct {
@@ -3549,6 +3810,11 @@ type WithdrawalStatus string
 // Example: acc_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type AccountIDInPath = AccountID
 
+// ApprovalIDInPath A request that waits, or waited, for a second person.
+//
+// Example: apv_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type ApprovalIDInPath = ApprovalID
+
 // ChannelAccountIDInPath A tenant's account at a provider.
 //
 // Example: chn_01JD8Y3K5T7W9ABCDEFGHJKMNP
@@ -3715,6 +3981,39 @@ type GetAccountStatementParamsFormat string
 
 // ChangeAccountStatusParams defines parameters for ChangeAccountStatus.
 type ChangeAccountStatusParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ChangeApprovalPolicyParams defines parameters for ChangeApprovalPolicy.
+type ChangeApprovalPolicyParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListApprovalsParams defines parameters for ListApprovals.
+type ListApprovalsParams struct {
+	// Status Only approvals in this status.
+	Status *ApprovalStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// Kind Only approvals of this kind.
+	Kind *ApprovalKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Limit How many objects to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ApproveApprovalParams defines parameters for ApproveApproval.
+type ApproveApprovalParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// RejectApprovalParams defines parameters for RejectApproval.
+type RejectApprovalParams struct {
 	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
@@ -4166,6 +4465,15 @@ type ChangeAccountLimitsJSONRequestBody = ChangeAccountLimits
 // ChangeAccountStatusJSONRequestBody defines body for ChangeAccountStatus for application/json ContentType.
 type ChangeAccountStatusJSONRequestBody = ChangeAccountStatus
 
+// ChangeApprovalPolicyJSONRequestBody defines body for ChangeApprovalPolicy for application/json ContentType.
+type ChangeApprovalPolicyJSONRequestBody = ChangeApprovalPolicy
+
+// ApproveApprovalJSONRequestBody defines body for ApproveApproval for application/json ContentType.
+type ApproveApprovalJSONRequestBody = ApproveApproval
+
+// RejectApprovalJSONRequestBody defines body for RejectApproval for application/json ContentType.
+type RejectApprovalJSONRequestBody = RejectApproval
+
 // CreateChannelAccountJSONRequestBody defines body for CreateChannelAccount for application/json ContentType.
 type CreateChannelAccountJSONRequestBody = CreateChannelAccount
 
@@ -4402,6 +4710,79 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/accounts/{account_id}/status_changes (the `ChangeAccountStatus` operationId).
 	ChangeAccountStatus(ctx context.Context, accountID AccountIDInPath, params *ChangeAccountStatusParams, body ChangeAccountStatusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListApprovalPolicies List the policies in force
+	//
+	// One page, by kind. A kind that is missing needs nobody.
+	//
+	// Corresponds with GET /v1/approval_policies (the `ListApprovalPolicies` operationId).
+	ListApprovalPolicies(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeApprovalPolicyWithBody Say when requests of a kind need a second person
+	//
+	// Replaces the policy of the kind. As soon as any kind needs a second person, changing principals,
+	// their keys and policies does too: the answer is then 202 with an approval.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/approval_policies (the `ChangeApprovalPolicy` operationId).
+	ChangeApprovalPolicyWithBody(ctx context.Context, params *ChangeApprovalPolicyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeApprovalPolicy Say when requests of a kind need a second person
+	//
+	// Replaces the policy of the kind. As soon as any kind needs a second person, changing principals,
+	// their keys and policies does too: the answer is then 202 with an approval.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/approval_policies (the `ChangeApprovalPolicy` operationId).
+	ChangeApprovalPolicy(ctx context.Context, params *ChangeApprovalPolicyParams, body ChangeApprovalPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListApprovals List approvals, newest first
+	//
+	// Corresponds with GET /v1/approvals (the `ListApprovals` operationId).
+	ListApprovals(ctx context.Context, params *ListApprovalsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetApproval Read an approval
+	//
+	// Corresponds with GET /v1/approvals/{approval_id} (the `GetApproval` operationId).
+	GetApproval(ctx context.Context, approvalID ApprovalIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveApprovalWithBody Approve, and carry out, what somebody else asked for
+	//
+	// Carries out exactly the stored content, in the same transaction as the decision: 201 means booked,
+	// as if the request had been answered so at once. 403 `own_request` for the one who asked. What the
+	// operation itself refuses is refused here, and the approval stays pending.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/approvals/{approval_id}/approve (the `ApproveApproval` operationId).
+	ApproveApprovalWithBody(ctx context.Context, approvalID ApprovalIDInPath, params *ApproveApprovalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveApproval Approve, and carry out, what somebody else asked for
+	//
+	// Carries out exactly the stored content, in the same transaction as the decision: 201 means booked,
+	// as if the request had been answered so at once. 403 `own_request` for the one who asked. What the
+	// operation itself refuses is refused here, and the approval stays pending.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/approvals/{approval_id}/approve (the `ApproveApproval` operationId).
+	ApproveApproval(ctx context.Context, approvalID ApprovalIDInPath, params *ApproveApprovalParams, body ApproveApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RejectApprovalWithBody End an approval without doing what was asked
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/approvals/{approval_id}/reject (the `RejectApproval` operationId).
+	RejectApprovalWithBody(ctx context.Context, approvalID ApprovalIDInPath, params *RejectApprovalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RejectApproval End an approval without doing what was asked
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/approvals/{approval_id}/reject (the `RejectApproval` operationId).
+	RejectApproval(ctx context.Context, approvalID ApprovalIDInPath, params *RejectApprovalParams, body RejectApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListChannelAccounts List the tenant's accounts at providers, all on one page
 	//
@@ -5312,6 +5693,169 @@ func (c *Client) ChangeAccountStatusWithBody(ctx context.Context, accountID Acco
 // Corresponds with POST /v1/accounts/{account_id}/status_changes (the `ChangeAccountStatus` operationId).
 func (c *Client) ChangeAccountStatus(ctx context.Context, accountID AccountIDInPath, params *ChangeAccountStatusParams, body ChangeAccountStatusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewChangeAccountStatusRequest(c.Server, accountID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListApprovalPolicies List the policies in force
+//
+// One page, by kind. A kind that is missing needs nobody.
+//
+// Corresponds with GET /v1/approval_policies (the `ListApprovalPolicies` operationId).
+func (c *Client) ListApprovalPolicies(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListApprovalPoliciesRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeApprovalPolicyWithBody Say when requests of a kind need a second person
+//
+// Replaces the policy of the kind. As soon as any kind needs a second person, changing principals,
+// their keys and policies does too: the answer is then 202 with an approval.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/approval_policies (the `ChangeApprovalPolicy` operationId).
+func (c *Client) ChangeApprovalPolicyWithBody(ctx context.Context, params *ChangeApprovalPolicyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeApprovalPolicyRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeApprovalPolicy Say when requests of a kind need a second person
+//
+// Replaces the policy of the kind. As soon as any kind needs a second person, changing principals,
+// their keys and policies does too: the answer is then 202 with an approval.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/approval_policies (the `ChangeApprovalPolicy` operationId).
+func (c *Client) ChangeApprovalPolicy(ctx context.Context, params *ChangeApprovalPolicyParams, body ChangeApprovalPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeApprovalPolicyRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListApprovals List approvals, newest first
+//
+// Corresponds with GET /v1/approvals (the `ListApprovals` operationId).
+func (c *Client) ListApprovals(ctx context.Context, params *ListApprovalsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListApprovalsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetApproval Read an approval
+//
+// Corresponds with GET /v1/approvals/{approval_id} (the `GetApproval` operationId).
+func (c *Client) GetApproval(ctx context.Context, approvalID ApprovalIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetApprovalRequest(c.Server, approvalID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveApprovalWithBody Approve, and carry out, what somebody else asked for
+//
+// Carries out exactly the stored content, in the same transaction as the decision: 201 means booked,
+// as if the request had been answered so at once. 403 `own_request` for the one who asked. What the
+// operation itself refuses is refused here, and the approval stays pending.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/approvals/{approval_id}/approve (the `ApproveApproval` operationId).
+func (c *Client) ApproveApprovalWithBody(ctx context.Context, approvalID ApprovalIDInPath, params *ApproveApprovalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveApprovalRequestWithBody(c.Server, approvalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveApproval Approve, and carry out, what somebody else asked for
+//
+// Carries out exactly the stored content, in the same transaction as the decision: 201 means booked,
+// as if the request had been answered so at once. 403 `own_request` for the one who asked. What the
+// operation itself refuses is refused here, and the approval stays pending.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/approvals/{approval_id}/approve (the `ApproveApproval` operationId).
+func (c *Client) ApproveApproval(ctx context.Context, approvalID ApprovalIDInPath, params *ApproveApprovalParams, body ApproveApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveApprovalRequest(c.Server, approvalID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RejectApprovalWithBody End an approval without doing what was asked
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/approvals/{approval_id}/reject (the `RejectApproval` operationId).
+func (c *Client) RejectApprovalWithBody(ctx context.Context, approvalID ApprovalIDInPath, params *RejectApprovalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRejectApprovalRequestWithBody(c.Server, approvalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RejectApproval End an approval without doing what was asked
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/approvals/{approval_id}/reject (the `RejectApproval` operationId).
+func (c *Client) RejectApproval(ctx context.Context, approvalID ApprovalIDInPath, params *RejectApprovalParams, body RejectApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRejectApprovalRequest(c.Server, approvalID, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -7433,6 +7977,330 @@ func NewChangeAccountStatusRequestWithBody(server string, accountID AccountIDInP
 	}
 
 	operationPath := fmt.Sprintf("/v1/accounts/%s/status_changes", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewListApprovalPoliciesRequest constructs an http.Request for the ListApprovalPolicies method
+func NewListApprovalPoliciesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/approval_policies")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewChangeApprovalPolicyRequest calls the generic ChangeApprovalPolicy builder with application/json body
+func NewChangeApprovalPolicyRequest(server string, params *ChangeApprovalPolicyParams, body ChangeApprovalPolicyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewChangeApprovalPolicyRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewChangeApprovalPolicyRequestWithBody constructs an http.Request for the ChangeApprovalPolicy method, with any body, and a specified content type
+func NewChangeApprovalPolicyRequestWithBody(server string, params *ChangeApprovalPolicyParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/approval_policies")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewListApprovalsRequest constructs an http.Request for the ListApprovals method
+func NewListApprovalsRequest(server string, params *ListApprovalsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/approvals")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Kind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", *params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetApprovalRequest constructs an http.Request for the GetApproval method
+func NewGetApprovalRequest(server string, approvalID ApprovalIDInPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "approval_id", approvalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/approvals/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewApproveApprovalRequest calls the generic ApproveApproval builder with application/json body
+func NewApproveApprovalRequest(server string, approvalID ApprovalIDInPath, params *ApproveApprovalParams, body ApproveApprovalJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewApproveApprovalRequestWithBody(server, approvalID, params, "application/json", bodyReader)
+}
+
+// NewApproveApprovalRequestWithBody constructs an http.Request for the ApproveApproval method, with any body, and a specified content type
+func NewApproveApprovalRequestWithBody(server string, approvalID ApprovalIDInPath, params *ApproveApprovalParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "approval_id", approvalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/approvals/%s/approve", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewRejectApprovalRequest calls the generic RejectApproval builder with application/json body
+func NewRejectApprovalRequest(server string, approvalID ApprovalIDInPath, params *RejectApprovalParams, body RejectApprovalJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRejectApprovalRequestWithBody(server, approvalID, params, "application/json", bodyReader)
+}
+
+// NewRejectApprovalRequestWithBody constructs an http.Request for the RejectApproval method, with any body, and a specified content type
+func NewRejectApprovalRequestWithBody(server string, approvalID ApprovalIDInPath, params *RejectApprovalParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "approval_id", approvalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/approvals/%s/reject", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -11448,6 +12316,85 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/accounts/{account_id}/status_changes (the `ChangeAccountStatus` operationId).
 	ChangeAccountStatusWithResponse(ctx context.Context, accountID AccountIDInPath, params *ChangeAccountStatusParams, body ChangeAccountStatusJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeAccountStatusResponse, error)
 
+	// ListApprovalPoliciesWithResponse List the policies in force
+	//
+	// One page, by kind. A kind that is missing needs nobody.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/approval_policies (the `ListApprovalPolicies` operationId).
+	ListApprovalPoliciesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListApprovalPoliciesResponse, error)
+
+	// ChangeApprovalPolicyWithBodyWithResponse Say when requests of a kind need a second person
+	//
+	// Replaces the policy of the kind. As soon as any kind needs a second person, changing principals,
+	// their keys and policies does too: the answer is then 202 with an approval.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/approval_policies (the `ChangeApprovalPolicy` operationId).
+	ChangeApprovalPolicyWithBodyWithResponse(ctx context.Context, params *ChangeApprovalPolicyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeApprovalPolicyResponse, error)
+
+	// ChangeApprovalPolicyWithResponse Say when requests of a kind need a second person
+	//
+	// Replaces the policy of the kind. As soon as any kind needs a second person, changing principals,
+	// their keys and policies does too: the answer is then 202 with an approval.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/approval_policies (the `ChangeApprovalPolicy` operationId).
+	ChangeApprovalPolicyWithResponse(ctx context.Context, params *ChangeApprovalPolicyParams, body ChangeApprovalPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeApprovalPolicyResponse, error)
+
+	// ListApprovalsWithResponse List approvals, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/approvals (the `ListApprovals` operationId).
+	ListApprovalsWithResponse(ctx context.Context, params *ListApprovalsParams, reqEditors ...RequestEditorFn) (*ListApprovalsResponse, error)
+
+	// GetApprovalWithResponse Read an approval
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/approvals/{approval_id} (the `GetApproval` operationId).
+	GetApprovalWithResponse(ctx context.Context, approvalID ApprovalIDInPath, reqEditors ...RequestEditorFn) (*GetApprovalResponse, error)
+
+	// ApproveApprovalWithBodyWithResponse Approve, and carry out, what somebody else asked for
+	//
+	// Carries out exactly the stored content, in the same transaction as the decision: 201 means booked,
+	// as if the request had been answered so at once. 403 `own_request` for the one who asked. What the
+	// operation itself refuses is refused here, and the approval stays pending.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/approvals/{approval_id}/approve (the `ApproveApproval` operationId).
+	ApproveApprovalWithBodyWithResponse(ctx context.Context, approvalID ApprovalIDInPath, params *ApproveApprovalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApproveApprovalResponse, error)
+
+	// ApproveApprovalWithResponse Approve, and carry out, what somebody else asked for
+	//
+	// Carries out exactly the stored content, in the same transaction as the decision: 201 means booked,
+	// as if the request had been answered so at once. 403 `own_request` for the one who asked. What the
+	// operation itself refuses is refused here, and the approval stays pending.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/approvals/{approval_id}/approve (the `ApproveApproval` operationId).
+	ApproveApprovalWithResponse(ctx context.Context, approvalID ApprovalIDInPath, params *ApproveApprovalParams, body ApproveApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveApprovalResponse, error)
+
+	// RejectApprovalWithBodyWithResponse End an approval without doing what was asked
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/approvals/{approval_id}/reject (the `RejectApproval` operationId).
+	RejectApprovalWithBodyWithResponse(ctx context.Context, approvalID ApprovalIDInPath, params *RejectApprovalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RejectApprovalResponse, error)
+
+	// RejectApprovalWithResponse End an approval without doing what was asked
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/approvals/{approval_id}/reject (the `RejectApproval` operationId).
+	RejectApprovalWithResponse(ctx context.Context, approvalID ApprovalIDInPath, params *RejectApprovalParams, body RejectApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*RejectApprovalResponse, error)
+
 	// ListChannelAccountsWithResponse List the tenant's accounts at providers, all on one page
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -12424,18 +13371,32 @@ type ChangeAccountLimitsResponse201Headers struct {
 	IdempotencyReplayed *bool
 }
 
+// ChangeAccountLimitsResponse202Headers the declared response headers of an HTTP 202 response for ChangeAccountLimits
+type ChangeAccountLimitsResponse202Headers struct {
+	IdempotencyReplayed *bool
+}
+
 type ChangeAccountLimitsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *AccountLimits
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Approval
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *ChangeAccountLimitsResponse201Headers
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *ChangeAccountLimitsResponse202Headers
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
 func (r ChangeAccountLimitsResponse) GetJSON201() *AccountLimits {
 	return r.JSON201
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ChangeAccountLimitsResponse) GetJSON202() *Approval {
+	return r.JSON202
 }
 
 // GetBody returns the raw response body bytes
@@ -12554,18 +13515,32 @@ type ChangeAccountStatusResponse201Headers struct {
 	IdempotencyReplayed *bool
 }
 
+// ChangeAccountStatusResponse202Headers the declared response headers of an HTTP 202 response for ChangeAccountStatus
+type ChangeAccountStatusResponse202Headers struct {
+	IdempotencyReplayed *bool
+}
+
 type ChangeAccountStatusResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *Account
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Approval
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *ChangeAccountStatusResponse201Headers
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *ChangeAccountStatusResponse202Headers
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
 func (r ChangeAccountStatusResponse) GetJSON201() *Account {
 	return r.JSON201
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ChangeAccountStatusResponse) GetJSON202() *Approval {
+	return r.JSON202
 }
 
 // GetBody returns the raw response body bytes
@@ -12591,6 +13566,287 @@ func (r ChangeAccountStatusResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ChangeAccountStatusResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListApprovalPoliciesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ApprovalPolicyPage
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListApprovalPoliciesResponse) GetJSON200() *ApprovalPolicyPage {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListApprovalPoliciesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListApprovalPoliciesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListApprovalPoliciesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListApprovalPoliciesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ChangeApprovalPolicyResponse201Headers the declared response headers of an HTTP 201 response for ChangeApprovalPolicy
+type ChangeApprovalPolicyResponse201Headers struct {
+	IdempotencyReplayed *bool
+}
+
+// ChangeApprovalPolicyResponse202Headers the declared response headers of an HTTP 202 response for ChangeApprovalPolicy
+type ChangeApprovalPolicyResponse202Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type ChangeApprovalPolicyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *ApprovalPolicy
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Approval
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *ChangeApprovalPolicyResponse201Headers
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *ChangeApprovalPolicyResponse202Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ChangeApprovalPolicyResponse) GetJSON201() *ApprovalPolicy {
+	return r.JSON201
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ChangeApprovalPolicyResponse) GetJSON202() *Approval {
+	return r.JSON202
+}
+
+// GetBody returns the raw response body bytes
+func (r ChangeApprovalPolicyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChangeApprovalPolicyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChangeApprovalPolicyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChangeApprovalPolicyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListApprovalsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ApprovalPage
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListApprovalsResponse) GetJSON200() *ApprovalPage {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListApprovalsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListApprovalsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListApprovalsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListApprovalsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetApprovalResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Approval
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetApprovalResponse) GetJSON200() *Approval {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetApprovalResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetApprovalResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetApprovalResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetApprovalResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ApproveApprovalResponse201Headers the declared response headers of an HTTP 201 response for ApproveApproval
+type ApproveApprovalResponse201Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type ApproveApprovalResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Approval
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *ApproveApprovalResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ApproveApprovalResponse) GetJSON201() *Approval {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r ApproveApprovalResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApproveApprovalResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApproveApprovalResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApproveApprovalResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RejectApprovalResponse201Headers the declared response headers of an HTTP 201 response for RejectApproval
+type RejectApprovalResponse201Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type RejectApprovalResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Approval
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *RejectApprovalResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RejectApprovalResponse) GetJSON201() *Approval {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r RejectApprovalResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RejectApprovalResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RejectApprovalResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RejectApprovalResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -12862,18 +14118,32 @@ type CreateChannelCredentialsResponse201Headers struct {
 	IdempotencyReplayed *bool
 }
 
+// CreateChannelCredentialsResponse202Headers the declared response headers of an HTTP 202 response for CreateChannelCredentials
+type CreateChannelCredentialsResponse202Headers struct {
+	IdempotencyReplayed *bool
+}
+
 type CreateChannelCredentialsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *ChannelCredentials
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Approval
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateChannelCredentialsResponse201Headers
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *CreateChannelCredentialsResponse202Headers
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
 func (r CreateChannelCredentialsResponse) GetJSON201() *ChannelCredentials {
 	return r.JSON201
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r CreateChannelCredentialsResponse) GetJSON202() *Approval {
+	return r.JSON202
 }
 
 // GetBody returns the raw response body bytes
@@ -12910,18 +14180,32 @@ type RetireChannelCredentialsResponse200Headers struct {
 	IdempotencyReplayed *bool
 }
 
+// RetireChannelCredentialsResponse202Headers the declared response headers of an HTTP 202 response for RetireChannelCredentials
+type RetireChannelCredentialsResponse202Headers struct {
+	IdempotencyReplayed *bool
+}
+
 type RetireChannelCredentialsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *ChannelCredentials
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Approval
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *RetireChannelCredentialsResponse200Headers
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *RetireChannelCredentialsResponse202Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r RetireChannelCredentialsResponse) GetJSON200() *ChannelCredentials {
 	return r.JSON200
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r RetireChannelCredentialsResponse) GetJSON202() *Approval {
+	return r.JSON202
 }
 
 // GetBody returns the raw response body bytes
@@ -13546,18 +14830,32 @@ type ReleaseHoldResponse201Headers struct {
 	IdempotencyReplayed *bool
 }
 
+// ReleaseHoldResponse202Headers the declared response headers of an HTTP 202 response for ReleaseHold
+type ReleaseHoldResponse202Headers struct {
+	IdempotencyReplayed *bool
+}
+
 type ReleaseHoldResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *Hold
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Approval
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *ReleaseHoldResponse201Headers
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *ReleaseHoldResponse202Headers
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
 func (r ReleaseHoldResponse) GetJSON201() *Hold {
 	return r.JSON201
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ReleaseHoldResponse) GetJSON202() *Approval {
+	return r.JSON202
 }
 
 // GetBody returns the raw response body bytes
@@ -13950,18 +15248,32 @@ type CreateRefundResponse201Headers struct {
 	IdempotencyReplayed *bool
 }
 
+// CreateRefundResponse202Headers the declared response headers of an HTTP 202 response for CreateRefund
+type CreateRefundResponse202Headers struct {
+	IdempotencyReplayed *bool
+}
+
 type CreateRefundResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *Refund
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Approval
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateRefundResponse201Headers
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *CreateRefundResponse202Headers
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
 func (r CreateRefundResponse) GetJSON201() *Refund {
 	return r.JSON201
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r CreateRefundResponse) GetJSON202() *Approval {
+	return r.JSON202
 }
 
 // GetBody returns the raw response body bytes
@@ -14080,18 +15392,32 @@ type CreatePrincipalResponse201Headers struct {
 	IdempotencyReplayed *bool
 }
 
+// CreatePrincipalResponse202Headers the declared response headers of an HTTP 202 response for CreatePrincipal
+type CreatePrincipalResponse202Headers struct {
+	IdempotencyReplayed *bool
+}
+
 type CreatePrincipalResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *Principal
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Approval
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreatePrincipalResponse201Headers
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *CreatePrincipalResponse202Headers
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
 func (r CreatePrincipalResponse) GetJSON201() *Principal {
 	return r.JSON201
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r CreatePrincipalResponse) GetJSON202() *Approval {
+	return r.JSON202
 }
 
 // GetBody returns the raw response body bytes
@@ -14169,18 +15495,32 @@ type ChangePrincipalResponse201Headers struct {
 	IdempotencyReplayed *bool
 }
 
+// ChangePrincipalResponse202Headers the declared response headers of an HTTP 202 response for ChangePrincipal
+type ChangePrincipalResponse202Headers struct {
+	IdempotencyReplayed *bool
+}
+
 type ChangePrincipalResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *Principal
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Approval
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *ChangePrincipalResponse201Headers
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *ChangePrincipalResponse202Headers
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
 func (r ChangePrincipalResponse) GetJSON201() *Principal {
 	return r.JSON201
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ChangePrincipalResponse) GetJSON202() *Approval {
+	return r.JSON202
 }
 
 // GetBody returns the raw response body bytes
@@ -14217,18 +15557,32 @@ type BindPrincipalKeyResponse201Headers struct {
 	IdempotencyReplayed *bool
 }
 
+// BindPrincipalKeyResponse202Headers the declared response headers of an HTTP 202 response for BindPrincipalKey
+type BindPrincipalKeyResponse202Headers struct {
+	IdempotencyReplayed *bool
+}
+
 type BindPrincipalKeyResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *PrincipalKey
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Approval
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *BindPrincipalKeyResponse201Headers
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *BindPrincipalKeyResponse202Headers
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
 func (r BindPrincipalKeyResponse) GetJSON201() *PrincipalKey {
 	return r.JSON201
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r BindPrincipalKeyResponse) GetJSON202() *Approval {
+	return r.JSON202
 }
 
 // GetBody returns the raw response body bytes
@@ -14790,6 +16144,11 @@ type CreateTransferBatchResponse201Headers struct {
 	IdempotencyReplayed *bool
 }
 
+// CreateTransferBatchResponse202Headers the declared response headers of an HTTP 202 response for CreateTransferBatch
+type CreateTransferBatchResponse202Headers struct {
+	IdempotencyReplayed *bool
+}
+
 type CreateTransferBatchResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -14797,10 +16156,14 @@ type CreateTransferBatchResponse struct {
 	JSON200 *TransferBatchPreview
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *TransferBatch
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Approval
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *CreateTransferBatchResponse200Headers
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateTransferBatchResponse201Headers
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *CreateTransferBatchResponse202Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -14811,6 +16174,11 @@ func (r CreateTransferBatchResponse) GetJSON200() *TransferBatchPreview {
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
 func (r CreateTransferBatchResponse) GetJSON201() *TransferBatch {
 	return r.JSON201
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r CreateTransferBatchResponse) GetJSON202() *Approval {
+	return r.JSON202
 }
 
 // GetBody returns the raw response body bytes
@@ -14934,6 +16302,11 @@ type CreateTransferResponse201Headers struct {
 	IdempotencyReplayed *bool
 }
 
+// CreateTransferResponse202Headers the declared response headers of an HTTP 202 response for CreateTransfer
+type CreateTransferResponse202Headers struct {
+	IdempotencyReplayed *bool
+}
+
 type CreateTransferResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -14941,10 +16314,14 @@ type CreateTransferResponse struct {
 	JSON200 *TransferPreview
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *Transfer
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Approval
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *CreateTransferResponse200Headers
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateTransferResponse201Headers
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *CreateTransferResponse202Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -14955,6 +16332,11 @@ func (r CreateTransferResponse) GetJSON200() *TransferPreview {
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
 func (r CreateTransferResponse) GetJSON201() *Transfer {
 	return r.JSON201
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r CreateTransferResponse) GetJSON202() *Approval {
+	return r.JSON202
 }
 
 // GetBody returns the raw response body bytes
@@ -15408,18 +16790,32 @@ type CreateWithdrawalResponse201Headers struct {
 	IdempotencyReplayed *bool
 }
 
+// CreateWithdrawalResponse202Headers the declared response headers of an HTTP 202 response for CreateWithdrawal
+type CreateWithdrawalResponse202Headers struct {
+	IdempotencyReplayed *bool
+}
+
 type CreateWithdrawalResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *Withdrawal
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Approval
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateWithdrawalResponse201Headers
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *CreateWithdrawalResponse202Headers
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
 func (r CreateWithdrawalResponse) GetJSON201() *Withdrawal {
 	return r.JSON201
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r CreateWithdrawalResponse) GetJSON202() *Approval {
+	return r.JSON202
 }
 
 // GetBody returns the raw response body bytes
@@ -15663,6 +17059,139 @@ func (c *ClientWithResponses) ChangeAccountStatusWithResponse(ctx context.Contex
 		return nil, err
 	}
 	return ParseChangeAccountStatusResponse(rsp)
+}
+
+// ListApprovalPoliciesWithResponse List the policies in force
+//
+// One page, by kind. A kind that is missing needs nobody.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/approval_policies (the `ListApprovalPolicies` operationId).
+func (c *ClientWithResponses) ListApprovalPoliciesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListApprovalPoliciesResponse, error) {
+	rsp, err := c.ListApprovalPolicies(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListApprovalPoliciesResponse(rsp)
+}
+
+// ChangeApprovalPolicyWithBodyWithResponse Say when requests of a kind need a second person
+//
+// Replaces the policy of the kind. As soon as any kind needs a second person, changing principals,
+// their keys and policies does too: the answer is then 202 with an approval.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/approval_policies (the `ChangeApprovalPolicy` operationId).
+func (c *ClientWithResponses) ChangeApprovalPolicyWithBodyWithResponse(ctx context.Context, params *ChangeApprovalPolicyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeApprovalPolicyResponse, error) {
+	rsp, err := c.ChangeApprovalPolicyWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeApprovalPolicyResponse(rsp)
+}
+
+// ChangeApprovalPolicyWithResponse Say when requests of a kind need a second person
+//
+// Replaces the policy of the kind. As soon as any kind needs a second person, changing principals,
+// their keys and policies does too: the answer is then 202 with an approval.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/approval_policies (the `ChangeApprovalPolicy` operationId).
+func (c *ClientWithResponses) ChangeApprovalPolicyWithResponse(ctx context.Context, params *ChangeApprovalPolicyParams, body ChangeApprovalPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeApprovalPolicyResponse, error) {
+	rsp, err := c.ChangeApprovalPolicy(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeApprovalPolicyResponse(rsp)
+}
+
+// ListApprovalsWithResponse List approvals, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/approvals (the `ListApprovals` operationId).
+func (c *ClientWithResponses) ListApprovalsWithResponse(ctx context.Context, params *ListApprovalsParams, reqEditors ...RequestEditorFn) (*ListApprovalsResponse, error) {
+	rsp, err := c.ListApprovals(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListApprovalsResponse(rsp)
+}
+
+// GetApprovalWithResponse Read an approval
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/approvals/{approval_id} (the `GetApproval` operationId).
+func (c *ClientWithResponses) GetApprovalWithResponse(ctx context.Context, approvalID ApprovalIDInPath, reqEditors ...RequestEditorFn) (*GetApprovalResponse, error) {
+	rsp, err := c.GetApproval(ctx, approvalID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetApprovalResponse(rsp)
+}
+
+// ApproveApprovalWithBodyWithResponse Approve, and carry out, what somebody else asked for
+//
+// Carries out exactly the stored content, in the same transaction as the decision: 201 means booked,
+// as if the request had been answered so at once. 403 `own_request` for the one who asked. What the
+// operation itself refuses is refused here, and the approval stays pending.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/approvals/{approval_id}/approve (the `ApproveApproval` operationId).
+func (c *ClientWithResponses) ApproveApprovalWithBodyWithResponse(ctx context.Context, approvalID ApprovalIDInPath, params *ApproveApprovalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApproveApprovalResponse, error) {
+	rsp, err := c.ApproveApprovalWithBody(ctx, approvalID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveApprovalResponse(rsp)
+}
+
+// ApproveApprovalWithResponse Approve, and carry out, what somebody else asked for
+//
+// Carries out exactly the stored content, in the same transaction as the decision: 201 means booked,
+// as if the request had been answered so at once. 403 `own_request` for the one who asked. What the
+// operation itself refuses is refused here, and the approval stays pending.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/approvals/{approval_id}/approve (the `ApproveApproval` operationId).
+func (c *ClientWithResponses) ApproveApprovalWithResponse(ctx context.Context, approvalID ApprovalIDInPath, params *ApproveApprovalParams, body ApproveApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveApprovalResponse, error) {
+	rsp, err := c.ApproveApproval(ctx, approvalID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveApprovalResponse(rsp)
+}
+
+// RejectApprovalWithBodyWithResponse End an approval without doing what was asked
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/approvals/{approval_id}/reject (the `RejectApproval` operationId).
+func (c *ClientWithResponses) RejectApprovalWithBodyWithResponse(ctx context.Context, approvalID ApprovalIDInPath, params *RejectApprovalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RejectApprovalResponse, error) {
+	rsp, err := c.RejectApprovalWithBody(ctx, approvalID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRejectApprovalResponse(rsp)
+}
+
+// RejectApprovalWithResponse End an approval without doing what was asked
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/approvals/{approval_id}/reject (the `RejectApproval` operationId).
+func (c *ClientWithResponses) RejectApprovalWithResponse(ctx context.Context, approvalID ApprovalIDInPath, params *RejectApprovalParams, body RejectApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*RejectApprovalResponse, error) {
+	rsp, err := c.RejectApproval(ctx, approvalID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRejectApprovalResponse(rsp)
 }
 
 // ListChannelAccountsWithResponse List the tenant's accounts at providers, all on one page
@@ -17130,6 +18659,13 @@ func ParseChangeAccountLimitsResponse(rsp *http.Response) (*ChangeAccountLimitsR
 		}
 		response.JSON201 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
 	}
 
 	switch {
@@ -17143,6 +18679,16 @@ func ParseChangeAccountLimitsResponse(rsp *http.Response) (*ChangeAccountLimitsR
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 202:
+		var headers ChangeAccountLimitsResponse202Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers202 = &headers
 	}
 
 	return response, nil
@@ -17224,11 +18770,240 @@ func ParseChangeAccountStatusResponse(rsp *http.Response) (*ChangeAccountStatusR
 		}
 		response.JSON201 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
 	}
 
 	switch {
 	case rsp.StatusCode == 201:
 		var headers ChangeAccountStatusResponse201Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 202:
+		var headers ChangeAccountStatusResponse202Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers202 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListApprovalPoliciesResponse parses an HTTP response from a ListApprovalPoliciesWithResponse call
+func ParseListApprovalPoliciesResponse(rsp *http.Response) (*ListApprovalPoliciesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListApprovalPoliciesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ApprovalPolicyPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseChangeApprovalPolicyResponse parses an HTTP response from a ChangeApprovalPolicyWithResponse call
+func ParseChangeApprovalPolicyResponse(rsp *http.Response) (*ChangeApprovalPolicyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChangeApprovalPolicyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest ApprovalPolicy
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers ChangeApprovalPolicyResponse201Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 202:
+		var headers ChangeApprovalPolicyResponse202Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers202 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListApprovalsResponse parses an HTTP response from a ListApprovalsWithResponse call
+func ParseListApprovalsResponse(rsp *http.Response) (*ListApprovalsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListApprovalsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ApprovalPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetApprovalResponse parses an HTTP response from a GetApprovalWithResponse call
+func ParseGetApprovalResponse(rsp *http.Response) (*GetApprovalResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetApprovalResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseApproveApprovalResponse parses an HTTP response from a ApproveApprovalWithResponse call
+func ParseApproveApprovalResponse(rsp *http.Response) (*ApproveApprovalResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApproveApprovalResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers ApproveApprovalResponse201Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRejectApprovalResponse parses an HTTP response from a RejectApprovalWithResponse call
+func ParseRejectApprovalResponse(rsp *http.Response) (*RejectApprovalResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RejectApprovalResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers RejectApprovalResponse201Headers
 		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
 			var value bool
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
@@ -17445,6 +19220,13 @@ func ParseCreateChannelCredentialsResponse(rsp *http.Response) (*CreateChannelCr
 		}
 		response.JSON201 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
 	}
 
 	switch {
@@ -17458,6 +19240,16 @@ func ParseCreateChannelCredentialsResponse(rsp *http.Response) (*CreateChannelCr
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 202:
+		var headers CreateChannelCredentialsResponse202Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers202 = &headers
 	}
 
 	return response, nil
@@ -17484,6 +19276,13 @@ func ParseRetireChannelCredentialsResponse(rsp *http.Response) (*RetireChannelCr
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
 	}
 
 	switch {
@@ -17497,6 +19296,16 @@ func ParseRetireChannelCredentialsResponse(rsp *http.Response) (*RetireChannelCr
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 202:
+		var headers RetireChannelCredentialsResponse202Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers202 = &headers
 	}
 
 	return response, nil
@@ -17913,6 +19722,13 @@ func ParseReleaseHoldResponse(rsp *http.Response) (*ReleaseHoldResponse, error) 
 		}
 		response.JSON201 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
 	}
 
 	switch {
@@ -17926,6 +19742,16 @@ func ParseReleaseHoldResponse(rsp *http.Response) (*ReleaseHoldResponse, error) 
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 202:
+		var headers ReleaseHoldResponse202Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers202 = &headers
 	}
 
 	return response, nil
@@ -18212,6 +20038,13 @@ func ParseCreateRefundResponse(rsp *http.Response) (*CreateRefundResponse, error
 		}
 		response.JSON201 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
 	}
 
 	switch {
@@ -18225,6 +20058,16 @@ func ParseCreateRefundResponse(rsp *http.Response) (*CreateRefundResponse, error
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 202:
+		var headers CreateRefundResponse202Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers202 = &headers
 	}
 
 	return response, nil
@@ -18303,6 +20146,13 @@ func ParseCreatePrincipalResponse(rsp *http.Response) (*CreatePrincipalResponse,
 		}
 		response.JSON201 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
 	}
 
 	switch {
@@ -18316,6 +20166,16 @@ func ParseCreatePrincipalResponse(rsp *http.Response) (*CreatePrincipalResponse,
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 202:
+		var headers CreatePrincipalResponse202Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers202 = &headers
 	}
 
 	return response, nil
@@ -18368,6 +20228,13 @@ func ParseChangePrincipalResponse(rsp *http.Response) (*ChangePrincipalResponse,
 		}
 		response.JSON201 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
 	}
 
 	switch {
@@ -18381,6 +20248,16 @@ func ParseChangePrincipalResponse(rsp *http.Response) (*ChangePrincipalResponse,
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 202:
+		var headers ChangePrincipalResponse202Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers202 = &headers
 	}
 
 	return response, nil
@@ -18407,6 +20284,13 @@ func ParseBindPrincipalKeyResponse(rsp *http.Response) (*BindPrincipalKeyRespons
 		}
 		response.JSON201 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
 	}
 
 	switch {
@@ -18420,6 +20304,16 @@ func ParseBindPrincipalKeyResponse(rsp *http.Response) (*BindPrincipalKeyRespons
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 202:
+		var headers BindPrincipalKeyResponse202Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers202 = &headers
 	}
 
 	return response, nil
@@ -18817,6 +20711,13 @@ func ParseCreateTransferBatchResponse(rsp *http.Response) (*CreateTransferBatchR
 		}
 		response.JSON201 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
 	}
 
 	switch {
@@ -18840,6 +20741,16 @@ func ParseCreateTransferBatchResponse(rsp *http.Response) (*CreateTransferBatchR
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 202:
+		var headers CreateTransferBatchResponse202Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers202 = &headers
 	}
 
 	return response, nil
@@ -18925,6 +20836,13 @@ func ParseCreateTransferResponse(rsp *http.Response) (*CreateTransferResponse, e
 		}
 		response.JSON201 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
 	}
 
 	switch {
@@ -18948,6 +20866,16 @@ func ParseCreateTransferResponse(rsp *http.Response) (*CreateTransferResponse, e
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 202:
+		var headers CreateTransferResponse202Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers202 = &headers
 	}
 
 	return response, nil
@@ -19253,6 +21181,13 @@ func ParseCreateWithdrawalResponse(rsp *http.Response) (*CreateWithdrawalRespons
 		}
 		response.JSON201 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
 	}
 
 	switch {
@@ -19266,6 +21201,16 @@ func ParseCreateWithdrawalResponse(rsp *http.Response) (*CreateWithdrawalRespons
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 202:
+		var headers CreateWithdrawalResponse202Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers202 = &headers
 	}
 
 	return response, nil

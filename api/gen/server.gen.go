@@ -113,6 +113,66 @@ func (e AccountType) Valid() bool {
 	}
 }
 
+// Defines values for ApprovalKind.
+const (
+	ApprovalKindAccess             ApprovalKind = "access"
+	ApprovalKindAccountLimits      ApprovalKind = "account_limits"
+	ApprovalKindAccountStatus      ApprovalKind = "account_status"
+	ApprovalKindChannelCredentials ApprovalKind = "channel_credentials"
+	ApprovalKindHoldRelease        ApprovalKind = "hold_release"
+	ApprovalKindRefund             ApprovalKind = "refund"
+	ApprovalKindTransfer           ApprovalKind = "transfer"
+	ApprovalKindWithdrawal         ApprovalKind = "withdrawal"
+)
+
+// Valid indicates whether the value is a known member of the ApprovalKind enum.
+func (e ApprovalKind) Valid() bool {
+	switch e {
+	case ApprovalKindAccess:
+		return true
+	case ApprovalKindAccountLimits:
+		return true
+	case ApprovalKindAccountStatus:
+		return true
+	case ApprovalKindChannelCredentials:
+		return true
+	case ApprovalKindHoldRelease:
+		return true
+	case ApprovalKindRefund:
+		return true
+	case ApprovalKindTransfer:
+		return true
+	case ApprovalKindWithdrawal:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApprovalStatus.
+const (
+	ApprovalStatusApproved ApprovalStatus = "approved"
+	ApprovalStatusExpired  ApprovalStatus = "expired"
+	ApprovalStatusPending  ApprovalStatus = "pending"
+	ApprovalStatusRejected ApprovalStatus = "rejected"
+)
+
+// Valid indicates whether the value is a known member of the ApprovalStatus enum.
+func (e ApprovalStatus) Valid() bool {
+	switch e {
+	case ApprovalStatusApproved:
+		return true
+	case ApprovalStatusExpired:
+		return true
+	case ApprovalStatusPending:
+		return true
+	case ApprovalStatusRejected:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Book.
 const (
 	BookOwn   Book = "own"
@@ -125,6 +185,39 @@ func (e Book) Valid() bool {
 	case BookOwn:
 		return true
 	case BookTrust:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ChangeApprovalPolicyKind.
+const (
+	ChangeApprovalPolicyKindAccountLimits      ChangeApprovalPolicyKind = "account_limits"
+	ChangeApprovalPolicyKindAccountStatus      ChangeApprovalPolicyKind = "account_status"
+	ChangeApprovalPolicyKindChannelCredentials ChangeApprovalPolicyKind = "channel_credentials"
+	ChangeApprovalPolicyKindHoldRelease        ChangeApprovalPolicyKind = "hold_release"
+	ChangeApprovalPolicyKindRefund             ChangeApprovalPolicyKind = "refund"
+	ChangeApprovalPolicyKindTransfer           ChangeApprovalPolicyKind = "transfer"
+	ChangeApprovalPolicyKindWithdrawal         ChangeApprovalPolicyKind = "withdrawal"
+)
+
+// Valid indicates whether the value is a known member of the ChangeApprovalPolicyKind enum.
+func (e ChangeApprovalPolicyKind) Valid() bool {
+	switch e {
+	case ChangeApprovalPolicyKindAccountLimits:
+		return true
+	case ChangeApprovalPolicyKindAccountStatus:
+		return true
+	case ChangeApprovalPolicyKindChannelCredentials:
+		return true
+	case ChangeApprovalPolicyKindHoldRelease:
+		return true
+	case ChangeApprovalPolicyKindRefund:
+		return true
+	case ChangeApprovalPolicyKindTransfer:
+		return true
+	case ChangeApprovalPolicyKindWithdrawal:
 		return true
 	default:
 		return false
@@ -453,6 +546,10 @@ func (e EntryKind) Valid() bool {
 const (
 	EventTypeAccountLimitsChanged     EventType = "account.limits_changed"
 	EventTypeAccountStatusChanged     EventType = "account.status_changed"
+	EventTypeApprovalApproved         EventType = "approval.approved"
+	EventTypeApprovalExpired          EventType = "approval.expired"
+	EventTypeApprovalRejected         EventType = "approval.rejected"
+	EventTypeApprovalRequested        EventType = "approval.requested"
 	EventTypeHoldCaptured             EventType = "hold.captured"
 	EventTypeHoldExpired              EventType = "hold.expired"
 	EventTypeHoldPlaced               EventType = "hold.placed"
@@ -478,6 +575,14 @@ func (e EventType) Valid() bool {
 	case EventTypeAccountLimitsChanged:
 		return true
 	case EventTypeAccountStatusChanged:
+		return true
+	case EventTypeApprovalApproved:
+		return true
+	case EventTypeApprovalExpired:
+		return true
+	case EventTypeApprovalRejected:
+		return true
+	case EventTypeApprovalRequested:
 		return true
 	case EventTypeHoldCaptured:
 		return true
@@ -1288,6 +1393,14 @@ type AccountStatus string
 // AccountType What an account is for; the chart of accounts is in docs/books.md.
 type AccountType string
 
+// Actor Who did it.
+type Actor struct {
+	APIKeyID string `json:"api_key_id"`
+
+	// PrincipalID Null for a key that belongs to nobody.
+	PrincipalID *string `json:"principal_id"`
+}
+
 // Amount A signed count of minor units of one currency.
 type Amount struct {
 	// Amount Minor units.
@@ -1297,6 +1410,113 @@ type Amount struct {
 
 	// Currency ISO 4217. CNY is counted in fen, 1/100 yuan.
 	Currency Currency `json:"currency"`
+}
+
+// Approval A request that waits, or waited, for a second person.
+type Approval struct {
+	Amount *NullableAmount `json:"amount"`
+
+	// Content The body of the request; null when it holds keys.
+	Content *map[string]interface{} `json:"content"`
+
+	// ContentSha256 Binds everything that is carried out; approving names it.
+	ContentSha256 string     `json:"content_sha256"`
+	CreatedAt     time.Time  `json:"created_at"`
+	DecidedAt     *time.Time `json:"decided_at"`
+
+	// DecidedBy Who did it; null for nobody.
+	DecidedBy      *NullableActor `json:"decided_by"`
+	DecisionReason *string        `json:"decision_reason"`
+	ExpiresAt      time.Time      `json:"expires_at"`
+
+	// ID A request that waits, or waited, for a second person.
+	//
+	// Example: apv_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ID ApprovalID `json:"id"`
+
+	// Kind - `refund`, `withdrawal`, `transfer` (single and batches, by their sum), `hold_release`: by amount.
+	// - `channel_credentials`, `account_limits`, `account_status`: each request.
+	// - `access`: principals, their keys and these policies; needs a second person when anything does, and
+	//   has no policy of its own.
+	Kind ApprovalKind `json:"kind"`
+
+	// ObjectID What carrying it out made or changed; null unless approved.
+	ObjectID *string `json:"object_id"`
+
+	// Operation The operation's name in this contract.
+	//
+	// Example: createRefund
+	Operation string `json:"operation"`
+
+	// RequestedBy Who did it.
+	RequestedBy Actor `json:"requested_by"`
+
+	// Route Method and path of the request.
+	//
+	// Example: POST /v1/withdrawals
+	Route string `json:"route"`
+
+	// Status Who acts next:
+	// - `pending`: another person, until `expires_at`.
+	// - `approved`: nobody; it was carried out with the decision.
+	// - `rejected`, `expired`: nobody; nothing was done.
+	Status ApprovalStatus `json:"status"`
+}
+
+// ApprovalID A request that waits, or waited, for a second person.
+//
+// Example: apv_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type ApprovalID = string
+
+// ApprovalKind - `refund`, `withdrawal`, `transfer` (single and batches, by their sum), `hold_release`: by amount.
+//   - `channel_credentials`, `account_limits`, `account_status`: each request.
+//   - `access`: principals, their keys and these policies; needs a second person when anything does, and
+//     has no policy of its own.
+type ApprovalKind string
+
+// ApprovalPage One page. `next_cursor` is null on the last.
+type ApprovalPage struct {
+	Data       []Approval `json:"data"`
+	NextCursor *string    `json:"next_cursor"`
+}
+
+// ApprovalPolicy When requests of a kind need a second person.
+type ApprovalPolicy struct {
+	CreatedAt  time.Time `json:"created_at"`
+	ExpiresIn  int       `json:"expires_in"`
+	FromAmount *int64    `json:"from_amount"`
+
+	// Kind - `refund`, `withdrawal`, `transfer` (single and batches, by their sum), `hold_release`: by amount.
+	// - `channel_credentials`, `account_limits`, `account_status`: each request.
+	// - `access`: principals, their keys and these policies; needs a second person when anything does, and
+	//   has no policy of its own.
+	Kind     ApprovalKind `json:"kind"`
+	Reason   string       `json:"reason"`
+	Required bool         `json:"required"`
+	Version  int          `json:"version"`
+}
+
+// ApprovalPolicyPage One page. `next_cursor` is null on the last.
+type ApprovalPolicyPage struct {
+	Data       []ApprovalPolicy `json:"data"`
+	NextCursor *string          `json:"next_cursor"`
+}
+
+// ApprovalStatus Who acts next:
+// - `pending`: another person, until `expires_at`.
+// - `approved`: nobody; it was carried out with the decision.
+// - `rejected`, `expired`: nobody; nothing was done.
+type ApprovalStatus string
+
+// ApproveApproval defines model for ApproveApproval.
+type ApproveApproval struct {
+	// ContentSha256 The approval's `content_sha256` as it was looked at.
+	//
+	// Example: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+	ContentSha256 string `json:"content_sha256"`
+
+	// Reason Kept in the audit log.
+	Reason *string `json:"reason,omitempty"`
 }
 
 // BalanceOrNull A balance on the account's normal side; null when there is no data.
@@ -1345,6 +1565,25 @@ type ChangeAccountStatus struct {
 	// - `closed`: nothing, for ever.
 	Status AccountStatus `json:"status"`
 }
+
+// ChangeApprovalPolicy defines model for ChangeApprovalPolicy.
+type ChangeApprovalPolicy struct {
+	// ExpiresIn How many seconds a request waits.
+	ExpiresIn *int `json:"expires_in,omitempty"`
+
+	// FromAmount The smallest amount that needs one, in fen; absent: every amount. Amounts in another currency always do.
+	FromAmount *int64                   `json:"from_amount,omitempty"`
+	Kind       ChangeApprovalPolicyKind `json:"kind"`
+
+	// Reason Kept in the audit log.
+	Reason string `json:"reason"`
+
+	// Required Whether requests of the kind need a second person.
+	Required bool `json:"required"`
+}
+
+// ChangeApprovalPolicyKind defines model for ChangeApprovalPolicy.Kind.
+type ChangeApprovalPolicyKind string
 
 // ChangeChannelAccount defines model for ChangeChannelAccount.
 type ChangeChannelAccount struct {
@@ -2144,6 +2383,7 @@ type Event struct {
 	// - `account.status_changed`, `account.limits_changed`
 	// - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
 	// - `reconciliation.balanced`, `reconciliation.discrepant`
+	// - `approval.requested`, `approval.approved`, `approval.rejected`, `approval.expired`: a request that needs a second person.
 	Type EventType `json:"type"`
 }
 
@@ -2166,6 +2406,7 @@ type EventPage struct {
 // - `account.status_changed`, `account.limits_changed`
 // - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
 // - `reconciliation.balanced`, `reconciliation.discrepant`
+// - `approval.requested`, `approval.approved`, `approval.rejected`, `approval.expired`: a request that needs a second person.
 type EventType string
 
 // Explanation A call's answer in words.
@@ -2368,6 +2609,20 @@ type NextAction struct {
 // - `form`: let the payer's browser post `params` to `url`.
 // - `none`: nothing; the payer may have to confirm on the phone.
 type NextActionType string
+
+// NullableActor Who did it; null for nobody.
+type NullableActor struct {
+	APIKeyID    string  `json:"api_key_id"`
+	PrincipalID *string `json:"principal_id"`
+}
+
+// NullableAmount defines model for NullableAmount.
+type NullableAmount struct {
+	Amount int64 `json:"amount"`
+
+	// Currency ISO 4217. CNY is counted in fen, 1/100 yuan.
+	Currency Currency `json:"currency"`
+}
 
 // OpenAccount defines model for OpenAccount.
 type OpenAccount struct {
@@ -2861,6 +3116,12 @@ type RefundPage struct {
 // - `succeeded`: nobody; the money went back and is booked.
 // - `failed`: the tenant; the provider refused, nothing moved and nothing is held.
 type RefundStatus string
+
+// RejectApproval defines model for RejectApproval.
+type RejectApproval struct {
+	// Reason Kept in the audit log.
+	Reason string `json:"reason"`
+}
 
 // ReleaseHold defines model for ReleaseHold.
 type ReleaseHold struct {
@@ -3549,6 +3810,11 @@ type WithdrawalStatus string
 // Example: acc_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type AccountIDInPath = AccountID
 
+// ApprovalIDInPath A request that waits, or waited, for a second person.
+//
+// Example: apv_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type ApprovalIDInPath = ApprovalID
+
 // ChannelAccountIDInPath A tenant's account at a provider.
 //
 // Example: chn_01JD8Y3K5T7W9ABCDEFGHJKMNP
@@ -3715,6 +3981,39 @@ type GetAccountStatementParamsFormat string
 
 // ChangeAccountStatusParams defines parameters for ChangeAccountStatus.
 type ChangeAccountStatusParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ChangeApprovalPolicyParams defines parameters for ChangeApprovalPolicy.
+type ChangeApprovalPolicyParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListApprovalsParams defines parameters for ListApprovals.
+type ListApprovalsParams struct {
+	// Status Only approvals in this status.
+	Status *ApprovalStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// Kind Only approvals of this kind.
+	Kind *ApprovalKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Limit How many objects to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ApproveApprovalParams defines parameters for ApproveApproval.
+type ApproveApprovalParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// RejectApprovalParams defines parameters for RejectApproval.
+type RejectApprovalParams struct {
 	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
@@ -4166,6 +4465,15 @@ type ChangeAccountLimitsJSONRequestBody = ChangeAccountLimits
 // ChangeAccountStatusJSONRequestBody defines body for ChangeAccountStatus for application/json ContentType.
 type ChangeAccountStatusJSONRequestBody = ChangeAccountStatus
 
+// ChangeApprovalPolicyJSONRequestBody defines body for ChangeApprovalPolicy for application/json ContentType.
+type ChangeApprovalPolicyJSONRequestBody = ChangeApprovalPolicy
+
+// ApproveApprovalJSONRequestBody defines body for ApproveApproval for application/json ContentType.
+type ApproveApprovalJSONRequestBody = ApproveApproval
+
+// RejectApprovalJSONRequestBody defines body for RejectApproval for application/json ContentType.
+type RejectApprovalJSONRequestBody = RejectApproval
+
 // CreateChannelAccountJSONRequestBody defines body for CreateChannelAccount for application/json ContentType.
 type CreateChannelAccountJSONRequestBody = CreateChannelAccount
 
@@ -4258,6 +4566,24 @@ type ServerInterface interface {
 	// ChangeAccountStatus Freeze, unfreeze or close a named account
 	// (POST /v1/accounts/{account_id}/status_changes)
 	ChangeAccountStatus(c *gin.Context, accountID AccountIDInPath, params ChangeAccountStatusParams)
+	// ListApprovalPolicies List the policies in force
+	// (GET /v1/approval_policies)
+	ListApprovalPolicies(c *gin.Context)
+	// ChangeApprovalPolicy Say when requests of a kind need a second person
+	// (POST /v1/approval_policies)
+	ChangeApprovalPolicy(c *gin.Context, params ChangeApprovalPolicyParams)
+	// ListApprovals List approvals, newest first
+	// (GET /v1/approvals)
+	ListApprovals(c *gin.Context, params ListApprovalsParams)
+	// GetApproval Read an approval
+	// (GET /v1/approvals/{approval_id})
+	GetApproval(c *gin.Context, approvalID ApprovalIDInPath)
+	// ApproveApproval Approve, and carry out, what somebody else asked for
+	// (POST /v1/approvals/{approval_id}/approve)
+	ApproveApproval(c *gin.Context, approvalID ApprovalIDInPath, params ApproveApprovalParams)
+	// RejectApproval End an approval without doing what was asked
+	// (POST /v1/approvals/{approval_id}/reject)
+	RejectApproval(c *gin.Context, approvalID ApprovalIDInPath, params RejectApprovalParams)
 	// ListChannelAccounts List the tenant's accounts at providers, all on one page
 	// (GET /v1/channel_accounts)
 	ListChannelAccounts(c *gin.Context)
@@ -4844,6 +5170,242 @@ func (siw *ServerInterfaceWrapper) ChangeAccountStatus(c *gin.Context) {
 	}
 
 	siw.Handler.ChangeAccountStatus(c, accountID, params)
+}
+
+// ListApprovalPolicies operation middleware
+func (siw *ServerInterfaceWrapper) ListApprovalPolicies(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListApprovalPolicies(c)
+}
+
+// ChangeApprovalPolicy operation middleware
+func (siw *ServerInterfaceWrapper) ChangeApprovalPolicy(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ChangeApprovalPolicyParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ChangeApprovalPolicy(c, params)
+}
+
+// ListApprovals operation middleware
+func (siw *ServerInterfaceWrapper) ListApprovals(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListApprovalsParams
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", c.Request.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter status: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", c.Request.URL.Query(), &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter kind: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListApprovals(c, params)
+}
+
+// GetApproval operation middleware
+func (siw *ServerInterfaceWrapper) GetApproval(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "approval_id" -------------
+	var approvalID ApprovalIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "approval_id", c.Param("approval_id"), &approvalID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter approval_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetApproval(c, approvalID)
+}
+
+// ApproveApproval operation middleware
+func (siw *ServerInterfaceWrapper) ApproveApproval(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "approval_id" -------------
+	var approvalID ApprovalIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "approval_id", c.Param("approval_id"), &approvalID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter approval_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ApproveApprovalParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ApproveApproval(c, approvalID, params)
+}
+
+// RejectApproval operation middleware
+func (siw *ServerInterfaceWrapper) RejectApproval(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "approval_id" -------------
+	var approvalID ApprovalIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "approval_id", c.Param("approval_id"), &approvalID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter approval_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RejectApprovalParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RejectApproval(c, approvalID, params)
 }
 
 // ListChannelAccounts operation middleware
@@ -7565,6 +8127,12 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/accounts/:account_id/limits", wrapper.GetAccountLimits)
 	router.GET(options.BaseURL+"/v1/accounts/:account_id/statement", wrapper.GetAccountStatement)
 	router.POST(options.BaseURL+"/v1/accounts/:account_id/status_changes", wrapper.ChangeAccountStatus)
+	router.GET(options.BaseURL+"/v1/approval_policies", wrapper.ListApprovalPolicies)
+	router.POST(options.BaseURL+"/v1/approval_policies", wrapper.ChangeApprovalPolicy)
+	router.GET(options.BaseURL+"/v1/approvals", wrapper.ListApprovals)
+	router.GET(options.BaseURL+"/v1/approvals/:approval_id", wrapper.GetApproval)
+	router.POST(options.BaseURL+"/v1/approvals/:approval_id/approve", wrapper.ApproveApproval)
+	router.POST(options.BaseURL+"/v1/approvals/:approval_id/reject", wrapper.RejectApproval)
 	router.GET(options.BaseURL+"/v1/channel_accounts", wrapper.ListChannelAccounts)
 	router.POST(options.BaseURL+"/v1/channel_accounts", wrapper.CreateChannelAccount)
 	router.GET(options.BaseURL+"/v1/channel_accounts/:channel_account_id", wrapper.GetChannelAccount)
@@ -7768,6 +8336,30 @@ func (response ChangeAccountLimits201JSONResponse) VisitChangeAccountLimitsRespo
 	return err
 }
 
+type ChangeAccountLimits202ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type ChangeAccountLimits202JSONResponse struct {
+	Body    Approval
+	Headers ChangeAccountLimits202ResponseHeaders
+}
+
+func (response ChangeAccountLimits202JSONResponse) VisitChangeAccountLimitsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetAccountLimitsRequestObject struct {
 	AccountID AccountIDInPath `json:"account_id"`
 }
@@ -7873,6 +8465,220 @@ type ChangeAccountStatus201JSONResponse struct {
 }
 
 func (response ChangeAccountStatus201JSONResponse) VisitChangeAccountStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeAccountStatus202ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type ChangeAccountStatus202JSONResponse struct {
+	Body    Approval
+	Headers ChangeAccountStatus202ResponseHeaders
+}
+
+func (response ChangeAccountStatus202JSONResponse) VisitChangeAccountStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListApprovalPoliciesRequestObject struct {
+}
+
+type ListApprovalPoliciesResponseObject interface {
+	VisitListApprovalPoliciesResponse(w http.ResponseWriter) error
+}
+
+type ListApprovalPolicies200JSONResponse ApprovalPolicyPage
+
+func (response ListApprovalPolicies200JSONResponse) VisitListApprovalPoliciesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeApprovalPolicyRequestObject struct {
+	Params ChangeApprovalPolicyParams
+	Body   *ChangeApprovalPolicyJSONRequestBody
+}
+
+type ChangeApprovalPolicyResponseObject interface {
+	VisitChangeApprovalPolicyResponse(w http.ResponseWriter) error
+}
+
+type ChangeApprovalPolicy201ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type ChangeApprovalPolicy201JSONResponse struct {
+	Body    ApprovalPolicy
+	Headers ChangeApprovalPolicy201ResponseHeaders
+}
+
+func (response ChangeApprovalPolicy201JSONResponse) VisitChangeApprovalPolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeApprovalPolicy202ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type ChangeApprovalPolicy202JSONResponse struct {
+	Body    Approval
+	Headers ChangeApprovalPolicy202ResponseHeaders
+}
+
+func (response ChangeApprovalPolicy202JSONResponse) VisitChangeApprovalPolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListApprovalsRequestObject struct {
+	Params ListApprovalsParams
+}
+
+type ListApprovalsResponseObject interface {
+	VisitListApprovalsResponse(w http.ResponseWriter) error
+}
+
+type ListApprovals200JSONResponse ApprovalPage
+
+func (response ListApprovals200JSONResponse) VisitListApprovalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApprovalRequestObject struct {
+	ApprovalID ApprovalIDInPath `json:"approval_id"`
+}
+
+type GetApprovalResponseObject interface {
+	VisitGetApprovalResponse(w http.ResponseWriter) error
+}
+
+type GetApproval200JSONResponse Approval
+
+func (response GetApproval200JSONResponse) VisitGetApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveApprovalRequestObject struct {
+	ApprovalID ApprovalIDInPath `json:"approval_id"`
+	Params     ApproveApprovalParams
+	Body       *ApproveApprovalJSONRequestBody
+}
+
+type ApproveApprovalResponseObject interface {
+	VisitApproveApprovalResponse(w http.ResponseWriter) error
+}
+
+type ApproveApproval201ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type ApproveApproval201JSONResponse struct {
+	Body    Approval
+	Headers ApproveApproval201ResponseHeaders
+}
+
+func (response ApproveApproval201JSONResponse) VisitApproveApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectApprovalRequestObject struct {
+	ApprovalID ApprovalIDInPath `json:"approval_id"`
+	Params     RejectApprovalParams
+	Body       *RejectApprovalJSONRequestBody
+}
+
+type RejectApprovalResponseObject interface {
+	VisitRejectApprovalResponse(w http.ResponseWriter) error
+}
+
+type RejectApproval201ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type RejectApproval201JSONResponse struct {
+	Body    Approval
+	Headers RejectApproval201ResponseHeaders
+}
+
+func (response RejectApproval201JSONResponse) VisitRejectApprovalResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -8075,6 +8881,30 @@ func (response CreateChannelCredentials201JSONResponse) VisitCreateChannelCreden
 	return err
 }
 
+type CreateChannelCredentials202ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type CreateChannelCredentials202JSONResponse struct {
+	Body    Approval
+	Headers CreateChannelCredentials202ResponseHeaders
+}
+
+func (response CreateChannelCredentials202JSONResponse) VisitCreateChannelCredentialsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RetireChannelCredentialsRequestObject struct {
 	ChannelAccountID ChannelAccountIDInPath `json:"channel_account_id"`
 	CredentialID     CredentialIDInPath     `json:"credential_id"`
@@ -8105,6 +8935,30 @@ func (response RetireChannelCredentials200JSONResponse) VisitRetireChannelCreden
 		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
 	}
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetireChannelCredentials202ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type RetireChannelCredentials202JSONResponse struct {
+	Body    Approval
+	Headers RetireChannelCredentials202ResponseHeaders
+}
+
+func (response RetireChannelCredentials202JSONResponse) VisitRetireChannelCredentialsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(202)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8474,6 +9328,30 @@ func (response ReleaseHold201JSONResponse) VisitReleaseHoldResponse(w http.Respo
 	return err
 }
 
+type ReleaseHold202ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type ReleaseHold202JSONResponse struct {
+	Body    Approval
+	Headers ReleaseHold202ResponseHeaders
+}
+
+func (response ReleaseHold202JSONResponse) VisitReleaseHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListMerchantsRequestObject struct {
 	Params ListMerchantsParams
 }
@@ -8729,6 +9607,30 @@ func (response CreateRefund201JSONResponse) VisitCreateRefundResponse(w http.Res
 	return err
 }
 
+type CreateRefund202ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type CreateRefund202JSONResponse struct {
+	Body    Approval
+	Headers CreateRefund202ResponseHeaders
+}
+
+func (response CreateRefund202JSONResponse) VisitCreateRefundResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetPaymentTimelineRequestObject struct {
 	PaymentID PaymentIDInPath `json:"payment_id"`
 }
@@ -8806,6 +9708,30 @@ func (response CreatePrincipal201JSONResponse) VisitCreatePrincipalResponse(w ht
 	return err
 }
 
+type CreatePrincipal202ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type CreatePrincipal202JSONResponse struct {
+	Body    Approval
+	Headers CreatePrincipal202ResponseHeaders
+}
+
+func (response CreatePrincipal202JSONResponse) VisitCreatePrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetPrincipalRequestObject struct {
 	PrincipalID PrincipalIDInPath `json:"principal_id"`
 }
@@ -8862,6 +9788,30 @@ func (response ChangePrincipal201JSONResponse) VisitChangePrincipalResponse(w ht
 	return err
 }
 
+type ChangePrincipal202ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type ChangePrincipal202JSONResponse struct {
+	Body    Approval
+	Headers ChangePrincipal202ResponseHeaders
+}
+
+func (response ChangePrincipal202JSONResponse) VisitChangePrincipalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type BindPrincipalKeyRequestObject struct {
 	PrincipalID PrincipalIDInPath `json:"principal_id"`
 	Params      BindPrincipalKeyParams
@@ -8892,6 +9842,30 @@ func (response BindPrincipalKey201JSONResponse) VisitBindPrincipalKeyResponse(w 
 		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
 	}
 	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BindPrincipalKey202ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type BindPrincipalKey202JSONResponse struct {
+	Body    Approval
+	Headers BindPrincipalKey202ResponseHeaders
+}
+
+func (response BindPrincipalKey202JSONResponse) VisitBindPrincipalKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(202)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9261,6 +10235,30 @@ func (response CreateTransferBatch201JSONResponse) VisitCreateTransferBatchRespo
 	return err
 }
 
+type CreateTransferBatch202ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type CreateTransferBatch202JSONResponse struct {
+	Body    Approval
+	Headers CreateTransferBatch202ResponseHeaders
+}
+
+func (response CreateTransferBatch202JSONResponse) VisitCreateTransferBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetTransferBatchRequestObject struct {
 	TransferBatchID TransferBatchIDInPath `json:"transfer_batch_id"`
 }
@@ -9358,6 +10356,30 @@ func (response CreateTransfer201JSONResponse) VisitCreateTransferResponse(w http
 		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
 	}
 	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTransfer202ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type CreateTransfer202JSONResponse struct {
+	Body    Approval
+	Headers CreateTransfer202ResponseHeaders
+}
+
+func (response CreateTransfer202JSONResponse) VisitCreateTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(202)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9671,6 +10693,30 @@ func (response CreateWithdrawal201JSONResponse) VisitCreateWithdrawalResponse(w 
 	return err
 }
 
+type CreateWithdrawal202ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type CreateWithdrawal202JSONResponse struct {
+	Body    Approval
+	Headers CreateWithdrawal202ResponseHeaders
+}
+
+func (response CreateWithdrawal202JSONResponse) VisitCreateWithdrawalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetWithdrawalRequestObject struct {
 	WithdrawalID WithdrawalIDInPath `json:"withdrawal_id"`
 }
@@ -9719,6 +10765,24 @@ type StrictServerInterface interface {
 	// ChangeAccountStatus Freeze, unfreeze or close a named account
 	// (POST /v1/accounts/{account_id}/status_changes)
 	ChangeAccountStatus(ctx context.Context, request ChangeAccountStatusRequestObject) (ChangeAccountStatusResponseObject, error)
+	// ListApprovalPolicies List the policies in force
+	// (GET /v1/approval_policies)
+	ListApprovalPolicies(ctx context.Context, request ListApprovalPoliciesRequestObject) (ListApprovalPoliciesResponseObject, error)
+	// ChangeApprovalPolicy Say when requests of a kind need a second person
+	// (POST /v1/approval_policies)
+	ChangeApprovalPolicy(ctx context.Context, request ChangeApprovalPolicyRequestObject) (ChangeApprovalPolicyResponseObject, error)
+	// ListApprovals List approvals, newest first
+	// (GET /v1/approvals)
+	ListApprovals(ctx context.Context, request ListApprovalsRequestObject) (ListApprovalsResponseObject, error)
+	// GetApproval Read an approval
+	// (GET /v1/approvals/{approval_id})
+	GetApproval(ctx context.Context, request GetApprovalRequestObject) (GetApprovalResponseObject, error)
+	// ApproveApproval Approve, and carry out, what somebody else asked for
+	// (POST /v1/approvals/{approval_id}/approve)
+	ApproveApproval(ctx context.Context, request ApproveApprovalRequestObject) (ApproveApprovalResponseObject, error)
+	// RejectApproval End an approval without doing what was asked
+	// (POST /v1/approvals/{approval_id}/reject)
+	RejectApproval(ctx context.Context, request RejectApprovalRequestObject) (RejectApprovalResponseObject, error)
 	// ListChannelAccounts List the tenant's accounts at providers, all on one page
 	// (GET /v1/channel_accounts)
 	ListChannelAccounts(ctx context.Context, request ListChannelAccountsRequestObject) (ListChannelAccountsResponseObject, error)
@@ -10236,6 +11300,216 @@ func (sh *strictHandler) ChangeAccountStatus(ctx *gin.Context, accountID Account
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ChangeAccountStatusResponseObject); ok {
 		if err := validResponse.VisitChangeAccountStatusResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListApprovalPolicies operation middleware
+func (sh *strictHandler) ListApprovalPolicies(ctx *gin.Context) {
+	var request ListApprovalPoliciesRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListApprovalPolicies(ctx, request.(ListApprovalPoliciesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListApprovalPolicies")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListApprovalPoliciesResponseObject); ok {
+		if err := validResponse.VisitListApprovalPoliciesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangeApprovalPolicy operation middleware
+func (sh *strictHandler) ChangeApprovalPolicy(ctx *gin.Context, params ChangeApprovalPolicyParams) {
+	var request ChangeApprovalPolicyRequestObject
+
+	request.Params = params
+
+	var body ChangeApprovalPolicyJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeApprovalPolicy(ctx, request.(ChangeApprovalPolicyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeApprovalPolicy")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ChangeApprovalPolicyResponseObject); ok {
+		if err := validResponse.VisitChangeApprovalPolicyResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListApprovals operation middleware
+func (sh *strictHandler) ListApprovals(ctx *gin.Context, params ListApprovalsParams) {
+	var request ListApprovalsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListApprovals(ctx, request.(ListApprovalsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListApprovals")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListApprovalsResponseObject); ok {
+		if err := validResponse.VisitListApprovalsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetApproval operation middleware
+func (sh *strictHandler) GetApproval(ctx *gin.Context, approvalID ApprovalIDInPath) {
+	var request GetApprovalRequestObject
+
+	request.ApprovalID = approvalID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetApproval(ctx, request.(GetApprovalRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetApproval")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetApprovalResponseObject); ok {
+		if err := validResponse.VisitGetApprovalResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ApproveApproval operation middleware
+func (sh *strictHandler) ApproveApproval(ctx *gin.Context, approvalID ApprovalIDInPath, params ApproveApprovalParams) {
+	var request ApproveApprovalRequestObject
+
+	request.ApprovalID = approvalID
+	request.Params = params
+
+	var body ApproveApprovalJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ApproveApproval(ctx, request.(ApproveApprovalRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApproveApproval")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ApproveApprovalResponseObject); ok {
+		if err := validResponse.VisitApproveApprovalResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RejectApproval operation middleware
+func (sh *strictHandler) RejectApproval(ctx *gin.Context, approvalID ApprovalIDInPath, params RejectApprovalParams) {
+	var request RejectApprovalRequestObject
+
+	request.ApprovalID = approvalID
+	request.Params = params
+
+	var body RejectApprovalJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RejectApproval(ctx, request.(RejectApprovalRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RejectApproval")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RejectApprovalResponseObject); ok {
+		if err := validResponse.VisitRejectApprovalResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

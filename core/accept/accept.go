@@ -29,6 +29,11 @@ type Request struct {
 	Route string
 	// Body is the request body; only its SHA-256 is kept.
 	Body []byte
+	// Ask, when set, queues what must be known before the request is carried out; it
+	// travels with the look for the key. It may run more than once.
+	Ask func(batch *pgx.Batch)
+	// Alone keeps the request out of shared transactions.
+	Alone bool
 }
 
 // Accepted tells which object a request created, now or the first time.
@@ -146,6 +151,11 @@ func findAllSeen(ctx context.Context, tx pgx.Tx, calls []*seenCall) []error {
 		}
 		return rows.Err()
 	})
+	for _, call := range calls {
+		if call.req.Ask != nil {
+			call.req.Ask(batch)
+		}
+	}
 	err := tx.SendBatch(ctx, batch).Close()
 	if err != nil {
 		err = fmt.Errorf("idempotency row: %w", err)

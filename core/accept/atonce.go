@@ -59,7 +59,7 @@ func AtOnce(
 		}
 		return nil
 	}
-	if len(req.Body) > maxShared {
+	if req.Alone || len(req.Body) > maxShared {
 		err := db.InTenant(ctx, req.Tenant, accept)
 		return out, err
 	}

@@ -144,6 +144,12 @@ func setupActions() []Action {
 		does("getPrincipal", Admin, Viewer),
 		logged("changePrincipal", Admin),
 		logged("bindPrincipalKey", Admin),
+		logged("changeApprovalPolicy", Admin),
+		does("listApprovalPolicies", staff()...),
+		does("listApprovals", staff()...),
+		does("getApproval", staff()...),
+		logged("approveApproval", FinanceChecker),
+		logged("rejectApproval", FinanceChecker),
 		does("getTestClock", staff()...),
 		logged("moveTestClock", Admin),
 	}

@@ -39,6 +39,10 @@ const (
 	HoldExpired              Type = "hold.expired"
 	ReconciliationBalanced   Type = "reconciliation.balanced"
 	ReconciliationDiscrepant Type = "reconciliation.discrepant"
+	ApprovalRequested        Type = "approval.requested"
+	ApprovalApproved         Type = "approval.approved"
+	ApprovalRejected         Type = "approval.rejected"
+	ApprovalExpired          Type = "approval.expired"
 )
 
 // Types lists every type an endpoint may ask for.
@@ -48,6 +52,7 @@ func Types() []Type {
 		RefundSucceeded, RefundFailed, WithdrawalSucceeded, WithdrawalFailed, TransferSucceeded,
 		AccountStatusChanged, AccountLimitsChanged, HoldPlaced, HoldCaptured, HoldReleased, HoldExpired,
 		ReconciliationBalanced, ReconciliationDiscrepant,
+		ApprovalRequested, ApprovalApproved, ApprovalRejected, ApprovalExpired,
 	}
 }
 

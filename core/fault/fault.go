@@ -117,6 +117,11 @@ func RoleMissing(action string) *Error {
 		Detail: "None of the roles behind this API key may perform " + action + "; docs/security.md lists who may."}
 }
 
+// NotAllowed says that this caller, of all, may not do it.
+func NotAllowed(code, detail string) *Error {
+	return &Error{Kind: KindForbidden, Code: code, Detail: detail}
+}
+
 // NotFound says that there is no such object in this tenant. All not-found
 // answers of the platform are alike, whether the object never existed or
 // belongs to someone else, so nothing about the object may be passed in.

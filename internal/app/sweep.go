@@ -10,6 +10,7 @@ import (
 
 	"github.com/suanpan/suanpan/core/accept"
 	"github.com/suanpan/suanpan/core/account"
+	"github.com/suanpan/suanpan/core/approval"
 	"github.com/suanpan/suanpan/core/channel"
 	"github.com/suanpan/suanpan/core/fault"
 	"github.com/suanpan/suanpan/core/payment"
@@ -65,6 +66,7 @@ func (s *Sweeper) sweeps() []sweep {
 		{"tell payments what was asked", notifyEvery, s.TellPayments},
 		{"seal the books", sealEvery, s.SealBooks},
 		{"expire holds", overdueEvery, s.ExpireHolds},
+		{"expire approvals", overdueEvery, s.ExpireApprovals},
 		{"make partitions", aheadEvery, s.MakePartitions},
 		{"forget old calls", aheadEvery, s.ForgetCalls},
 		{"forget one-time secrets", secretsEvery, s.ForgetSecrets},
@@ -257,6 +259,15 @@ func (s *Sweeper) tell(ctx context.Context, tx pgx.Tx, all []payment.ToTell, sig
 func (s *Sweeper) ExpireHolds(ctx context.Context) (n int, err error) {
 	err = s.DB.AsSystem(ctx, func(tx pgx.Tx) error {
 		n, err = account.ExpireHolds(ctx, tx, sweepBatch)
+		return err
+	})
+	return n, err
+}
+
+// ExpireApprovals ends what waited too long for a second person. It returns how many.
+func (s *Sweeper) ExpireApprovals(ctx context.Context) (n int, err error) {
+	err = s.DB.AsSystem(ctx, func(tx pgx.Tx) error {
+		n, err = approval.Expire(ctx, tx, sweepBatch)
 		return err
 	})
 	return n, err

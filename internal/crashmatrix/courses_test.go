@@ -431,7 +431,8 @@ func (w *world) beginAYearAhead() {
 // forget is the scenario whose processes start when there is something to forget.
 const forget = "forget"
 
-// leaveSomethingOld leaves a call of long ago and a code whose time is over.
+// leaveSomethingOld leaves a call of long ago, and a code and an approval whose time
+// is over.
 func (w *world) leaveSomethingOld() {
 	_, err := w.db.Pool.Exec(w.Context(), `
 		insert into channel_calls (tenant_id, id, channel_account_id, number, operation, started_at, took_ms, outcome, code,
@@ -443,6 +444,11 @@ func (w *world) leaveSomethingOld() {
 		insert into one_time_secrets (tenant_id, id, sealed, created_at, expires_at)
 		select id, 'att_old', sha256('old'), at, at + interval '1 minute' from tenants, (select now() - interval '1 hour') t (at)`)
 	require.NoError(w, err)
+	_, err = w.db.Pool.Exec(w.Context(), `
+		insert into approvals (tenant_id, id, kind, operation, route, content, sealed, content_hash, requested_by_key, expires_at)
+		select tenant_id, 'apv_old', 'refund', 'createRefund', '', '', false, sha256(''), min(id), now() - interval '1 hour'
+		from api_keys group by tenant_id`)
+	require.NoError(w, err)
 }
 
 // forgetWhatIsOld waits until it is gone; what is paid meanwhile is not old.
@@ -450,6 +456,10 @@ func (w *world) forgetWhatIsOld() {
 	w.paid(alipay, w.shop.id, 19999)
 	w.await("the old call and the old code", func() (bool, any) {
 		left := w.count(`select (select count(*) from channel_calls where id like 'cll_old-%') + (select count(*) from one_time_secrets)`)
+		return left == 0, left
+	})
+	w.await("the old approval", func() (bool, any) {
+		left := w.count(`select count(*) from approvals where status = 'pending'`)
 		return left == 0, left
 	})
 	w.await("the record of what is not old", func() (bool, any) {

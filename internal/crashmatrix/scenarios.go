@@ -44,6 +44,7 @@ const (
 	sweepNews    = "tell payments what was asked"
 	sweepSeal    = "seal the books"
 	sweepHolds   = "expire holds"
+	sweepWaits   = "expire approvals"
 	sweepMonths  = "make partitions"
 	sweepCalls   = "forget old calls"
 	sweepSecrets = "forget one-time secrets"
@@ -90,7 +91,7 @@ func Scenarios() []Scenario {
 		{"seal", []string{sweepSeal}},
 		{"expire-hold", []string{sweepHolds}},
 		{"year-ahead", []string{sweepMonths}},
-		{"forget", []string{sweepCalls, sweepSecrets}},
+		{"forget", []string{sweepCalls, sweepSecrets, sweepWaits}},
 	}
 }
 

@@ -19,7 +19,7 @@ func coreOrder() [][]string {
 		{"core/fault", "core/secret", "core/status"},
 		{"core/access"},
 		{"core/accept", "core/clock", "core/event", "core/tenant", "core/party"},
-		{"core/channel"},
+		{"core/channel", "core/approval"},
 		{"core/books", "core/account"},
 		{"core/payment"},
 		{"core/split", "core/payout", "core/transfer"},
