@@ -114,7 +114,12 @@ func (h *handlers) accepted(c call, n creation) (answer, error) {
 	}
 	n = h.approvalInstead(c, n, done.ObjectID)
 	if n.workflow != nil {
-		if err := h.firstAnswer(c, n, done.ObjectID); err != nil {
+		about := ""
+		if n.about != nil {
+			about = n.about(done.ObjectID)
+		}
+		err := h.firstAnswer(c.ctx, c.tenant, about, func(tx pgx.Tx) (string, error) { return n.workflow(tx, done.ObjectID) })
+		if err != nil {
 			return answer{}, err
 		}
 	}
@@ -136,34 +141,31 @@ func (h *handlers) accepted(c call, n creation) (answer, error) {
 	return answer{stored.Status, stored.Body, done.Replayed}, nil
 }
 
-// firstAnswer lets the object's workflow run up to its first answer. Trouble
-// with the workflow service is no trouble of the request: the object is booked
-// and the sweeper starts what is missing.
-func (h *handlers) firstAnswer(c call, n creation, objectID string) error {
+// firstAnswer lets the workflow that was required run up to its first answer,
+// about the payment's attempt if one is named. Trouble with the workflow service
+// is no trouble of the request: the object is booked and the sweeper starts what
+// is missing.
+func (s *server) firstAnswer(ctx context.Context, tenantID, about string, workflow func(tx pgx.Tx) (string, error)) error {
 	var start accept.Start
-	err := h.read(c, func(tx pgx.Tx) error {
-		workflowID, err := n.workflow(tx, objectID)
+	err := s.opts.DB.InTenant(ctx, tenantID, func(tx pgx.Tx) error {
+		workflowID, err := workflow(tx)
 		if err != nil {
 			return err
 		}
-		start, err = accept.Required(c.ctx, tx, c.tenant, workflowID)
+		start, err = accept.Required(ctx, tx, tenantID, workflowID)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	about := ""
-	if n.about != nil {
-		about = n.about(objectID)
-	}
-	answered, err := h.opts.Workflows.FirstAnswer(c.ctx, start, about)
+	answered, err := s.opts.Workflows.FirstAnswer(ctx, start, about)
 	if err != nil {
-		h.opts.Log.Warn("no first answer; the sweeper will start the workflow", "workflow", start.WorkflowID, "error", err.Error())
+		s.opts.Log.Warn("no first answer; the sweeper will start the workflow", "workflow", start.WorkflowID, "error", err.Error())
 	}
 	if !answered {
 		return nil
 	}
-	return h.read(c, func(tx pgx.Tx) error { return accept.MarkStarted(c.ctx, tx, start) })
+	return s.opts.DB.InTenant(ctx, tenantID, func(tx pgx.Tx) error { return accept.MarkStarted(ctx, tx, start) })
 }
 
 // acceptedAtOnce answers a POST whose object is final when it is created, in one

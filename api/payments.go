@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/suanpan/suanpan/api/cashier"
 	"github.com/suanpan/suanpan/api/gen"
 	"github.com/suanpan/suanpan/core/channel"
 	"github.com/suanpan/suanpan/core/payment"
@@ -27,7 +28,7 @@ func (h *handlers) CreatePayment(ctx context.Context, r gen.CreatePaymentRequest
 		expiresIn = *body.ExpiresIn
 	}
 	n := payment.New{MerchantID: body.MerchantID, Reference: body.Reference, Subject: body.Subject,
-		Amount: readAmount(body.Amount), ExpiresIn: time.Duration(expiresIn) * time.Second}
+		Amount: readAmount(body.Amount), ExpiresIn: time.Duration(expiresIn) * time.Second, ReturnURL: text(body.ReturnURL)}
 	if body.Method != nil {
 		method := readMethod(*body.Method)
 		n.Method = &method
@@ -77,9 +78,9 @@ func (h *handlers) CancelPayment(ctx context.Context, r gen.CancelPaymentRequest
 }
 
 // till is what taking a payment method needs.
-func (h *handlers) till() payment.Till {
-	return payment.Till{Codes: h.opts.Box, Offers: func(channelName string) []channel.Offer {
-		for _, p := range h.opts.Desk.Providers() {
+func (s *server) till() payment.Till {
+	return payment.Till{Codes: s.opts.Box, Offers: func(channelName string) []channel.Offer {
+		for _, p := range s.opts.Desk.Providers() {
 			if p.Name == channelName {
 				return p.Offers
 			}
@@ -115,7 +116,7 @@ func (h *handlers) ListPayments(ctx context.Context, r gen.ListPaymentsRequestOb
 	err = h.read(c, func(tx pgx.Tx) error {
 		list, err := payment.List(c.ctx, tx, c.tenant, payment.Filter{
 			Status: text(r.Params.Status), MerchantID: text(r.Params.MerchantID), Reference: text(r.Params.Reference),
-			From: r.Params.CreatedFrom, To: r.Params.CreatedTo, Before: page.before, Limit: page.limit + 1,
+			LinkID: text(r.Params.PaymentLinkID), From: r.Params.CreatedFrom, To: r.Params.CreatedTo, Before: page.before, Limit: page.limit + 1,
 		})
 		if err != nil {
 			return err
@@ -158,7 +159,8 @@ func (h *handlers) showPayment(c call, tx pgx.Tx, p payment.Payment, attempts []
 	out := gen.Payment{
 		ID: p.ID, MerchantID: p.MerchantID, Reference: p.Reference, Status: gen.PaymentStatus(p.Status),
 		Amount: showAmount(p.Amount), Refunded: showAmount(p.Refunded), Subject: p.Subject,
-		CheckoutURL: h.opts.PublicURL + "/checkout/" + p.CheckoutToken, Attempts: mapped(attempts, showAttempt),
+		CheckoutURL: h.opts.PublicURL + cashier.CheckoutPath(p.CheckoutToken), ReturnURL: orNull(p.ReturnURL),
+		PaymentLinkID: orNull(p.LinkID), Attempts: mapped(attempts, showAttempt),
 		ChannelAccountID: orNull(p.Attempt.ChannelAccountID), ChannelTradeNo: orNull(p.Attempt.ChannelTradeNo),
 		Failure: showFailure(p.Failure), Splits: []gen.SplitLeg{}, LatePayments: []gen.LatePayment{},
 		ExpiresAt: showTime(p.ExpiresAt), PaidAt: showTimeOrNull(p.PaidAt), CreatedAt: showTime(p.CreatedAt),

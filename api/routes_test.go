@@ -22,7 +22,8 @@ func everyOperation(t *testing.T, visit func(op *operation, target string)) {
 	require.Greater(t, len(contract.operations), 30)
 	prefixes := map[string]id.Prefix{
 		"payment_id": id.Payment, "refund_id": id.Refund, "withdrawal_id": id.Withdrawal, "transfer_id": id.Transfer, "merchant_id": id.Merchant,
-		"transfer_batch_id": id.TransferBatch, "hold_id": id.Hold, "split_rule_id": id.SplitRule, "account_id": id.Account, "entry_id": id.Entry, "daily_operation_id": id.Daily,
+		"transfer_batch_id": id.TransferBatch, "payment_link_id": id.PaymentLink,
+		"hold_id": id.Hold, "split_rule_id": id.SplitRule, "account_id": id.Account, "entry_id": id.Entry, "daily_operation_id": id.Daily,
 		"reconciliation_id": id.Reconciliation, "event_id": id.Event, "webhook_endpoint_id": id.Endpoint, "channel_account_id": id.ChannelAccount, "credential_id": id.Credential,
 		"principal_id": id.Principal, "approval_id": id.Approval,
 	}
@@ -43,6 +44,7 @@ func (f *fixture) bodyFor(op *operation) string {
 	return map[string]string{
 		"createPayment":        f.payment("r-" + id.Number()),
 		"createPaymentAttempt": `{"method":{"channel":"alipay","product":"qr"}}`,
+		"createPaymentLink":    `{"merchant_id":"` + f.merchant + `","subject":"s",` + amount + `}`,
 		"createRefund":         `{"reference":"r",` + amount + `,"reason":"r"}`,
 		"createWithdrawal":     `{"merchant_id":"` + f.merchant + `","reference":"r",` + amount + `}`,
 		"createTransfer":       `{"from_merchant_id":"` + f.merchant + `","to_merchant_id":"` + id.New(id.Merchant) + `","reference":"r",` + amount + `}`,

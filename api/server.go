@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/suanpan/suanpan/api/cashier"
 	"github.com/suanpan/suanpan/api/gen"
 	"github.com/suanpan/suanpan/core/accept"
 	"github.com/suanpan/suanpan/core/channel"
@@ -52,6 +54,8 @@ type Options struct {
 	Box  *secret.Box
 	// Glossary explains the codes of the providers; may be empty.
 	Glossary channel.Glossary
+	// TrustedProxies may say for whom they call; others' word is not taken.
+	TrustedProxies []netip.Prefix
 	// Guard checks the URLs of new webhook endpoints.
 	Guard *event.Guard
 	Log   *slog.Logger
@@ -70,7 +74,7 @@ type server struct {
 }
 
 // New returns the handler of the public API: /v1 by the contract, the
-// providers' notifications, /healthz and /openapi.yaml. It is safe for
+// providers' notifications, the payers' pages, /healthz and /openapi.yaml. It is safe for
 // concurrent use and holds no state of its own but what it may forget.
 func New(opts Options) (http.Handler, error) {
 	contract, err := loadContract()
@@ -99,6 +103,13 @@ func New(opts Options) (http.Handler, error) {
 	engine.GET("/healthz", s.health)
 	engine.GET("/openapi.yaml", func(c *gin.Context) { c.Data(http.StatusOK, "application/yaml", contractYAML) })
 	engine.POST("/notify/:channel/:channel_account_id", s.notify)
+	pages, err := cashier.New(cashier.Options{Desk: payDesk{s}, Log: opts.Log, TrustedProxies: opts.TrustedProxies})
+	if err != nil {
+		return nil, err
+	}
+	for _, pattern := range cashier.Patterns() {
+		engine.Match([]string{http.MethodGet, http.MethodHead, http.MethodPost}, pattern, gin.WrapH(pages))
+	}
 
 	strict := gen.NewStrictHandlerWithOptions(&handlers{s}, nil, gen.StrictGinServerOptions{
 		RequestErrorHandlerFunc:  s.refuseMalformed,

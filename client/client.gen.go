@@ -557,6 +557,7 @@ const (
 	EventTypePaymentAwaitingPayer     EventType = "payment.awaiting_payer"
 	EventTypePaymentClosed            EventType = "payment.closed"
 	EventTypePaymentFailed            EventType = "payment.failed"
+	EventTypePaymentLinkClosed        EventType = "payment_link.closed"
 	EventTypePaymentPaidLate          EventType = "payment.paid_late"
 	EventTypePaymentPaidTwice         EventType = "payment.paid_twice"
 	EventTypePaymentSucceeded         EventType = "payment.succeeded"
@@ -597,6 +598,8 @@ func (e EventType) Valid() bool {
 	case EventTypePaymentClosed:
 		return true
 	case EventTypePaymentFailed:
+		return true
+	case EventTypePaymentLinkClosed:
 		return true
 	case EventTypePaymentPaidLate:
 		return true
@@ -779,6 +782,24 @@ func (e PaymentAttemptStatus) Valid() bool {
 	case PaymentAttemptStatusPaid:
 		return true
 	case PaymentAttemptStatusPreparing:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PaymentLinkStatus.
+const (
+	PaymentLinkStatusActive PaymentLinkStatus = "active"
+	PaymentLinkStatusClosed PaymentLinkStatus = "closed"
+)
+
+// Valid indicates whether the value is a known member of the PaymentLinkStatus enum.
+func (e PaymentLinkStatus) Valid() bool {
+	switch e {
+	case PaymentLinkStatusActive:
+		return true
+	case PaymentLinkStatusClosed:
 		return true
 	default:
 		return false
@@ -1958,6 +1979,11 @@ type CreatePayment struct {
 	// Example: order-20261123-000042
 	Reference Reference `json:"reference"`
 
+	// ReturnURL Where the payer goes from the checkout page afterwards. That somebody comes proves nothing: read the payment. http or https, without a user name.
+	//
+	// Example: https://shop.example.com/orders/1001
+	ReturnURL *ReturnURL `json:"return_url,omitempty"`
+
 	// Subject What the payer reads. No control characters and no direction marks.
 	//
 	// Example: Two coffees
@@ -1968,6 +1994,39 @@ type CreatePayment struct {
 type CreatePaymentAttempt struct {
 	// Method Through which provider and product the payer pays. A payment without one lets the payer choose on the page at `checkout_url`.
 	Method PaymentMethod `json:"method"`
+}
+
+// CreatePaymentLink Either with `amount`, or with `min_amount` and `max_amount`.
+type CreatePaymentLink struct {
+	// Amount An amount asked for, from one minor unit to one thousand million yuan.
+	Amount *PositiveAmount `json:"amount,omitempty"`
+
+	// ExpiresAt When it stops making payments, on the business clock; never when absent.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// MaxAmount An amount asked for, from one minor unit to one thousand million yuan.
+	MaxAmount *PositiveAmount `json:"max_amount,omitempty"`
+
+	// MaxUses How many payments it may have that are paid or can be paid; any number when absent. One that ends unpaid gives its use back.
+	MaxUses *int `json:"max_uses,omitempty"`
+
+	// MerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	MerchantID MerchantID `json:"merchant_id"`
+
+	// MinAmount An amount asked for, from one minor unit to one thousand million yuan.
+	MinAmount *PositiveAmount `json:"min_amount,omitempty"`
+
+	// ReturnURL Where the payer goes from the checkout page afterwards. That somebody comes proves nothing: read the payment. http or https, without a user name.
+	//
+	// Example: https://shop.example.com/orders/1001
+	ReturnURL *ReturnURL `json:"return_url,omitempty"`
+
+	// Subject What the payers read. No control characters and no direction marks.
+	//
+	// Example: Summer course
+	Subject string `json:"subject"`
 }
 
 // CreatePayoutAccount Where withdrawals go. Personal data; masked ever after.
@@ -2379,6 +2438,7 @@ type Event struct {
 	// - `payment.succeeded`, `payment.closed`, `payment.failed`: the payment reached its end.
 	// - `payment.paid_late`: money arrived after it was closed; it is being given back.
 	// - `payment.paid_twice`: money arrived again after it had succeeded; it is being given back.
+	// - `payment_link.closed`: you closed it; the payments that it made go on.
 	// - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
 	// - `account.status_changed`, `account.limits_changed`
 	// - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
@@ -2402,6 +2462,7 @@ type EventPage struct {
 // - `payment.succeeded`, `payment.closed`, `payment.failed`: the payment reached its end.
 // - `payment.paid_late`: money arrived after it was closed; it is being given back.
 // - `payment.paid_twice`: money arrived again after it had succeeded; it is being given back.
+// - `payment_link.closed`: you closed it; the payments that it made go on.
 // - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
 // - `account.status_changed`, `account.limits_changed`
 // - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
@@ -2700,6 +2761,11 @@ type Payment struct {
 	// PaidAt The provider's moment of payment.
 	PaidAt *time.Time `json:"paid_at"`
 
+	// PaymentLinkID The payment link that made it; null for what you created.
+	//
+	// Example: lnk_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	PaymentLinkID *string `json:"payment_link_id"`
+
 	// Reference The tenant's own number, unique per tenant and kind of object for ever.
 	//
 	// Example: order-20261123-000042
@@ -2707,6 +2773,9 @@ type Payment struct {
 
 	// Refunded A signed count of minor units of one currency.
 	Refunded Amount `json:"refunded"`
+
+	// ReturnURL Where the payer goes from there afterwards.
+	ReturnURL *string `json:"return_url"`
 
 	// Splits How the money was divided; empty until it succeeded.
 	Splits []SplitLeg `json:"splits"`
@@ -2772,6 +2841,66 @@ type PaymentAttemptStatus string
 //
 // Example: pay_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type PaymentID = string
+
+// PaymentLink An address that makes a payment for every payer who goes on from it.
+type PaymentLink struct {
+	// Amount Null when the payer enters it.
+	Amount    *Amount    `json:"amount"`
+	ClosedAt  *time.Time `json:"closed_at"`
+	CreatedAt time.Time  `json:"created_at"`
+	ExpiresAt *time.Time `json:"expires_at"`
+
+	// ID A payment link.
+	//
+	// Example: lnk_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ID        PaymentLinkID `json:"id"`
+	MaxAmount *Amount       `json:"max_amount"`
+	MaxUses   *int          `json:"max_uses"`
+
+	// MerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	MerchantID MerchantID `json:"merchant_id"`
+	MinAmount  *Amount    `json:"min_amount"`
+
+	// Open Whether it makes a payment for the next payer: active, in time, and not used up.
+	Open bool `json:"open"`
+
+	// Opened How many payments it ever made.
+	Opened int `json:"opened"`
+
+	// Paid How many of them are paid.
+	Paid      int     `json:"paid"`
+	ReturnURL *string `json:"return_url"`
+
+	// Status Who acts next:
+	// - `active`: payers, while `open` is true.
+	// - `closed`: nobody; you closed it.
+	Status  PaymentLinkStatus `json:"status"`
+	Subject string            `json:"subject"`
+
+	// URL The address to give to payers, as it is or as a QR code.
+	URL string `json:"url"`
+
+	// Used How many of them are paid or can be paid.
+	Used int `json:"used"`
+}
+
+// PaymentLinkID A payment link.
+//
+// Example: lnk_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type PaymentLinkID = string
+
+// PaymentLinkPage One page. `next_cursor` is null on the last.
+type PaymentLinkPage struct {
+	Data       []PaymentLink `json:"data"`
+	NextCursor *string       `json:"next_cursor"`
+}
+
+// PaymentLinkStatus Who acts next:
+// - `active`: payers, while `open` is true.
+// - `closed`: nobody; you closed it.
+type PaymentLinkStatus string
 
 // PaymentMethod Through which provider and product the payer pays. A payment without one lets the payer choose on the page at `checkout_url`.
 type PaymentMethod struct {
@@ -3133,6 +3262,11 @@ type ReleaseHold struct {
 	// Example: Asked for by the merchant on the phone
 	Reason Reason `json:"reason"`
 }
+
+// ReturnURL Where the payer goes from the checkout page afterwards. That somebody comes proves nothing: read the payment. http or https, without a user name.
+//
+// Example: https://shop.example.com/orders/1001
+type ReturnURL = string
 
 // Role Which role may perform which operation is the table in docs/security.md. `merchant` is for a
 // merchant's staff, who see that merchant only.
@@ -3873,6 +4007,11 @@ type MerchantIDInPath = MerchantID
 // Example: pay_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type PaymentIDInPath = PaymentID
 
+// PaymentLinkIDInPath A payment link.
+//
+// Example: lnk_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type PaymentLinkIDInPath = PaymentLinkID
+
 // PrincipalIDInPath A person or a service behind API keys.
 //
 // Example: prn_01JD8Y3K5T7W9ABCDEFGHJKMNP
@@ -4174,6 +4313,33 @@ type CreateMerchantParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// ListPaymentLinksParams defines parameters for ListPaymentLinks.
+type ListPaymentLinksParams struct {
+	// Status Only links in this status.
+	Status *PaymentLinkStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// MerchantID Only links of this merchant.
+	MerchantID *MerchantID `form:"merchant_id,omitempty" json:"merchant_id,omitempty"`
+
+	// Limit How many objects to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreatePaymentLinkParams defines parameters for CreatePaymentLink.
+type CreatePaymentLinkParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ClosePaymentLinkParams defines parameters for ClosePaymentLink.
+type ClosePaymentLinkParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // ListPaymentsParams defines parameters for ListPayments.
 type ListPaymentsParams struct {
 	// Status Only payments in this status.
@@ -4184,6 +4350,9 @@ type ListPaymentsParams struct {
 
 	// Reference Only the payment with this reference.
 	Reference *Reference `form:"reference,omitempty" json:"reference,omitempty"`
+
+	// PaymentLinkID Only payments that this link made.
+	PaymentLinkID *PaymentLinkID `form:"payment_link_id,omitempty" json:"payment_link_id,omitempty"`
 
 	// CreatedFrom Only objects created at this moment or later.
 	CreatedFrom *CreatedFrom `form:"created_from,omitempty" json:"created_from,omitempty"`
@@ -4497,6 +4666,9 @@ type ReleaseHoldJSONRequestBody = ReleaseHold
 
 // CreateMerchantJSONRequestBody defines body for CreateMerchant for application/json ContentType.
 type CreateMerchantJSONRequestBody = CreateMerchant
+
+// CreatePaymentLinkJSONRequestBody defines body for CreatePaymentLink for application/json ContentType.
+type CreatePaymentLinkJSONRequestBody = CreatePaymentLink
 
 // CreatePaymentJSONRequestBody defines body for CreatePayment for application/json ContentType.
 type CreatePaymentJSONRequestBody = CreatePayment
@@ -5039,6 +5211,45 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/merchants/{merchant_id} (the `GetMerchant` operationId).
 	GetMerchant(ctx context.Context, merchantID MerchantIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPaymentLinks List payment links, newest first
+	//
+	// Corresponds with GET /v1/payment_links (the `ListPaymentLinks` operationId).
+	ListPaymentLinks(ctx context.Context, params *ListPaymentLinksParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePaymentLinkWithBody Make an address that many payers can pay at
+	//
+	// Whoever opens `url` and goes on gets a payment of their own, for the link's amount or for one that
+	// they enter between `min_amount` and `max_amount`. Its payments are like any other: their
+	// `payment_link_id` says where they come from, and their references are the link's id and a number.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/payment_links (the `CreatePaymentLink` operationId).
+	CreatePaymentLinkWithBody(ctx context.Context, params *CreatePaymentLinkParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePaymentLink Make an address that many payers can pay at
+	//
+	// Whoever opens `url` and goes on gets a payment of their own, for the link's amount or for one that
+	// they enter between `min_amount` and `max_amount`. Its payments are like any other: their
+	// `payment_link_id` says where they come from, and their references are the link's id and a number.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/payment_links (the `CreatePaymentLink` operationId).
+	CreatePaymentLink(ctx context.Context, params *CreatePaymentLinkParams, body CreatePaymentLinkJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetPaymentLink Read a payment link
+	//
+	// Corresponds with GET /v1/payment_links/{payment_link_id} (the `GetPaymentLink` operationId).
+	GetPaymentLink(ctx context.Context, paymentLinkID PaymentLinkIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ClosePaymentLink Let a payment link make no more payments
+	//
+	// Those that it made go on. A link that is closed stays so.
+	//
+	// Corresponds with POST /v1/payment_links/{payment_link_id}/close (the `ClosePaymentLink` operationId).
+	ClosePaymentLink(ctx context.Context, paymentLinkID PaymentLinkIDInPath, params *ClosePaymentLinkParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListPayments List payments, newest first
 	//
@@ -6452,6 +6663,95 @@ func (c *Client) CreateMerchant(ctx context.Context, params *CreateMerchantParam
 // Corresponds with GET /v1/merchants/{merchant_id} (the `GetMerchant` operationId).
 func (c *Client) GetMerchant(ctx context.Context, merchantID MerchantIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetMerchantRequest(c.Server, merchantID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPaymentLinks List payment links, newest first
+//
+// Corresponds with GET /v1/payment_links (the `ListPaymentLinks` operationId).
+func (c *Client) ListPaymentLinks(ctx context.Context, params *ListPaymentLinksParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPaymentLinksRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePaymentLinkWithBody Make an address that many payers can pay at
+//
+// Whoever opens `url` and goes on gets a payment of their own, for the link's amount or for one that
+// they enter between `min_amount` and `max_amount`. Its payments are like any other: their
+// `payment_link_id` says where they come from, and their references are the link's id and a number.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/payment_links (the `CreatePaymentLink` operationId).
+func (c *Client) CreatePaymentLinkWithBody(ctx context.Context, params *CreatePaymentLinkParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePaymentLinkRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePaymentLink Make an address that many payers can pay at
+//
+// Whoever opens `url` and goes on gets a payment of their own, for the link's amount or for one that
+// they enter between `min_amount` and `max_amount`. Its payments are like any other: their
+// `payment_link_id` says where they come from, and their references are the link's id and a number.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/payment_links (the `CreatePaymentLink` operationId).
+func (c *Client) CreatePaymentLink(ctx context.Context, params *CreatePaymentLinkParams, body CreatePaymentLinkJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePaymentLinkRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetPaymentLink Read a payment link
+//
+// Corresponds with GET /v1/payment_links/{payment_link_id} (the `GetPaymentLink` operationId).
+func (c *Client) GetPaymentLink(ctx context.Context, paymentLinkID PaymentLinkIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPaymentLinkRequest(c.Server, paymentLinkID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ClosePaymentLink Let a payment link make no more payments
+//
+// Those that it made go on. A link that is closed stays so.
+//
+// Corresponds with POST /v1/payment_links/{payment_link_id}/close (the `ClosePaymentLink` operationId).
+func (c *Client) ClosePaymentLink(ctx context.Context, paymentLinkID PaymentLinkIDInPath, params *ClosePaymentLinkParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewClosePaymentLinkRequest(c.Server, paymentLinkID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -9801,6 +10101,230 @@ func NewGetMerchantRequest(server string, merchantID MerchantIDInPath) (*http.Re
 	return req, nil
 }
 
+// NewListPaymentLinksRequest constructs an http.Request for the ListPaymentLinks method
+func NewListPaymentLinksRequest(server string, params *ListPaymentLinksParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/payment_links")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MerchantID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "merchant_id", *params.MerchantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreatePaymentLinkRequest calls the generic CreatePaymentLink builder with application/json body
+func NewCreatePaymentLinkRequest(server string, params *CreatePaymentLinkParams, body CreatePaymentLinkJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreatePaymentLinkRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreatePaymentLinkRequestWithBody constructs an http.Request for the CreatePaymentLink method, with any body, and a specified content type
+func NewCreatePaymentLinkRequestWithBody(server string, params *CreatePaymentLinkParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/payment_links")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewGetPaymentLinkRequest constructs an http.Request for the GetPaymentLink method
+func NewGetPaymentLinkRequest(server string, paymentLinkID PaymentLinkIDInPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "payment_link_id", paymentLinkID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/payment_links/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewClosePaymentLinkRequest constructs an http.Request for the ClosePaymentLink method
+func NewClosePaymentLinkRequest(server string, paymentLinkID PaymentLinkIDInPath, params *ClosePaymentLinkParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "payment_link_id", paymentLinkID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/payment_links/%s/close", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewListPaymentsRequest constructs an http.Request for the ListPayments method
 func NewListPaymentsRequest(server string, params *ListPaymentsParams) (*http.Request, error) {
 	var err error
@@ -9856,6 +10380,18 @@ func NewListPaymentsRequest(server string, params *ListPaymentsParams) (*http.Re
 		if params.Reference != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reference", *params.Reference, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PaymentLinkID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "payment_link_id", *params.PaymentLinkID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -12687,6 +13223,51 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/merchants/{merchant_id} (the `GetMerchant` operationId).
 	GetMerchantWithResponse(ctx context.Context, merchantID MerchantIDInPath, reqEditors ...RequestEditorFn) (*GetMerchantResponse, error)
 
+	// ListPaymentLinksWithResponse List payment links, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/payment_links (the `ListPaymentLinks` operationId).
+	ListPaymentLinksWithResponse(ctx context.Context, params *ListPaymentLinksParams, reqEditors ...RequestEditorFn) (*ListPaymentLinksResponse, error)
+
+	// CreatePaymentLinkWithBodyWithResponse Make an address that many payers can pay at
+	//
+	// Whoever opens `url` and goes on gets a payment of their own, for the link's amount or for one that
+	// they enter between `min_amount` and `max_amount`. Its payments are like any other: their
+	// `payment_link_id` says where they come from, and their references are the link's id and a number.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/payment_links (the `CreatePaymentLink` operationId).
+	CreatePaymentLinkWithBodyWithResponse(ctx context.Context, params *CreatePaymentLinkParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePaymentLinkResponse, error)
+
+	// CreatePaymentLinkWithResponse Make an address that many payers can pay at
+	//
+	// Whoever opens `url` and goes on gets a payment of their own, for the link's amount or for one that
+	// they enter between `min_amount` and `max_amount`. Its payments are like any other: their
+	// `payment_link_id` says where they come from, and their references are the link's id and a number.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/payment_links (the `CreatePaymentLink` operationId).
+	CreatePaymentLinkWithResponse(ctx context.Context, params *CreatePaymentLinkParams, body CreatePaymentLinkJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePaymentLinkResponse, error)
+
+	// GetPaymentLinkWithResponse Read a payment link
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/payment_links/{payment_link_id} (the `GetPaymentLink` operationId).
+	GetPaymentLinkWithResponse(ctx context.Context, paymentLinkID PaymentLinkIDInPath, reqEditors ...RequestEditorFn) (*GetPaymentLinkResponse, error)
+
+	// ClosePaymentLinkWithResponse Let a payment link make no more payments
+	//
+	// Those that it made go on. A link that is closed stays so.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/payment_links/{payment_link_id}/close (the `ClosePaymentLink` operationId).
+	ClosePaymentLinkWithResponse(ctx context.Context, paymentLinkID PaymentLinkIDInPath, params *ClosePaymentLinkParams, reqEditors ...RequestEditorFn) (*ClosePaymentLinkResponse, error)
+
 	// ListPaymentsWithResponse List payments, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -15011,6 +15592,184 @@ func (r GetMerchantResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetMerchantResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListPaymentLinksResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PaymentLinkPage
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPaymentLinksResponse) GetJSON200() *PaymentLinkPage {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPaymentLinksResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPaymentLinksResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPaymentLinksResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPaymentLinksResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreatePaymentLinkResponse201Headers the declared response headers of an HTTP 201 response for CreatePaymentLink
+type CreatePaymentLinkResponse201Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type CreatePaymentLinkResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *PaymentLink
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreatePaymentLinkResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreatePaymentLinkResponse) GetJSON201() *PaymentLink {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r CreatePaymentLinkResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreatePaymentLinkResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreatePaymentLinkResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreatePaymentLinkResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetPaymentLinkResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PaymentLink
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetPaymentLinkResponse) GetJSON200() *PaymentLink {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetPaymentLinkResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPaymentLinkResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPaymentLinkResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetPaymentLinkResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ClosePaymentLinkResponse200Headers the declared response headers of an HTTP 200 response for ClosePaymentLink
+type ClosePaymentLinkResponse200Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type ClosePaymentLinkResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PaymentLink
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ClosePaymentLinkResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ClosePaymentLinkResponse) GetJSON200() *PaymentLink {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ClosePaymentLinkResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ClosePaymentLinkResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ClosePaymentLinkResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ClosePaymentLinkResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -17690,6 +18449,81 @@ func (c *ClientWithResponses) GetMerchantWithResponse(ctx context.Context, merch
 	return ParseGetMerchantResponse(rsp)
 }
 
+// ListPaymentLinksWithResponse List payment links, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/payment_links (the `ListPaymentLinks` operationId).
+func (c *ClientWithResponses) ListPaymentLinksWithResponse(ctx context.Context, params *ListPaymentLinksParams, reqEditors ...RequestEditorFn) (*ListPaymentLinksResponse, error) {
+	rsp, err := c.ListPaymentLinks(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPaymentLinksResponse(rsp)
+}
+
+// CreatePaymentLinkWithBodyWithResponse Make an address that many payers can pay at
+//
+// Whoever opens `url` and goes on gets a payment of their own, for the link's amount or for one that
+// they enter between `min_amount` and `max_amount`. Its payments are like any other: their
+// `payment_link_id` says where they come from, and their references are the link's id and a number.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/payment_links (the `CreatePaymentLink` operationId).
+func (c *ClientWithResponses) CreatePaymentLinkWithBodyWithResponse(ctx context.Context, params *CreatePaymentLinkParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePaymentLinkResponse, error) {
+	rsp, err := c.CreatePaymentLinkWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreatePaymentLinkResponse(rsp)
+}
+
+// CreatePaymentLinkWithResponse Make an address that many payers can pay at
+//
+// Whoever opens `url` and goes on gets a payment of their own, for the link's amount or for one that
+// they enter between `min_amount` and `max_amount`. Its payments are like any other: their
+// `payment_link_id` says where they come from, and their references are the link's id and a number.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/payment_links (the `CreatePaymentLink` operationId).
+func (c *ClientWithResponses) CreatePaymentLinkWithResponse(ctx context.Context, params *CreatePaymentLinkParams, body CreatePaymentLinkJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePaymentLinkResponse, error) {
+	rsp, err := c.CreatePaymentLink(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreatePaymentLinkResponse(rsp)
+}
+
+// GetPaymentLinkWithResponse Read a payment link
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/payment_links/{payment_link_id} (the `GetPaymentLink` operationId).
+func (c *ClientWithResponses) GetPaymentLinkWithResponse(ctx context.Context, paymentLinkID PaymentLinkIDInPath, reqEditors ...RequestEditorFn) (*GetPaymentLinkResponse, error) {
+	rsp, err := c.GetPaymentLink(ctx, paymentLinkID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPaymentLinkResponse(rsp)
+}
+
+// ClosePaymentLinkWithResponse Let a payment link make no more payments
+//
+// Those that it made go on. A link that is closed stays so.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/payment_links/{payment_link_id}/close (the `ClosePaymentLink` operationId).
+func (c *ClientWithResponses) ClosePaymentLinkWithResponse(ctx context.Context, paymentLinkID PaymentLinkIDInPath, params *ClosePaymentLinkParams, reqEditors ...RequestEditorFn) (*ClosePaymentLinkResponse, error) {
+	rsp, err := c.ClosePaymentLink(ctx, paymentLinkID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseClosePaymentLinkResponse(rsp)
+}
+
 // ListPaymentsWithResponse List payments, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -19843,6 +20677,136 @@ func ParseGetMerchantResponse(rsp *http.Response) (*GetMerchantResponse, error) 
 		}
 		response.JSON200 = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseListPaymentLinksResponse parses an HTTP response from a ListPaymentLinksWithResponse call
+func ParseListPaymentLinksResponse(rsp *http.Response) (*ListPaymentLinksResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPaymentLinksResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PaymentLinkPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreatePaymentLinkResponse parses an HTTP response from a CreatePaymentLinkWithResponse call
+func ParseCreatePaymentLinkResponse(rsp *http.Response) (*CreatePaymentLinkResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreatePaymentLinkResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest PaymentLink
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreatePaymentLinkResponse201Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetPaymentLinkResponse parses an HTTP response from a GetPaymentLinkWithResponse call
+func ParseGetPaymentLinkResponse(rsp *http.Response) (*GetPaymentLinkResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPaymentLinkResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PaymentLink
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseClosePaymentLinkResponse parses an HTTP response from a ClosePaymentLinkWithResponse call
+func ParseClosePaymentLinkResponse(rsp *http.Response) (*ClosePaymentLinkResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ClosePaymentLinkResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PaymentLink
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ClosePaymentLinkResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil

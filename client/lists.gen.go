@@ -67,6 +67,26 @@ func (a *API) AllStatementLines(ctx context.Context, accountID AccountIDInPath, 
 	})
 }
 
+// AllApprovals goes through every page of ListApprovals, asking for the next one when it is
+// needed. params may be nil; its cursor is where to begin. An error ends it.
+func (a *API) AllApprovals(ctx context.Context, params *ListApprovalsParams) iter.Seq2[Approval, error] {
+	if params == nil {
+		params = &ListApprovalsParams{}
+	}
+	return everyPage(params.Cursor, func(cursor *string) ([]Approval, *string, error) {
+		asked := *params
+		asked.Cursor = cursor
+		answer, err := a.ListApprovalsWithResponse(ctx, &asked)
+		if err != nil {
+			return nil, nil, err
+		}
+		if answer.JSON200 == nil {
+			return nil, nil, errNoPage
+		}
+		return answer.JSON200.Data, answer.JSON200.NextCursor, nil
+	})
+}
+
 // AllDailyOperations goes through every page of ListDailyOperations, asking for the next one when it is
 // needed. params may be nil; its cursor is where to begin. An error ends it.
 func (a *API) AllDailyOperations(ctx context.Context, params *ListDailyOperationsParams) iter.Seq2[DailyOperation, error] {
@@ -177,6 +197,26 @@ func (a *API) AllMerchants(ctx context.Context, params *ListMerchantsParams) ite
 		asked := *params
 		asked.Cursor = cursor
 		answer, err := a.ListMerchantsWithResponse(ctx, &asked)
+		if err != nil {
+			return nil, nil, err
+		}
+		if answer.JSON200 == nil {
+			return nil, nil, errNoPage
+		}
+		return answer.JSON200.Data, answer.JSON200.NextCursor, nil
+	})
+}
+
+// AllPaymentLinks goes through every page of ListPaymentLinks, asking for the next one when it is
+// needed. params may be nil; its cursor is where to begin. An error ends it.
+func (a *API) AllPaymentLinks(ctx context.Context, params *ListPaymentLinksParams) iter.Seq2[PaymentLink, error] {
+	if params == nil {
+		params = &ListPaymentLinksParams{}
+	}
+	return everyPage(params.Cursor, func(cursor *string) ([]PaymentLink, *string, error) {
+		asked := *params
+		asked.Cursor = cursor
+		answer, err := a.ListPaymentLinksWithResponse(ctx, &asked)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -301,21 +301,62 @@ func TestWithoutScriptAPageFollowsByItself(t *testing.T) {
 	require.NotContains(t, html, `content="5"`)
 }
 
-func TestGuessingIsSlowedDown(t *testing.T) {
-	v := open(t)
-	clock := time.Now()
-	v.handler.guesses.now = func() time.Time { return clock }
-	guess := func() int { return v.get("/checkout/" + newNonce()).Code }
-	for range guessBurst {
-		require.Equal(t, http.StatusNotFound, guess())
+// Each limit lets a burst through, then one per pause, and holds up nobody else.
+func TestWhoAsksTooMuchIsSlowedDown(t *testing.T) {
+	for name, c := range map[string]struct {
+		limit func(*Handler) *limit
+		ask   func(*visit) int
+		// same asks by another limit's key and is not held up.
+		same func(*visit) int
+	}{
+		"guesses": {func(h *Handler) *limit { return h.limits.guesses },
+			func(v *visit) int { return v.get("/checkout/" + newNonce()).Code }, nil},
+		"clicks of one payment": {func(h *Handler) *limit { return h.limits.clicksOfOne },
+			func(v *visit) int { return v.click("alipay.qr").Code },
+			func(v *visit) int {
+				return v.send(http.MethodPost, "/pay/"+linkToken, url.Values{"amount": {"5"}}).Code
+			}},
+		"clicks from one address": {func(h *Handler) *limit { return h.limits.clicks },
+			func(v *visit) int {
+				return v.send(http.MethodPost, "/pay/"+linkToken, url.Values{"amount": {"5"}}).Code
+			},
+			func(v *visit) int { return v.get("/pay/" + linkToken).Code }},
+		"looks at one payment": {func(h *Handler) *limit { return h.limits.lookups },
+			func(v *visit) int { return v.get("/checkout/" + goodToken + "/state").Code },
+			func(v *visit) int { return v.get("/pay/" + linkToken).Code }},
+		"looks from one address": {func(h *Handler) *limit { return h.limits.looks },
+			func(v *visit) int { return v.get("/pay/" + linkToken).Code },
+			func(v *visit) int { return v.click("alipay.qr").Code }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := open(t)
+			clock := time.Now()
+			l := c.limit(v.handler)
+			l.now = func() time.Time { return clock }
+			good := c.ask(v)
+			for range l.burst {
+				require.Equal(t, good, c.ask(v))
+			}
+			require.Equal(t, http.StatusTooManyRequests, c.ask(v))
+			if c.same != nil {
+				require.NotEqual(t, http.StatusTooManyRequests, c.same(v))
+			}
+			clock = clock.Add(l.pause)
+			require.Equal(t, good, c.ask(v))
+			require.Equal(t, http.StatusTooManyRequests, c.ask(v))
+		})
 	}
-	require.Equal(t, http.StatusNotFound, guess(), "the last of the burst")
-	limited := v.get("/checkout/" + newNonce())
-	require.Equal(t, http.StatusTooManyRequests, limited.Code)
-	require.NotEmpty(t, limited.Header().Get("Retry-After"))
-	clock = clock.Add(guessPause)
-	require.Equal(t, http.StatusNotFound, guess())
-	require.Equal(t, http.StatusTooManyRequests, guess())
+}
+
+func TestTheLimitIsSaidWithItsPause(t *testing.T) {
+	v := open(t)
+	for range v.handler.limits.clicksOfOne.burst + 1 {
+		v.click("alipay.qr")
+	}
+	w := v.click("alipay.qr")
+	require.Equal(t, http.StatusTooManyRequests, w.Code)
+	require.Equal(t, "3", w.Header().Get("Retry-After"))
+	require.Contains(t, w.Body.String(), `data-screen="message"`)
 }
 
 func TestAddressIsBelievedOnlyFromTrustedProxies(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"regexp"
-	"time"
+	"strings"
 
 	"github.com/suanpan/suanpan/core/fault"
 )
@@ -28,7 +28,7 @@ type Handler struct {
 	words     words
 	templates *template.Template
 	paths     map[string]string
-	guesses   *guessLimit
+	limits    limits
 }
 
 // Patterns are the addresses that a Handler answers, to be mounted where they stand.
@@ -43,7 +43,7 @@ func New(o Options) (*Handler, error) {
 		return nil, err
 	}
 	h := &Handler{mux: http.NewServeMux(), desk: o.Desk, log: o.Log, trusted: o.TrustedProxies, words: texts(), paths: paths,
-		guesses: newGuessLimit(time.Now)}
+		limits: newLimits()}
 	if err := h.parseTemplates(); err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func (h *Handler) guarded(act func(w http.ResponseWriter, r *http.Request) error
 	return func(w http.ResponseWriter, r *http.Request) {
 		secure(w.Header(), browserOf(r))
 		from := addressOf(r, h.trusted)
-		if pause := h.guesses.wait(from); pause > 0 {
+		if pause := h.limits.wait(r, from); pause > 0 {
 			w.Header().Set("Retry-After", retryAfter(pause))
 			h.say(w, r, http.StatusTooManyRequests, "limited")
 			return
@@ -85,10 +85,13 @@ func (h *Handler) guarded(act func(w http.ResponseWriter, r *http.Request) error
 				return
 			}
 		}
-		h.guesses.missed(from)
+		h.limits.missed(from)
 		h.refuse(w, r, err)
 	}
 }
+
+// isCheckout: the address is of one payment, not of a link that many payers share.
+func isCheckout(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, checkoutPath("")) }
 
 func isNotFound(err error) bool {
 	f, ok := fault.As(err)

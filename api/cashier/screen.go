@@ -53,9 +53,11 @@ type screen struct {
 	// loaded again.
 	Version string
 	Ways    []Offer
-	Way     Way
-	Action  channel.Action
-	QR      template.HTML
+	// Others: this browser is offered more than the way that is shown.
+	Others bool
+	Way    Way
+	Action channel.Action
+	QR     template.HTML
 	// Params is what the app around the page is given, as JSON.
 	Params     string
 	Notice     string
@@ -72,7 +74,8 @@ type screen struct {
 func (h *Handler) screen(p page, token string, o Order, b browser, a asked) (screen, error) {
 	s := screen{page: p, Order: o, Version: version(o), Way: a.way, Notice: a.notice, Path: checkoutPath(token),
 		Nonce: newNonce(), Left: int(max(o.Left, 0) / time.Second), ReturnHost: hostOf(o.ReturnURL)}
-	s.Name = s.name(a)
+	s.Name, s.Ways = s.name(a), b.ways(o.Offers)
+	s.Others = slices.ContainsFunc(s.Ways, func(offer Offer) bool { return offer.Way != s.Way })
 	s.Live = s.Name != screenChoose && o.Status == Waiting
 	if s.ReturnHost == "" {
 		s.Order.ReturnURL = ""
@@ -80,7 +83,6 @@ func (h *Handler) screen(p page, token string, o Order, b browser, a asked) (scr
 	var err error
 	switch s.Name {
 	case screenChoose:
-		s.Ways = b.ways(o.Offers)
 		s.Live = len(o.Tries) > 0 // another tab may pay
 	case screenScan:
 		s.QR, err = qrSVG(s.Action.QRCode, h.words.say(p.Tongue, "qr"))

@@ -557,6 +557,7 @@ const (
 	EventTypePaymentAwaitingPayer     EventType = "payment.awaiting_payer"
 	EventTypePaymentClosed            EventType = "payment.closed"
 	EventTypePaymentFailed            EventType = "payment.failed"
+	EventTypePaymentLinkClosed        EventType = "payment_link.closed"
 	EventTypePaymentPaidLate          EventType = "payment.paid_late"
 	EventTypePaymentPaidTwice         EventType = "payment.paid_twice"
 	EventTypePaymentSucceeded         EventType = "payment.succeeded"
@@ -597,6 +598,8 @@ func (e EventType) Valid() bool {
 	case EventTypePaymentClosed:
 		return true
 	case EventTypePaymentFailed:
+		return true
+	case EventTypePaymentLinkClosed:
 		return true
 	case EventTypePaymentPaidLate:
 		return true
@@ -779,6 +782,24 @@ func (e PaymentAttemptStatus) Valid() bool {
 	case PaymentAttemptStatusPaid:
 		return true
 	case PaymentAttemptStatusPreparing:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PaymentLinkStatus.
+const (
+	PaymentLinkStatusActive PaymentLinkStatus = "active"
+	PaymentLinkStatusClosed PaymentLinkStatus = "closed"
+)
+
+// Valid indicates whether the value is a known member of the PaymentLinkStatus enum.
+func (e PaymentLinkStatus) Valid() bool {
+	switch e {
+	case PaymentLinkStatusActive:
+		return true
+	case PaymentLinkStatusClosed:
 		return true
 	default:
 		return false
@@ -1958,6 +1979,11 @@ type CreatePayment struct {
 	// Example: order-20261123-000042
 	Reference Reference `json:"reference"`
 
+	// ReturnURL Where the payer goes from the checkout page afterwards. That somebody comes proves nothing: read the payment. http or https, without a user name.
+	//
+	// Example: https://shop.example.com/orders/1001
+	ReturnURL *ReturnURL `json:"return_url,omitempty"`
+
 	// Subject What the payer reads. No control characters and no direction marks.
 	//
 	// Example: Two coffees
@@ -1968,6 +1994,39 @@ type CreatePayment struct {
 type CreatePaymentAttempt struct {
 	// Method Through which provider and product the payer pays. A payment without one lets the payer choose on the page at `checkout_url`.
 	Method PaymentMethod `json:"method"`
+}
+
+// CreatePaymentLink Either with `amount`, or with `min_amount` and `max_amount`.
+type CreatePaymentLink struct {
+	// Amount An amount asked for, from one minor unit to one thousand million yuan.
+	Amount *PositiveAmount `json:"amount,omitempty"`
+
+	// ExpiresAt When it stops making payments, on the business clock; never when absent.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// MaxAmount An amount asked for, from one minor unit to one thousand million yuan.
+	MaxAmount *PositiveAmount `json:"max_amount,omitempty"`
+
+	// MaxUses How many payments it may have that are paid or can be paid; any number when absent. One that ends unpaid gives its use back.
+	MaxUses *int `json:"max_uses,omitempty"`
+
+	// MerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	MerchantID MerchantID `json:"merchant_id"`
+
+	// MinAmount An amount asked for, from one minor unit to one thousand million yuan.
+	MinAmount *PositiveAmount `json:"min_amount,omitempty"`
+
+	// ReturnURL Where the payer goes from the checkout page afterwards. That somebody comes proves nothing: read the payment. http or https, without a user name.
+	//
+	// Example: https://shop.example.com/orders/1001
+	ReturnURL *ReturnURL `json:"return_url,omitempty"`
+
+	// Subject What the payers read. No control characters and no direction marks.
+	//
+	// Example: Summer course
+	Subject string `json:"subject"`
 }
 
 // CreatePayoutAccount Where withdrawals go. Personal data; masked ever after.
@@ -2379,6 +2438,7 @@ type Event struct {
 	// - `payment.succeeded`, `payment.closed`, `payment.failed`: the payment reached its end.
 	// - `payment.paid_late`: money arrived after it was closed; it is being given back.
 	// - `payment.paid_twice`: money arrived again after it had succeeded; it is being given back.
+	// - `payment_link.closed`: you closed it; the payments that it made go on.
 	// - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
 	// - `account.status_changed`, `account.limits_changed`
 	// - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
@@ -2402,6 +2462,7 @@ type EventPage struct {
 // - `payment.succeeded`, `payment.closed`, `payment.failed`: the payment reached its end.
 // - `payment.paid_late`: money arrived after it was closed; it is being given back.
 // - `payment.paid_twice`: money arrived again after it had succeeded; it is being given back.
+// - `payment_link.closed`: you closed it; the payments that it made go on.
 // - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
 // - `account.status_changed`, `account.limits_changed`
 // - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
@@ -2700,6 +2761,11 @@ type Payment struct {
 	// PaidAt The provider's moment of payment.
 	PaidAt *time.Time `json:"paid_at"`
 
+	// PaymentLinkID The payment link that made it; null for what you created.
+	//
+	// Example: lnk_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	PaymentLinkID *string `json:"payment_link_id"`
+
 	// Reference The tenant's own number, unique per tenant and kind of object for ever.
 	//
 	// Example: order-20261123-000042
@@ -2707,6 +2773,9 @@ type Payment struct {
 
 	// Refunded A signed count of minor units of one currency.
 	Refunded Amount `json:"refunded"`
+
+	// ReturnURL Where the payer goes from there afterwards.
+	ReturnURL *string `json:"return_url"`
 
 	// Splits How the money was divided; empty until it succeeded.
 	Splits []SplitLeg `json:"splits"`
@@ -2772,6 +2841,66 @@ type PaymentAttemptStatus string
 //
 // Example: pay_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type PaymentID = string
+
+// PaymentLink An address that makes a payment for every payer who goes on from it.
+type PaymentLink struct {
+	// Amount Null when the payer enters it.
+	Amount    *Amount    `json:"amount"`
+	ClosedAt  *time.Time `json:"closed_at"`
+	CreatedAt time.Time  `json:"created_at"`
+	ExpiresAt *time.Time `json:"expires_at"`
+
+	// ID A payment link.
+	//
+	// Example: lnk_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ID        PaymentLinkID `json:"id"`
+	MaxAmount *Amount       `json:"max_amount"`
+	MaxUses   *int          `json:"max_uses"`
+
+	// MerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	MerchantID MerchantID `json:"merchant_id"`
+	MinAmount  *Amount    `json:"min_amount"`
+
+	// Open Whether it makes a payment for the next payer: active, in time, and not used up.
+	Open bool `json:"open"`
+
+	// Opened How many payments it ever made.
+	Opened int `json:"opened"`
+
+	// Paid How many of them are paid.
+	Paid      int     `json:"paid"`
+	ReturnURL *string `json:"return_url"`
+
+	// Status Who acts next:
+	// - `active`: payers, while `open` is true.
+	// - `closed`: nobody; you closed it.
+	Status  PaymentLinkStatus `json:"status"`
+	Subject string            `json:"subject"`
+
+	// URL The address to give to payers, as it is or as a QR code.
+	URL string `json:"url"`
+
+	// Used How many of them are paid or can be paid.
+	Used int `json:"used"`
+}
+
+// PaymentLinkID A payment link.
+//
+// Example: lnk_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type PaymentLinkID = string
+
+// PaymentLinkPage One page. `next_cursor` is null on the last.
+type PaymentLinkPage struct {
+	Data       []PaymentLink `json:"data"`
+	NextCursor *string       `json:"next_cursor"`
+}
+
+// PaymentLinkStatus Who acts next:
+// - `active`: payers, while `open` is true.
+// - `closed`: nobody; you closed it.
+type PaymentLinkStatus string
 
 // PaymentMethod Through which provider and product the payer pays. A payment without one lets the payer choose on the page at `checkout_url`.
 type PaymentMethod struct {
@@ -3133,6 +3262,11 @@ type ReleaseHold struct {
 	// Example: Asked for by the merchant on the phone
 	Reason Reason `json:"reason"`
 }
+
+// ReturnURL Where the payer goes from the checkout page afterwards. That somebody comes proves nothing: read the payment. http or https, without a user name.
+//
+// Example: https://shop.example.com/orders/1001
+type ReturnURL = string
 
 // Role Which role may perform which operation is the table in docs/security.md. `merchant` is for a
 // merchant's staff, who see that merchant only.
@@ -3873,6 +4007,11 @@ type MerchantIDInPath = MerchantID
 // Example: pay_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type PaymentIDInPath = PaymentID
 
+// PaymentLinkIDInPath A payment link.
+//
+// Example: lnk_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type PaymentLinkIDInPath = PaymentLinkID
+
 // PrincipalIDInPath A person or a service behind API keys.
 //
 // Example: prn_01JD8Y3K5T7W9ABCDEFGHJKMNP
@@ -4174,6 +4313,33 @@ type CreateMerchantParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// ListPaymentLinksParams defines parameters for ListPaymentLinks.
+type ListPaymentLinksParams struct {
+	// Status Only links in this status.
+	Status *PaymentLinkStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// MerchantID Only links of this merchant.
+	MerchantID *MerchantID `form:"merchant_id,omitempty" json:"merchant_id,omitempty"`
+
+	// Limit How many objects to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreatePaymentLinkParams defines parameters for CreatePaymentLink.
+type CreatePaymentLinkParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ClosePaymentLinkParams defines parameters for ClosePaymentLink.
+type ClosePaymentLinkParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // ListPaymentsParams defines parameters for ListPayments.
 type ListPaymentsParams struct {
 	// Status Only payments in this status.
@@ -4184,6 +4350,9 @@ type ListPaymentsParams struct {
 
 	// Reference Only the payment with this reference.
 	Reference *Reference `form:"reference,omitempty" json:"reference,omitempty"`
+
+	// PaymentLinkID Only payments that this link made.
+	PaymentLinkID *PaymentLinkID `form:"payment_link_id,omitempty" json:"payment_link_id,omitempty"`
 
 	// CreatedFrom Only objects created at this moment or later.
 	CreatedFrom *CreatedFrom `form:"created_from,omitempty" json:"created_from,omitempty"`
@@ -4498,6 +4667,9 @@ type ReleaseHoldJSONRequestBody = ReleaseHold
 // CreateMerchantJSONRequestBody defines body for CreateMerchant for application/json ContentType.
 type CreateMerchantJSONRequestBody = CreateMerchant
 
+// CreatePaymentLinkJSONRequestBody defines body for CreatePaymentLink for application/json ContentType.
+type CreatePaymentLinkJSONRequestBody = CreatePaymentLink
+
 // CreatePaymentJSONRequestBody defines body for CreatePayment for application/json ContentType.
 type CreatePaymentJSONRequestBody = CreatePayment
 
@@ -4662,6 +4834,18 @@ type ServerInterface interface {
 	// GetMerchant Read a merchant
 	// (GET /v1/merchants/{merchant_id})
 	GetMerchant(c *gin.Context, merchantID MerchantIDInPath)
+	// ListPaymentLinks List payment links, newest first
+	// (GET /v1/payment_links)
+	ListPaymentLinks(c *gin.Context, params ListPaymentLinksParams)
+	// CreatePaymentLink Make an address that many payers can pay at
+	// (POST /v1/payment_links)
+	CreatePaymentLink(c *gin.Context, params CreatePaymentLinkParams)
+	// GetPaymentLink Read a payment link
+	// (GET /v1/payment_links/{payment_link_id})
+	GetPaymentLink(c *gin.Context, paymentLinkID PaymentLinkIDInPath)
+	// ClosePaymentLink Let a payment link make no more payments
+	// (POST /v1/payment_links/{payment_link_id}/close)
+	ClosePaymentLink(c *gin.Context, paymentLinkID PaymentLinkIDInPath, params ClosePaymentLinkParams)
 	// ListPayments List payments, newest first
 	// (GET /v1/payments)
 	ListPayments(c *gin.Context, params ListPaymentsParams)
@@ -6422,6 +6606,177 @@ func (siw *ServerInterfaceWrapper) GetMerchant(c *gin.Context) {
 	siw.Handler.GetMerchant(c, merchantID)
 }
 
+// ListPaymentLinks operation middleware
+func (siw *ServerInterfaceWrapper) ListPaymentLinks(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPaymentLinksParams
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", c.Request.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter status: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "merchant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "merchant_id", c.Request.URL.Query(), &params.MerchantID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListPaymentLinks(c, params)
+}
+
+// CreatePaymentLink operation middleware
+func (siw *ServerInterfaceWrapper) CreatePaymentLink(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreatePaymentLinkParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreatePaymentLink(c, params)
+}
+
+// GetPaymentLink operation middleware
+func (siw *ServerInterfaceWrapper) GetPaymentLink(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "payment_link_id" -------------
+	var paymentLinkID PaymentLinkIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "payment_link_id", c.Param("payment_link_id"), &paymentLinkID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter payment_link_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetPaymentLink(c, paymentLinkID)
+}
+
+// ClosePaymentLink operation middleware
+func (siw *ServerInterfaceWrapper) ClosePaymentLink(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "payment_link_id" -------------
+	var paymentLinkID PaymentLinkIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "payment_link_id", c.Param("payment_link_id"), &paymentLinkID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter payment_link_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ClosePaymentLinkParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ClosePaymentLink(c, paymentLinkID, params)
+}
+
 // ListPayments operation middleware
 func (siw *ServerInterfaceWrapper) ListPayments(c *gin.Context) {
 
@@ -6452,6 +6807,14 @@ func (siw *ServerInterfaceWrapper) ListPayments(c *gin.Context) {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "reference", c.Request.URL.Query(), &params.Reference, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter reference: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "payment_link_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "payment_link_id", c.Request.URL.Query(), &params.PaymentLinkID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter payment_link_id: %w", err), http.StatusBadRequest)
 		return
 	}
 
@@ -8159,6 +8522,10 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/merchants", wrapper.ListMerchants)
 	router.POST(options.BaseURL+"/v1/merchants", wrapper.CreateMerchant)
 	router.GET(options.BaseURL+"/v1/merchants/:merchant_id", wrapper.GetMerchant)
+	router.GET(options.BaseURL+"/v1/payment_links", wrapper.ListPaymentLinks)
+	router.POST(options.BaseURL+"/v1/payment_links", wrapper.CreatePaymentLink)
+	router.GET(options.BaseURL+"/v1/payment_links/:payment_link_id", wrapper.GetPaymentLink)
+	router.POST(options.BaseURL+"/v1/payment_links/:payment_link_id/close", wrapper.ClosePaymentLink)
 	router.GET(options.BaseURL+"/v1/payments", wrapper.ListPayments)
 	router.POST(options.BaseURL+"/v1/payments", wrapper.CreatePayment)
 	router.GET(options.BaseURL+"/v1/payments/:payment_id", wrapper.GetPayment)
@@ -9424,6 +9791,116 @@ func (response GetMerchant200JSONResponse) VisitGetMerchantResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPaymentLinksRequestObject struct {
+	Params ListPaymentLinksParams
+}
+
+type ListPaymentLinksResponseObject interface {
+	VisitListPaymentLinksResponse(w http.ResponseWriter) error
+}
+
+type ListPaymentLinks200JSONResponse PaymentLinkPage
+
+func (response ListPaymentLinks200JSONResponse) VisitListPaymentLinksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePaymentLinkRequestObject struct {
+	Params CreatePaymentLinkParams
+	Body   *CreatePaymentLinkJSONRequestBody
+}
+
+type CreatePaymentLinkResponseObject interface {
+	VisitCreatePaymentLinkResponse(w http.ResponseWriter) error
+}
+
+type CreatePaymentLink201ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type CreatePaymentLink201JSONResponse struct {
+	Body    PaymentLink
+	Headers CreatePaymentLink201ResponseHeaders
+}
+
+func (response CreatePaymentLink201JSONResponse) VisitCreatePaymentLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPaymentLinkRequestObject struct {
+	PaymentLinkID PaymentLinkIDInPath `json:"payment_link_id"`
+}
+
+type GetPaymentLinkResponseObject interface {
+	VisitGetPaymentLinkResponse(w http.ResponseWriter) error
+}
+
+type GetPaymentLink200JSONResponse PaymentLink
+
+func (response GetPaymentLink200JSONResponse) VisitGetPaymentLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ClosePaymentLinkRequestObject struct {
+	PaymentLinkID PaymentLinkIDInPath `json:"payment_link_id"`
+	Params        ClosePaymentLinkParams
+}
+
+type ClosePaymentLinkResponseObject interface {
+	VisitClosePaymentLinkResponse(w http.ResponseWriter) error
+}
+
+type ClosePaymentLink200ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type ClosePaymentLink200JSONResponse struct {
+	Body    PaymentLink
+	Headers ClosePaymentLink200ResponseHeaders
+}
+
+func (response ClosePaymentLink200JSONResponse) VisitClosePaymentLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -10861,6 +11338,18 @@ type StrictServerInterface interface {
 	// GetMerchant Read a merchant
 	// (GET /v1/merchants/{merchant_id})
 	GetMerchant(ctx context.Context, request GetMerchantRequestObject) (GetMerchantResponseObject, error)
+	// ListPaymentLinks List payment links, newest first
+	// (GET /v1/payment_links)
+	ListPaymentLinks(ctx context.Context, request ListPaymentLinksRequestObject) (ListPaymentLinksResponseObject, error)
+	// CreatePaymentLink Make an address that many payers can pay at
+	// (POST /v1/payment_links)
+	CreatePaymentLink(ctx context.Context, request CreatePaymentLinkRequestObject) (CreatePaymentLinkResponseObject, error)
+	// GetPaymentLink Read a payment link
+	// (GET /v1/payment_links/{payment_link_id})
+	GetPaymentLink(ctx context.Context, request GetPaymentLinkRequestObject) (GetPaymentLinkResponseObject, error)
+	// ClosePaymentLink Let a payment link make no more payments
+	// (POST /v1/payment_links/{payment_link_id}/close)
+	ClosePaymentLink(ctx context.Context, request ClosePaymentLinkRequestObject) (ClosePaymentLinkResponseObject, error)
 	// ListPayments List payments, newest first
 	// (GET /v1/payments)
 	ListPayments(ctx context.Context, request ListPaymentsRequestObject) (ListPaymentsResponseObject, error)
@@ -12332,6 +12821,129 @@ func (sh *strictHandler) GetMerchant(ctx *gin.Context, merchantID MerchantIDInPa
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetMerchantResponseObject); ok {
 		if err := validResponse.VisitGetMerchantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPaymentLinks operation middleware
+func (sh *strictHandler) ListPaymentLinks(ctx *gin.Context, params ListPaymentLinksParams) {
+	var request ListPaymentLinksRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPaymentLinks(ctx, request.(ListPaymentLinksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPaymentLinks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListPaymentLinksResponseObject); ok {
+		if err := validResponse.VisitListPaymentLinksResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreatePaymentLink operation middleware
+func (sh *strictHandler) CreatePaymentLink(ctx *gin.Context, params CreatePaymentLinkParams) {
+	var request CreatePaymentLinkRequestObject
+
+	request.Params = params
+
+	var body CreatePaymentLinkJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreatePaymentLink(ctx, request.(CreatePaymentLinkRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreatePaymentLink")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreatePaymentLinkResponseObject); ok {
+		if err := validResponse.VisitCreatePaymentLinkResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetPaymentLink operation middleware
+func (sh *strictHandler) GetPaymentLink(ctx *gin.Context, paymentLinkID PaymentLinkIDInPath) {
+	var request GetPaymentLinkRequestObject
+
+	request.PaymentLinkID = paymentLinkID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPaymentLink(ctx, request.(GetPaymentLinkRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPaymentLink")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetPaymentLinkResponseObject); ok {
+		if err := validResponse.VisitGetPaymentLinkResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ClosePaymentLink operation middleware
+func (sh *strictHandler) ClosePaymentLink(ctx *gin.Context, paymentLinkID PaymentLinkIDInPath, params ClosePaymentLinkParams) {
+	var request ClosePaymentLinkRequestObject
+
+	request.PaymentLinkID = paymentLinkID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ClosePaymentLink(ctx, request.(ClosePaymentLinkRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ClosePaymentLink")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ClosePaymentLinkResponseObject); ok {
+		if err := validResponse.VisitClosePaymentLinkResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

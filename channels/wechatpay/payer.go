@@ -21,6 +21,9 @@ const maxState = 128
 // out who the payer is, without asking them. WeChat wants the parameters in this
 // order, which is also that of the alphabet.
 func (a *Adapter) AuthorizeURL(returnTo, state string) (string, error) {
+	if a.appSecret == "" {
+		return "", errors.New("wechatpay: AppSecret: missing; without it nobody can be found")
+	}
 	if err := checkReturnURL(returnTo); err != nil {
 		return "", err
 	}

@@ -23,13 +23,22 @@ const (
 	maxPayerID = 128
 )
 
+// How long what a payer is given is good, by WeChat Pay's documentation of the
+// prepay answers (code_url and prepay_id: 2 hours; h5_url: 5 minutes), less a
+// little for the payer who has just read it.
+const (
+	prepayLife = 2*time.Hour - time.Minute
+	h5Life     = 5*time.Minute - 30*time.Second
+)
+
 // Offers implements channel.Collector.
 func (a *Adapter) Offers() []channel.Offer {
 	return []channel.Offer{
-		{Product: channel.ProductQR, Action: channel.ActionQRCode},
-		{Product: channel.ProductWAP, Action: channel.ActionRedirect, Needs: []channel.Need{channel.NeedPayerIP, channel.NeedReturnURL}},
-		{Product: channel.ProductApp, Action: channel.ActionApp},
-		{Product: channel.ProductJSAPI, Action: channel.ActionJSAPI, Needs: []channel.Need{channel.NeedPayerID}},
+		{Product: channel.ProductQR, Action: channel.ActionQRCode, Life: prepayLife},
+		{Product: channel.ProductWAP, Action: channel.ActionRedirect, Life: h5Life,
+			Needs: []channel.Need{channel.NeedPayerIP, channel.NeedReturnURL}},
+		{Product: channel.ProductApp, Action: channel.ActionApp, Life: prepayLife},
+		{Product: channel.ProductJSAPI, Action: channel.ActionJSAPI, Life: prepayLife, Needs: []channel.Need{channel.NeedPayerID}},
 		{Product: channel.ProductBarcode, Action: channel.ActionNone, Needs: []channel.Need{channel.NeedAuthCode}},
 	}
 }

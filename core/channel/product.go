@@ -1,6 +1,9 @@
 package channel
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // Product is a way in which a payer pays. Providers name them differently; an
 // adapter's Offers say which of them it has.
@@ -53,6 +56,9 @@ type Offer struct {
 	Product Product
 	Action  ActionType
 	Needs   []Need
+	// Life is how long what the payer is given to pay by is good, counted from the
+	// order; zero: as long as the trade can be paid.
+	Life time.Duration
 }
 
 // ActionType says what has to happen next so that the payer can pay.

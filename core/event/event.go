@@ -26,6 +26,7 @@ const (
 	PaymentFailed            Type = "payment.failed"
 	PaymentPaidLate          Type = "payment.paid_late"
 	PaymentPaidTwice         Type = "payment.paid_twice"
+	PaymentLinkClosed        Type = "payment_link.closed"
 	RefundSucceeded          Type = "refund.succeeded"
 	RefundFailed             Type = "refund.failed"
 	WithdrawalSucceeded      Type = "withdrawal.succeeded"
@@ -49,7 +50,7 @@ const (
 func Types() []Type {
 	return []Type{
 		PaymentAwaitingPayer, PaymentSucceeded, PaymentClosed, PaymentFailed, PaymentPaidLate, PaymentPaidTwice,
-		RefundSucceeded, RefundFailed, WithdrawalSucceeded, WithdrawalFailed, TransferSucceeded,
+		PaymentLinkClosed, RefundSucceeded, RefundFailed, WithdrawalSucceeded, WithdrawalFailed, TransferSucceeded,
 		AccountStatusChanged, AccountLimitsChanged, HoldPlaced, HoldCaptured, HoldReleased, HoldExpired,
 		ReconciliationBalanced, ReconciliationDiscrepant,
 		ApprovalRequested, ApprovalApproved, ApprovalRejected, ApprovalExpired,

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/suanpan/suanpan/core/channel"
+	"github.com/suanpan/suanpan/core/clock"
 	"github.com/suanpan/suanpan/core/fault"
 	"github.com/suanpan/suanpan/internal/id"
 	"github.com/suanpan/suanpan/money"
@@ -32,8 +33,10 @@ type Attempt struct {
 	Status      AttemptStatus
 	// Action is what the payer's side has to do next; nil while there is nothing.
 	Action *channel.Action
-	// PayerID is personal data: never logged.
+	// PayerID is personal data: never logged, and forgotten at the attempt's end.
 	PayerID, PayerIP, ReturnURL string
+	// Click is the payer's click on the checkout page that made it, if one did.
+	Click string
 	// CodeHash is the digest of the code on the payer's phone.
 	CodeHash []byte
 	// Asked is how often the provider was asked to prepare the trade and may have
@@ -67,6 +70,47 @@ func AddAttempt(ctx context.Context, tx pgx.Tx, tenantID, paymentID string, m Me
 	if err != nil {
 		return "", err
 	}
+	return add(ctx, tx, tenantID, p, m, till)
+}
+
+// ChooseAttempt is AddAttempt for a payer's click on the checkout page. A click
+// that came before, and a way of which the payer can still use the open attempt,
+// are answered with the attempt there is: it is idempotent by m.Click.
+func ChooseAttempt(ctx context.Context, tx pgx.Tx, tenantID, paymentID string, m Method, till Till) (string, error) {
+	p, err := Lock(ctx, tx, tenantID, paymentID)
+	if err != nil {
+		return "", err
+	}
+	now, err := clock.Now(ctx, tx)
+	if err != nil {
+		return "", err
+	}
+	all, err := Attempts(ctx, tx, tenantID, paymentID)
+	if err != nil {
+		return "", err
+	}
+	for _, a := range slices.Backward(all) {
+		same := a.Channel == m.Channel && a.Product == m.Product && a.PayerID == m.PayerID
+		if m.Click != "" && a.Click == m.Click || same && a.Status.Live() && !till.Stale(a, now) {
+			return a.ID, nil
+		}
+	}
+	return add(ctx, tx, tenantID, p, m, till)
+}
+
+// Stale reports whether what the provider gave the payer of an attempt to pay by
+// is no longer good, although the trade may be.
+func (t Till) Stale(a Attempt, now time.Time) bool {
+	for _, offer := range t.Offers(a.Channel) {
+		if offer.Product == a.Product {
+			return offer.Life > 0 && now.Sub(a.CreatedAt) > offer.Life
+		}
+	}
+	return false
+}
+
+// add adds an attempt to p, which the caller has locked.
+func add(ctx context.Context, tx pgx.Tx, tenantID string, p Payment, m Method, till Till) (string, error) {
 	var inTime bool
 	if err := tx.QueryRow(ctx, `select suanpan_now() < $1`, p.ExpiresAt).Scan(&inTime); err != nil {
 		return "", fmt.Errorf("payment %s: %w", p.ID, err)
@@ -84,9 +128,9 @@ func AddAttempt(ctx context.Context, tx pgx.Tx, tenantID, paymentID string, m Me
 	if err != nil {
 		return "", err
 	}
-	_, err = tx.Exec(ctx, `update payments set news_at = clock_timestamp() where tenant_id = $1 and id = $2`, tenantID, paymentID)
+	_, err = tx.Exec(ctx, `update payments set news_at = clock_timestamp() where tenant_id = $1 and id = $2`, tenantID, p.ID)
 	if err != nil {
-		return "", fmt.Errorf("news of payment %s: %w", paymentID, err)
+		return "", fmt.Errorf("news of payment %s: %w", p.ID, err)
 	}
 	return attemptID, nil
 }
@@ -107,11 +151,12 @@ func begin(ctx context.Context, tx pgx.Tx, tenantID string, p Payment, m Method,
 	p.Attempt = a
 	_, err = tx.Exec(ctx, `
 		insert into attempts (tenant_id, id, payment_id, channel_account_id, channel, product, position, number, request_hash,
-			payer_id, payer_ip, return_url, code_hash, status)
-		select $1, $2, $3, $4, $5, $6, 1 + count(*), $7, $8, nullif($9, ''), nullif($10, ''), nullif($11, ''), $12, 'preparing'
+			payer_id, payer_ip, return_url, code_hash, click, status)
+		select $1, $2, $3, $4, $5, $6, 1 + count(*), $7, $8, nullif($9, ''), nullif($10, ''), nullif($11, ''), $12,
+			nullif($13, ''), 'preparing'
 		from attempts where tenant_id = $1 and payment_id = $3`,
 		tenantID, a.ID, p.ID, account.ID, m.Channel, string(m.Product), a.Number, p.requestHash(),
-		m.PayerID, m.PayerIP, m.ReturnURL, a.CodeHash)
+		m.PayerID, m.PayerIP, m.ReturnURL, a.CodeHash, m.Click)
 	if err != nil {
 		return "", fmt.Errorf("create attempt: %w", err)
 	}
@@ -123,8 +168,9 @@ func begin(ctx context.Context, tx pgx.Tx, tenantID string, p Payment, m Method,
 
 // TryElsewhere ends the attempt of p, which surely never reached its provider,
 // and begins another at the next account of the same channel and product. It
-// reports false, and changes nothing, when there is none left or enough were
-// tried; the attempt then goes on. code is the payer's code, if it takes one.
+// reports false, and changes nothing, when there is none left, enough were tried,
+// or the payer is known by a name that is this account's; the attempt then goes
+// on. code is the payer's code, if it takes one.
 func TryElsewhere(ctx context.Context, tx pgx.Tx, tenantID string, p Payment, code string, till Till) (bool, error) {
 	all, err := Attempts(ctx, tx, tenantID, p.ID)
 	if err != nil {
@@ -136,7 +182,7 @@ func TryElsewhere(ctx context.Context, tx pgx.Tx, tenantID string, p Payment, co
 			not = append(not, other.ChannelAccountID)
 		}
 	}
-	if len(not) >= maxAccounts || p.Attempt.Position >= MaxAttempts {
+	if len(not) >= maxAccounts || p.Attempt.Position >= MaxAttempts || p.Attempt.PayerID != "" {
 		return false, nil
 	}
 	a := p.Attempt
@@ -172,9 +218,10 @@ func (p Payment) requestHash() []byte {
 var ErrRequestChanged = errors.New("the request recorded under this number was changed")
 
 // CheckFrozen returns ErrRequestChanged unless p still says what its attempt was
-// created with.
+// created with. Of an attempt at its end only the number is ever sent, and its
+// payer is forgotten.
 func (p Payment) CheckFrozen() error {
-	if !slices.Equal(p.requestHash(), p.Attempt.RequestHash) {
+	if p.Attempt.Status.Live() && !slices.Equal(p.requestHash(), p.Attempt.RequestHash) {
 		return ErrRequestChanged
 	}
 	return nil

@@ -3,6 +3,7 @@ package payment_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -115,7 +116,7 @@ func TestAPaymentWithoutAMethodWaitsForItsPayer(t *testing.T) {
 	require.Nil(t, payment.NextAction(d.attempts(p.ID)))
 	require.NoError(t, d.DB.AsSystem(t.Context(), func(tx pgx.Tx) error {
 		owner, found, err := payment.ByCheckoutToken(t.Context(), tx, p.CheckoutToken)
-		require.Equal(t, []string{d.tenant, p.ID}, []string{owner, found.ID})
+		require.Equal(t, []string{d.tenant, p.ID}, []string{owner, found})
 		require.NoError(t, err)
 		_, _, err = payment.ByCheckoutToken(t.Context(), tx, p.CheckoutToken+"x")
 		require.ErrorIs(t, err, &fault.Error{Kind: fault.KindNotFound})
@@ -340,4 +341,62 @@ func TestNewsAreClaimedOnce(t *testing.T) {
 	}))
 	require.NoError(t, d.do(func(ctx context.Context, tx pgx.Tx) error { return payment.RequestCancel(ctx, tx, d.tenant, quiet.ID) }))
 	require.NoError(t, d.DB.AsSystem(t.Context(), func(tx pgx.Tx) error { claim(tx, quiet.ID); return nil }))
+}
+
+// A payer's click makes one attempt, however often it is sent, and a way that is
+// open is kept, until what the payer was given to pay by is too old.
+func TestAClickMakesOneAttempt(t *testing.T) {
+	d := open(t)
+	p := d.chosenLater()
+	choose := func(m payment.Method) (attemptID string) {
+		require.NoError(t, d.do(func(ctx context.Context, tx pgx.Tx) (err error) {
+			attemptID, err = payment.ChooseAttempt(ctx, tx, d.tenant, p.ID, m, d.shelf())
+			return err
+		}))
+		return attemptID
+	}
+	qr := payment.Method{Channel: "alipay", Product: channel.ProductQR, Click: "first"}
+	var made sync.Map
+	var wg sync.WaitGroup
+	for range 10 {
+		wg.Go(func() { made.Store(choose(qr), true) })
+	}
+	wg.Wait()
+	require.Len(t, d.attempts(p.ID), 1)
+	first := d.attempts(p.ID)[0].ID
+	require.Equal(t, "first", d.attempts(p.ID)[0].Click)
+
+	qr.Click = "second"
+	require.Equal(t, first, choose(qr), "the way is open already")
+	d.on(first, func(ctx context.Context, tx pgx.Tx, p *payment.Payment) error {
+		return payment.RefusedNow(ctx, tx, d.tenant, p, payment.Failure{Code: "channel_refused"})
+	})
+	qr.Click = "first"
+	require.Equal(t, first, choose(qr), "a click that was refused does not try again by itself")
+	qr.Click = "third"
+	third := choose(qr)
+	require.NotEqual(t, first, third)
+
+	_, err := d.Pool.Exec(t.Context(), `update attempts set created_at = created_at - interval '2 hours' where id = $1`, third)
+	require.NoError(t, err)
+	qr.Click = "fourth"
+	require.NotEqual(t, third, choose(qr), "the code of the open attempt is too old")
+}
+
+func TestThePayerIsForgottenAtTheEnd(t *testing.T) {
+	d := open(t)
+	p := d.chosenLater()
+	var attemptID string
+	require.NoError(t, d.do(func(ctx context.Context, tx pgx.Tx) (err error) {
+		attemptID, err = payment.AddAttempt(ctx, tx, d.tenant, p.ID, payment.Method{Channel: "alipay", Product: channel.ProductJSAPI,
+			PayerID: "2088000000000001", PayerIP: "192.0.2.1"}, d.shelf())
+		return err
+	}))
+	require.Equal(t, "2088000000000001", d.attempts(p.ID)[0].PayerID)
+	d.on(attemptID, func(ctx context.Context, tx pgx.Tx, p *payment.Payment) error {
+		return payment.ClosedNow(ctx, tx, d.tenant, p)
+	})
+	over := d.attempts(p.ID)[0]
+	require.Empty(t, over.PayerID+over.PayerIP)
+	require.NoError(t, d.get(p.ID).CheckFrozen(), "nothing that names the payer is sent any more")
 }

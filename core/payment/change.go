@@ -28,7 +28,12 @@ func become(ctx context.Context, tx pgx.Tx, tenantID string, p *Payment, to Stat
 	return err
 }
 
+// setAttempt changes the status of the attempt of p. At its end it forgets who its
+// payer was: nothing is sent any more that needs it.
 func setAttempt(ctx context.Context, tx pgx.Tx, tenantID string, p Payment, to AttemptStatus, set string, args ...any) error {
+	if !to.Live() {
+		set += `, payer_id = null, payer_ip = null`
+	}
 	return status.Change(ctx, tx, attempts, tenantID, p.Attempt.ID, p.Attempt.Status, to, set, args...)
 }
 

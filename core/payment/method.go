@@ -3,9 +3,7 @@ package payment
 import (
 	"context"
 	"net/netip"
-	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,6 +24,11 @@ type Method struct {
 	PayerIP string
 	// ReturnURL is where the payer's browser comes back to.
 	ReturnURL string
+	// ChannelAccountID is the only account that may take it, because PayerID is what
+	// that account calls the payer; empty: any.
+	ChannelAccountID string
+	// Click is the payer's click on the checkout page; see ChooseAttempt.
+	Click string
 	// AuthCode is the code on the payer's phone: a one-time secret, never logged
 	// and stored only sealed, for minutes.
 	AuthCode string
@@ -58,7 +61,8 @@ func (t Till) choose(
 	if !m.Product.Known() {
 		return tenant.ChannelAccount{}, fault.Invalid("method.product", "product_unknown", "There is no such product.")
 	}
-	wanted := tenant.Wanted{Merchant: merchantID, Channel: m.Channel, Product: string(m.Product), Number: number, Except: not}
+	wanted := tenant.Wanted{Merchant: merchantID, Channel: m.Channel, Product: string(m.Product), Number: number,
+		Only: m.ChannelAccountID, Except: not}
 	for {
 		account, err := tenant.PickChannelAccount(ctx, tx, tenantID, wanted)
 		if err != nil {
@@ -90,10 +94,8 @@ func (m Method) check(offer channel.Offer) error {
 	if _, err := netip.ParseAddr(m.PayerIP); m.PayerIP != "" && err != nil {
 		return fault.Invalid("method.payer_ip", "payer_ip_malformed", "payer_ip must be an IP address.")
 	}
-	if u, err := url.Parse(m.ReturnURL); m.ReturnURL != "" &&
-		(err != nil || u.Host == "" || !strings.HasPrefix(u.Scheme, "http") || len(m.ReturnURL) > 512) {
-		return fault.Invalid("method.return_url", "return_url_malformed",
-			"return_url must be an http or https address of at most 512 characters.")
+	if m.ReturnURL == "" {
+		return nil
 	}
-	return nil
+	return CheckReturnURL("method.return_url", m.ReturnURL)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -51,6 +52,10 @@ type Payment struct {
 	CloseReason CloseReason
 	// CheckoutToken opens the checkout page of this payment, and nothing else.
 	CheckoutToken string
+	// ReturnURL is where the payer goes from the checkout page afterwards, if not "".
+	ReturnURL string
+	// LinkID is the payment link that made it, if not "".
+	LinkID string
 	// CancelRequested: the tenant wants it ended unpaid.
 	CancelRequested bool
 	ExpiresAt       time.Time
@@ -76,6 +81,11 @@ type New struct {
 	Method *Method
 	// ExpiresIn is how long the payer may take, from the business clock's now.
 	ExpiresIn time.Duration
+	// ReturnURL is where the payer goes from the checkout page afterwards; empty: nowhere.
+	ReturnURL string
+	// LinkID is the payment link that makes it, and Click the payer's click on that
+	// link's page: a click makes one payment. Both are empty without a link.
+	LinkID, Click string
 }
 
 // MinExpiry and MaxExpiry bound New.ExpiresIn (Alipay, alipay.trade.precreate:
@@ -99,6 +109,21 @@ func (n New) check() error {
 	case n.Reference == "" || len(n.Reference) > 64:
 		return fault.Invalid("reference", "reference_length", "The reference takes 1 to 64 characters.")
 	}
+	if n.ReturnURL == "" {
+		return nil
+	}
+	return CheckReturnURL("return_url", n.ReturnURL)
+}
+
+// CheckReturnURL refuses, naming the field, what no payer's browser may be sent to:
+// anything but an http or https address, or one that begins with a name before its
+// host, which a payer would take for the host.
+func CheckReturnURL(field, address string) error {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" || len(address) > 512 {
+		return fault.Invalid(field, "return_url_malformed",
+			field+" must be an http or https address of at most 512 characters, without a user name.")
+	}
 	return nil
 }
 
@@ -117,12 +142,13 @@ func Create(ctx context.Context, tx pgx.Tx, tenantID string, n New, till Till) e
 	p := Payment{ID: n.ID, MerchantID: n.MerchantID, Subject: n.Subject, Amount: n.Amount}
 	err := tx.QueryRow(ctx, `
 		insert into payments (tenant_id, id, merchant_id, reference, subject, currency, amount,
-			channel, product, status, checkout_token, expires_at)
+			channel, product, status, checkout_token, expires_at, return_url, payment_link_id, link_click)
 		values ($1, $2, $3, $4, $5, $6, $7, nullif($8, ''), nullif($9, ''), $10, $11,
-			date_trunc('second', suanpan_now() + $12::interval))
+			date_trunc('second', suanpan_now() + $12::interval), nullif($13, ''), nullif($14, ''), nullif($15, ''))
 		returning expires_at`,
 		tenantID, n.ID, n.MerchantID, n.Reference, n.Subject, n.Amount.Currency, n.Amount.Minor,
-		method.Channel, string(method.Product), string(status), rand.Text(), n.ExpiresIn).Scan(&p.ExpiresAt)
+		method.Channel, string(method.Product), string(status), rand.Text(), n.ExpiresIn,
+		n.ReturnURL, n.LinkID, n.Click).Scan(&p.ExpiresAt)
 	if err != nil {
 		return createError(err)
 	}

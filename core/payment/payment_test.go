@@ -80,7 +80,7 @@ func (s safe) TakeOneTime(_ context.Context, _ pg.Querier, _, attemptID string) 
 func (d *till) shelf() payment.Till {
 	return payment.Till{Codes: d.codes, Offers: func(string) []channel.Offer {
 		return []channel.Offer{
-			{Product: channel.ProductQR, Action: channel.ActionQRCode},
+			{Product: channel.ProductQR, Action: channel.ActionQRCode, Life: time.Hour},
 			{Product: channel.ProductWAP, Action: channel.ActionRedirect, Needs: []channel.Need{channel.NeedReturnURL, channel.NeedPayerIP}},
 			{Product: channel.ProductJSAPI, Action: channel.ActionJSAPI, Needs: []channel.Need{channel.NeedPayerID}},
 			{Product: channel.ProductBarcode, Action: channel.ActionNone, Needs: []channel.Need{channel.NeedAuthCode}},

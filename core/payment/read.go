@@ -17,14 +17,16 @@ import (
 const paymentColumns = `
 	p.id, p.merchant_id, p.reference, p.subject, p.currency, p.amount, p.refunded, p.refunding,
 	coalesce(p.channel, ''), coalesce(p.product, ''), p.status, p.failure_code, coalesce(p.failure_channel_code, ''),
-	coalesce(p.failure_message, ''), coalesce(p.close_reason, ''), p.checkout_token, p.cancel_requested_at is not null,
+	coalesce(p.failure_message, ''), coalesce(p.close_reason, ''), p.checkout_token, coalesce(p.return_url, ''),
+	coalesce(p.payment_link_id, ''), p.cancel_requested_at is not null,
 	p.expires_at, p.created_at, p.paid_at, p.closed_at`
 
 // attemptColumns are of a, which may be no row at all.
 const attemptColumns = `
 	coalesce(a.id, ''), coalesce(a.payment_id, ''), coalesce(a.channel_account_id, ''), coalesce(a.channel, ''),
 	coalesce(a.product, ''), coalesce(a.position, 0), coalesce(a.number, ''), a.request_hash, coalesce(a.status, ''), a.action,
-	coalesce(a.payer_id, ''), coalesce(a.payer_ip, ''), coalesce(a.return_url, ''), a.code_hash, coalesce(a.asked, 0),
+	coalesce(a.payer_id, ''), coalesce(a.payer_ip, ''), coalesce(a.return_url, ''), coalesce(a.click, ''), a.code_hash,
+	coalesce(a.asked, 0),
 	a.sent_at, a.cancel_sent_at, a.unseen_at is not null, a.failure_code, coalesce(a.failure_channel_code, ''),
 	coalesce(a.failure_message, ''), coalesce(a.channel_trade_no, ''), coalesce(a.fee, 0), a.paid_at, coalesce(a.created_at, 'epoch')`
 
@@ -39,7 +41,7 @@ const fromAttempts = ` from attempts a join payments p on p.tenant_id = a.tenant
 // fields are where the attempt's columns go; failure is read by the caller.
 func (a *Attempt) fields(failureCode **string, failure *Failure) []any {
 	return []any{&a.ID, &a.PaymentID, &a.ChannelAccountID, &a.Channel, &a.Product, &a.Position, &a.Number, &a.RequestHash,
-		&a.Status, &a.Action, &a.PayerID, &a.PayerIP, &a.ReturnURL, &a.CodeHash, &a.Asked,
+		&a.Status, &a.Action, &a.PayerID, &a.PayerIP, &a.ReturnURL, &a.Click, &a.CodeHash, &a.Asked,
 		&a.SentAt, &a.CancelSentAt, &a.Unseen, failureCode, &failure.ChannelCode,
 		&failure.Message, &a.ChannelTradeNo, &a.Fee.Minor, &a.PaidAt, &a.CreatedAt}
 }
@@ -59,7 +61,7 @@ func scan(row pgx.CollectableRow) (Payment, error) {
 	a := &p.Attempt
 	err := row.Scan(append([]any{&p.ID, &p.MerchantID, &p.Reference, &p.Subject, &p.Amount.Currency, &p.Amount.Minor,
 		&p.Refunded.Minor, &p.Refunding.Minor, &p.Channel, &p.Product, &p.Status, &code,
-		&failure.ChannelCode, &failure.Message, &p.CloseReason, &p.CheckoutToken, &p.CancelRequested,
+		&failure.ChannelCode, &failure.Message, &p.CloseReason, &p.CheckoutToken, &p.ReturnURL, &p.LinkID, &p.CancelRequested,
 		&p.ExpiresAt, &p.CreatedAt, &p.PaidAt, &p.ClosedAt}, a.fields(&attemptCode, &attemptFailure)...)...)
 	p.Failure, a.Failure = failureOf(code, failure), failureOf(attemptCode, attemptFailure)
 	for _, amount := range []*money.Amount{&p.Refunded, &p.Refunding, &a.Fee} {
@@ -155,19 +157,23 @@ func ByNumberAtRest(ctx context.Context, tx pgx.Tx, tenantID, number string) (Pa
 	return p, errors.Join(err, waiting.Rollback(ctx))
 }
 
-// ByCheckoutToken returns the payment that a checkout page is of, with its
-// tenant, or fault.NotFound. It needs the system role: the page names nothing else.
-func ByCheckoutToken(ctx context.Context, q pg.Querier, token string) (tenantID string, p Payment, err error) {
-	var paymentID string
+// ByCheckoutToken returns whose payment a checkout page is of, and which, or
+// fault.NotFound. It needs the system role: the page names nothing else.
+func ByCheckoutToken(ctx context.Context, q pg.Querier, token string) (tenantID, paymentID string, err error) {
 	err = q.QueryRow(ctx, `select tenant_id, id from payments where checkout_token = $1`, token).Scan(&tenantID, &paymentID)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return "", Payment{}, fault.NotFound()
+		return "", "", fault.NotFound()
 	}
 	if err != nil {
-		return "", Payment{}, fmt.Errorf("payment of a checkout: %w", err)
+		return "", "", fmt.Errorf("payment of a checkout: %w", err)
 	}
-	p, err = Get(ctx, q, tenantID, paymentID)
-	return tenantID, p, err
+	return tenantID, paymentID, nil
+}
+
+// ByLinkClick returns the payment that a payer's click on a link's page made, or
+// fault.NotFound.
+func ByLinkClick(ctx context.Context, q pg.Querier, tenantID, linkID, click string) (Payment, error) {
+	return one(ctx, q, fromPayments, ` where p.tenant_id = $1 and p.payment_link_id = $2 and p.link_click = $3`, tenantID, linkID, click)
 }
 
 // Attempts returns the attempts of the payments, oldest first.
@@ -203,7 +209,9 @@ type Filter struct {
 	Status     string
 	MerchantID string
 	Reference  string
-	From, To   *time.Time
+	// LinkID is of the payment link that made them.
+	LinkID   string
+	From, To *time.Time
 	// Before is the id of the last payment of the page before.
 	Before string
 	Limit  int
@@ -214,11 +222,11 @@ func List(ctx context.Context, q pg.Querier, tenantID string, f Filter) ([]Payme
 	rows, err := q.Query(ctx, `select `+paymentColumns+`,`+attemptColumns+fromPayments+`
 		where p.tenant_id = $1
 		  and ($2 = '' or p.status = $2) and ($3 = '' or p.merchant_id = $3)
-		  and ($4 = '' or p.reference = $4) and ($5 = '' or p.id < $5)
+		  and ($4 = '' or p.reference = $4) and ($5 = '' or p.id < $5) and ($9 = '' or p.payment_link_id = $9)
 		  and ($6::timestamptz is null or p.created_at >= $6)
 		  and ($7::timestamptz is null or p.created_at < $7)
 		order by p.id desc limit $8`,
-		tenantID, f.Status, f.MerchantID, f.Reference, f.Before, f.From, f.To, f.Limit)
+		tenantID, f.Status, f.MerchantID, f.Reference, f.Before, f.From, f.To, f.Limit, f.LinkID)
 	if err != nil {
 		return nil, fmt.Errorf("payments: %w", err)
 	}

@@ -35,6 +35,8 @@ type Wanted struct {
 	// Number is our number of the attempt. The same number among the same accounts
 	// gets the same account, and many numbers spread by weight.
 	Number string
+	// Only is the one account that will do; empty: any.
+	Only string
 	// Except lists accounts that were tried already (failover).
 	Except []string
 }
@@ -84,8 +86,8 @@ func candidates(ctx context.Context, q pg.Querier, tenant string, w Wanted) ([]c
 		from channel_accounts a
 		left join channel_health h on h.tenant_id = a.tenant_id and h.channel_account_id = a.id
 		where a.tenant_id = $1 and a.channel = $2 and a.status = 'active'
-		  and (a.merchant_id is null or a.merchant_id = $3)
-		order by a.id`, tenant, w.Channel, w.Merchant, w.Product)
+		  and (a.merchant_id is null or a.merchant_id = $3) and ($5 = '' or a.id = $5)
+		order by a.id`, tenant, w.Channel, w.Merchant, w.Product, w.Only)
 	if err != nil {
 		return nil, fmt.Errorf("channel accounts to choose from: %w", err)
 	}
@@ -98,6 +100,27 @@ func candidates(ctx context.Context, q pg.Querier, tenant string, w Wanted) ([]c
 		return nil, fmt.Errorf("channel accounts to choose from: %w", err)
 	}
 	return all, nil
+}
+
+// OpenProduct is a product that some active account sells for a merchant.
+type OpenProduct struct{ Channel, Product string }
+
+// OpenProducts returns every product that PickChannelAccount finds an account for.
+func OpenProducts(ctx context.Context, q pg.Querier, tenant, merchant string) ([]OpenProduct, error) {
+	rows, err := q.Query(ctx, `
+		select distinct a.channel, p.product
+		from channel_accounts a cross join lateral (
+			select distinct on (product) product, status from channel_products p
+			where p.tenant_id = a.tenant_id and p.channel_account_id = a.id
+			  and p.merchant_id in ('', $2) and p.ended_at is null
+			order by product, merchant_id desc) p
+		where a.tenant_id = $1 and a.status = 'active' and (a.merchant_id is null or a.merchant_id = $2)
+		  and p.status = 'opened'
+		order by a.channel, p.product`, tenant, merchant)
+	if err != nil {
+		return nil, fmt.Errorf("open products: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[OpenProduct])
 }
 
 // rank is lower for what is preferred.

@@ -48,9 +48,11 @@ func RunAPI(ctx context.Context, cfg config.API, log *slog.Logger) error {
 		Desk:      adapters,
 		Box:       box,
 		PublicURL: strings.TrimSuffix(cfg.PublicURL, "/"),
-		Guard:     event.NewGuard(cfg.WebhookDialAllow, nil),
-		Log:       log,
-		Dev:       cfg.Dev(),
+
+		TrustedProxies: cfg.TrustedProxies,
+		Guard:          event.NewGuard(cfg.WebhookDialAllow, nil),
+		Log:            log,
+		Dev:            cfg.Dev(),
 	})
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"github.com/suanpan/suanpan/core/approval"
 	"github.com/suanpan/suanpan/core/channel"
 	"github.com/suanpan/suanpan/core/fault"
+	"github.com/suanpan/suanpan/core/oauth"
 	"github.com/suanpan/suanpan/core/payment"
 	"github.com/suanpan/suanpan/core/refund"
 	"github.com/suanpan/suanpan/core/secret"
@@ -70,6 +71,7 @@ func (s *Sweeper) sweeps() []sweep {
 		{"make partitions", aheadEvery, s.MakePartitions},
 		{"forget old calls", aheadEvery, s.ForgetCalls},
 		{"forget one-time secrets", secretsEvery, s.ForgetSecrets},
+		{"forget payers' trips", aheadEvery, s.ForgetTrips},
 	}
 }
 
@@ -280,6 +282,16 @@ func (s *Sweeper) SealBooks(ctx context.Context) (int, error) { return ledger.Se
 func (s *Sweeper) ForgetSecrets(ctx context.Context) (n int, err error) {
 	err = s.DB.AsSystem(ctx, func(tx pgx.Tx) error {
 		n, err = secret.SweepOneTime(ctx, tx, sweepBatch)
+		return err
+	})
+	return n, err
+}
+
+// ForgetTrips deletes payers' trips to a provider's OAuth that are long over. It
+// returns how many.
+func (s *Sweeper) ForgetTrips(ctx context.Context) (n int, err error) {
+	err = s.DB.AsSystem(ctx, func(tx pgx.Tx) error {
+		n, err = oauth.Sweep(ctx, tx, sweepBatch)
 		return err
 	})
 	return n, err

@@ -73,6 +73,8 @@ type API struct {
 	Webhooks
 	Metrics
 
+	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" doc:"Comma-separated networks of the proxies before the API, such as 10.0.0.0/8: what they say in X-Forwarded-For about the payer's address is believed. Without it the caller's own address is the payer's."`
+
 	Listen string `env:"API_LISTEN" envDefault:"127.0.0.1:8080" doc:"host:port the HTTP API listens on; /healthz answers there too."`
 }
 

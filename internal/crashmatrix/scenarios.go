@@ -48,6 +48,7 @@ const (
 	sweepMonths  = "make partitions"
 	sweepCalls   = "forget old calls"
 	sweepSecrets = "forget one-time secrets"
+	sweepTrips   = "forget payers' trips"
 )
 
 // Scenarios lists everything that is run.
@@ -91,7 +92,7 @@ func Scenarios() []Scenario {
 		{"seal", []string{sweepSeal}},
 		{"expire-hold", []string{sweepHolds}},
 		{"year-ahead", []string{sweepMonths}},
-		{"forget", []string{sweepCalls, sweepSecrets, sweepWaits}},
+		{"forget", []string{sweepCalls, sweepSecrets, sweepWaits, sweepTrips}},
 	}
 }
 

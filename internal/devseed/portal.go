@@ -110,7 +110,7 @@ func (s *seeder) wechat(ctx context.Context, tenantID string, w WeChat) (WeChat,
 		return w, err
 	}
 	if !entered {
-		own.Serial, own.APIv3Key = w.MerchantSerial, hexText(16)
+		own.Serial, own.APIv3Key, own.AppSecret = w.MerchantSerial, hexText(16), hexText(16)
 	}
 	public, err := publicOf(own)
 	if err != nil {
@@ -122,7 +122,7 @@ func (s *seeder) wechat(ctx context.Context, tenantID string, w WeChat) (WeChat,
 	}
 	err = s.portal.post(ctx, "/control/wechatpay/merchants", map[string]any{
 		"mchid": w.MchID, "appid": w.AppID, "merchant_serial": own.Serial, "merchant_public_key": public,
-		"api_v3_key": own.APIv3Key, "fee_basis_points": feeBasisPoints, "refund_fee_returned": true,
+		"api_v3_key": own.APIv3Key, "app_secret": own.AppSecret, "fee_basis_points": feeBasisPoints, "refund_fee_returned": true,
 	}, &provider)
 	if err != nil {
 		return w, err

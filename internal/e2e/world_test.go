@@ -159,7 +159,8 @@ func (w *world) serve(db *pg.DB, port api.Workflows) string {
 	adapters := w.adapters(db)
 	handler, err := api.New(api.Options{
 		DB: db, Workflows: port, Adapters: adapters, Desk: adapters, Box: w.box(), Log: quiet(), Dev: true, PublicURL: w.channels.PublicURL,
-		Guard: event.NewGuard([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, nil),
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		Guard:          event.NewGuard([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, nil),
 	})
 	require.NoError(w, err)
 	server := httptest.NewServer(handler)

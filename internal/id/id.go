@@ -23,6 +23,7 @@ const (
 	ChannelAccount Prefix = "chn"
 	Credential     Prefix = "crd"
 	Payment        Prefix = "pay"
+	PaymentLink    Prefix = "lnk"
 	Attempt        Prefix = "att"
 	Refund         Prefix = "rfd"
 	Withdrawal     Prefix = "wdr"

@@ -22,7 +22,7 @@ func coreOrder() [][]string {
 		{"core/channel", "core/approval"},
 		{"core/books", "core/account"},
 		{"core/payment"},
-		{"core/split", "core/payout", "core/transfer"},
+		{"core/split", "core/payout", "core/transfer", "core/paymentlink", "core/oauth"},
 		{"core/refund"},
 		{"core/recon", "core/notice"},
 	}

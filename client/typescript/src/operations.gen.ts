@@ -8,9 +8,15 @@ import type {
   AccountChangePage,
   AccountLimits,
   AccountPage,
+  Approval,
+  ApprovalPage,
+  ApprovalPolicy,
+  ApprovalPolicyPage,
+  ApproveApproval,
   BindPrincipalKey,
   ChangeAccountLimits,
   ChangeAccountStatus,
+  ChangeApprovalPolicy,
   ChangeChannelAccount,
   ChangeChannelProducts,
   ChangePrincipal,
@@ -27,6 +33,7 @@ import type {
   CreateMerchant,
   CreatePayment,
   CreatePaymentAttempt,
+  CreatePaymentLink,
   CreatePrincipal,
   CreateReconciliation,
   CreateRefund,
@@ -50,6 +57,8 @@ import type {
   MoveTestClock,
   OpenAccount,
   Payment,
+  PaymentLink,
+  PaymentLinkPage,
   PaymentPage,
   PlaceHold,
   Principal,
@@ -59,6 +68,7 @@ import type {
   ReconciliationPage,
   Refund,
   RefundPage,
+  RejectApproval,
   ReleaseHold,
   SplitPreview,
   SplitRule,
@@ -150,8 +160,8 @@ export abstract class Operations {
    * `POST /v1/accounts/{account_id}/limit_changes`
    * @scope accounts:write
    */
-  changeAccountLimits(accountId: string, body: ChangeAccountLimits, options?: PostOptions): Promise<AccountLimits> {
-    return this.json<AccountLimits>({ method: "POST", path: `/v1/accounts/${segment(accountId)}/limit_changes`, body }, options);
+  changeAccountLimits(accountId: string, body: ChangeAccountLimits, options?: PostOptions): Promise<AccountLimits | Approval> {
+    return this.json<AccountLimits | Approval>({ method: "POST", path: `/v1/accounts/${segment(accountId)}/limit_changes`, body }, options);
   }
 
   /**
@@ -204,8 +214,77 @@ export abstract class Operations {
    * `POST /v1/accounts/{account_id}/status_changes`
    * @scope accounts:write
    */
-  changeAccountStatus(accountId: string, body: ChangeAccountStatus, options?: PostOptions): Promise<Account> {
-    return this.json<Account>({ method: "POST", path: `/v1/accounts/${segment(accountId)}/status_changes`, body }, options);
+  changeAccountStatus(accountId: string, body: ChangeAccountStatus, options?: PostOptions): Promise<Account | Approval> {
+    return this.json<Account | Approval>({ method: "POST", path: `/v1/accounts/${segment(accountId)}/status_changes`, body }, options);
+  }
+
+  /**
+   * Say when requests of a kind need a second person.
+   *
+   * Replaces the policy of the kind. As soon as any kind needs a second person, changing principals,
+   * their keys and policies does too: the answer is then 202 with an approval.
+   *
+   * `POST /v1/approval_policies`
+   * @scope approval_policies:write
+   */
+  changeApprovalPolicy(body: ChangeApprovalPolicy, options?: PostOptions): Promise<ApprovalPolicy | Approval> {
+    return this.json<ApprovalPolicy | Approval>({ method: "POST", path: "/v1/approval_policies", body }, options);
+  }
+
+  /**
+   * List the policies in force.
+   *
+   * One page, by kind. A kind that is missing needs nobody.
+   *
+   * `GET /v1/approval_policies`
+   * @scope approval_policies:read
+   */
+  listApprovalPolicies(options?: CallOptions): Promise<ApprovalPolicyPage> {
+    return this.json<ApprovalPolicyPage>({ method: "GET", path: "/v1/approval_policies" }, options);
+  }
+
+  /**
+   * List approvals, newest first.
+   *
+   * `GET /v1/approvals`
+   * @scope approvals:read
+   */
+  listApprovals(query: Query<"listApprovals"> = {}, options?: CallOptions): Listing<ApprovalPage> {
+    return this.list<ApprovalPage>({ method: "GET", path: "/v1/approvals", query }, options);
+  }
+
+  /**
+   * Read an approval.
+   *
+   * `GET /v1/approvals/{approval_id}`
+   * @scope approvals:read
+   */
+  getApproval(approvalId: string, options?: CallOptions): Promise<Approval> {
+    return this.json<Approval>({ method: "GET", path: `/v1/approvals/${segment(approvalId)}` }, options);
+  }
+
+  /**
+   * Approve, and carry out, what somebody else asked for.
+   *
+   * Carries out exactly the stored content, in the same transaction as the decision: 201 means booked,
+   * as if the request had been answered so at once. 403 `own_request` for the one who asked. What the
+   * operation itself refuses is refused here, and the approval stays pending.
+   *
+   * `POST /v1/approvals/{approval_id}/approve`
+   * @scope approvals:write
+   */
+  approveApproval(approvalId: string, body: ApproveApproval, options?: PostOptions): Promise<Approval> {
+    return this.json<Approval>({ method: "POST", path: `/v1/approvals/${segment(approvalId)}/approve`, body }, options);
+  }
+
+  /**
+   * End an approval without doing what was asked.
+   *
+   * `POST /v1/approvals/{approval_id}/reject`
+   * @scope approvals:write
+   */
+  rejectApproval(approvalId: string, body: RejectApproval, options?: PostOptions): Promise<Approval> {
+    return this.json<Approval>({ method: "POST", path: `/v1/approvals/${segment(approvalId)}/reject`, body }, options);
   }
 
   /**
@@ -278,8 +357,8 @@ export abstract class Operations {
    * `POST /v1/channel_accounts/{channel_account_id}/credentials`
    * @scope channel_accounts:write
    */
-  createChannelCredentials(channelAccountId: string, body: CreateChannelCredentials, options?: PostOptions): Promise<ChannelCredentials> {
-    return this.json<ChannelCredentials>({ method: "POST", path: `/v1/channel_accounts/${segment(channelAccountId)}/credentials`, body }, options);
+  createChannelCredentials(channelAccountId: string, body: CreateChannelCredentials, options?: PostOptions): Promise<ChannelCredentials | Approval> {
+    return this.json<ChannelCredentials | Approval>({ method: "POST", path: `/v1/channel_accounts/${segment(channelAccountId)}/credentials`, body }, options);
   }
 
   /**
@@ -300,8 +379,8 @@ export abstract class Operations {
    * `POST /v1/channel_accounts/{channel_account_id}/credentials/{credential_id}/retire`
    * @scope channel_accounts:write
    */
-  retireChannelCredentials(channelAccountId: string, credentialId: string, options?: PostOptions): Promise<ChannelCredentials> {
-    return this.json<ChannelCredentials>({ method: "POST", path: `/v1/channel_accounts/${segment(channelAccountId)}/credentials/${segment(credentialId)}/retire` }, options);
+  retireChannelCredentials(channelAccountId: string, credentialId: string, options?: PostOptions): Promise<ChannelCredentials | Approval> {
+    return this.json<ChannelCredentials | Approval>({ method: "POST", path: `/v1/channel_accounts/${segment(channelAccountId)}/credentials/${segment(credentialId)}/retire` }, options);
   }
 
   /**
@@ -465,8 +544,8 @@ export abstract class Operations {
    * `POST /v1/holds/{hold_id}/releases`
    * @scope holds:write
    */
-  releaseHold(holdId: string, body: ReleaseHold, options?: PostOptions): Promise<Hold> {
-    return this.json<Hold>({ method: "POST", path: `/v1/holds/${segment(holdId)}/releases`, body }, options);
+  releaseHold(holdId: string, body: ReleaseHold, options?: PostOptions): Promise<Hold | Approval> {
+    return this.json<Hold | Approval>({ method: "POST", path: `/v1/holds/${segment(holdId)}/releases`, body }, options);
   }
 
   /**
@@ -497,6 +576,52 @@ export abstract class Operations {
    */
   getMerchant(merchantId: string, options?: CallOptions): Promise<Merchant> {
     return this.json<Merchant>({ method: "GET", path: `/v1/merchants/${segment(merchantId)}` }, options);
+  }
+
+  /**
+   * Make an address that many payers can pay at.
+   *
+   * Whoever opens `url` and goes on gets a payment of their own, for the link's amount or for one that
+   * they enter between `min_amount` and `max_amount`. Its payments are like any other: their
+   * `payment_link_id` says where they come from, and their references are the link's id and a number.
+   *
+   * `POST /v1/payment_links`
+   * @scope payments:write
+   */
+  createPaymentLink(body: CreatePaymentLink, options?: PostOptions): Promise<PaymentLink> {
+    return this.json<PaymentLink>({ method: "POST", path: "/v1/payment_links", body }, options);
+  }
+
+  /**
+   * List payment links, newest first.
+   *
+   * `GET /v1/payment_links`
+   * @scope payments:read
+   */
+  listPaymentLinks(query: Query<"listPaymentLinks"> = {}, options?: CallOptions): Listing<PaymentLinkPage> {
+    return this.list<PaymentLinkPage>({ method: "GET", path: "/v1/payment_links", query }, options);
+  }
+
+  /**
+   * Read a payment link.
+   *
+   * `GET /v1/payment_links/{payment_link_id}`
+   * @scope payments:read
+   */
+  getPaymentLink(paymentLinkId: string, options?: CallOptions): Promise<PaymentLink> {
+    return this.json<PaymentLink>({ method: "GET", path: `/v1/payment_links/${segment(paymentLinkId)}` }, options);
+  }
+
+  /**
+   * Let a payment link make no more payments.
+   *
+   * Those that it made go on. A link that is closed stays so.
+   *
+   * `POST /v1/payment_links/{payment_link_id}/close`
+   * @scope payments:write
+   */
+  closePaymentLink(paymentLinkId: string, options?: PostOptions): Promise<PaymentLink> {
+    return this.json<PaymentLink>({ method: "POST", path: `/v1/payment_links/${segment(paymentLinkId)}/close` }, options);
   }
 
   /**
@@ -572,8 +697,8 @@ export abstract class Operations {
    * `POST /v1/payments/{payment_id}/refunds`
    * @scope refunds:write
    */
-  createRefund(paymentId: string, body: CreateRefund, options?: PostOptions): Promise<Refund> {
-    return this.json<Refund>({ method: "POST", path: `/v1/payments/${segment(paymentId)}/refunds`, body }, options);
+  createRefund(paymentId: string, body: CreateRefund, options?: PostOptions): Promise<Refund | Approval> {
+    return this.json<Refund | Approval>({ method: "POST", path: `/v1/payments/${segment(paymentId)}/refunds`, body }, options);
   }
 
   /**
@@ -599,8 +724,8 @@ export abstract class Operations {
    * `POST /v1/principals`
    * @scope principals:write
    */
-  createPrincipal(body: CreatePrincipal, options?: PostOptions): Promise<Principal> {
-    return this.json<Principal>({ method: "POST", path: "/v1/principals", body }, options);
+  createPrincipal(body: CreatePrincipal, options?: PostOptions): Promise<Principal | Approval> {
+    return this.json<Principal | Approval>({ method: "POST", path: "/v1/principals", body }, options);
   }
 
   /**
@@ -631,8 +756,8 @@ export abstract class Operations {
    * `POST /v1/principals/{principal_id}/changes`
    * @scope principals:write
    */
-  changePrincipal(principalId: string, body: ChangePrincipal, options?: PostOptions): Promise<Principal> {
-    return this.json<Principal>({ method: "POST", path: `/v1/principals/${segment(principalId)}/changes`, body }, options);
+  changePrincipal(principalId: string, body: ChangePrincipal, options?: PostOptions): Promise<Principal | Approval> {
+    return this.json<Principal | Approval>({ method: "POST", path: `/v1/principals/${segment(principalId)}/changes`, body }, options);
   }
 
   /**
@@ -644,8 +769,8 @@ export abstract class Operations {
    * `POST /v1/principals/{principal_id}/keys`
    * @scope principals:write
    */
-  bindPrincipalKey(principalId: string, body: BindPrincipalKey, options?: PostOptions): Promise<PrincipalKey> {
-    return this.json<PrincipalKey>({ method: "POST", path: `/v1/principals/${segment(principalId)}/keys`, body }, options);
+  bindPrincipalKey(principalId: string, body: BindPrincipalKey, options?: PostOptions): Promise<PrincipalKey | Approval> {
+    return this.json<PrincipalKey | Approval>({ method: "POST", path: `/v1/principals/${segment(principalId)}/keys`, body }, options);
   }
 
   /**
@@ -796,8 +921,8 @@ export abstract class Operations {
    * `POST /v1/transfer_batches`
    * @scope transfers:write
    */
-  createTransferBatch(body: CreateTransferBatch, options?: PostOptions): Promise<TransferBatchPreview | TransferBatch> {
-    return this.json<TransferBatchPreview | TransferBatch>({ method: "POST", path: "/v1/transfer_batches", body }, options);
+  createTransferBatch(body: CreateTransferBatch, options?: PostOptions): Promise<TransferBatchPreview | TransferBatch | Approval> {
+    return this.json<TransferBatchPreview | TransferBatch | Approval>({ method: "POST", path: "/v1/transfer_batches", body }, options);
   }
 
   /**
@@ -822,8 +947,8 @@ export abstract class Operations {
    * `POST /v1/transfers`
    * @scope transfers:write
    */
-  createTransfer(body: CreateTransfer, options?: PostOptions): Promise<TransferPreview | Transfer> {
-    return this.json<TransferPreview | Transfer>({ method: "POST", path: "/v1/transfers", body }, options);
+  createTransfer(body: CreateTransfer, options?: PostOptions): Promise<TransferPreview | Transfer | Approval> {
+    return this.json<TransferPreview | Transfer | Approval>({ method: "POST", path: "/v1/transfers", body }, options);
   }
 
   /**
@@ -965,8 +1090,8 @@ export abstract class Operations {
    * `POST /v1/withdrawals`
    * @scope withdrawals:write
    */
-  createWithdrawal(body: CreateWithdrawal, options?: PostOptions): Promise<Withdrawal> {
-    return this.json<Withdrawal>({ method: "POST", path: "/v1/withdrawals", body }, options);
+  createWithdrawal(body: CreateWithdrawal, options?: PostOptions): Promise<Withdrawal | Approval> {
+    return this.json<Withdrawal | Approval>({ method: "POST", path: "/v1/withdrawals", body }, options);
   }
 
   /**

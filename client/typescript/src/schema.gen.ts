@@ -148,6 +148,72 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/payment_links": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List payment links, newest first */
+        get: operations["listPaymentLinks"];
+        put?: never;
+        /**
+         * Make an address that many payers can pay at
+         * @description Whoever opens `url` and goes on gets a payment of their own, for the link's amount or for one that
+         *     they enter between `min_amount` and `max_amount`. Its payments are like any other: their
+         *     `payment_link_id` says where they come from, and their references are the link's id and a number.
+         */
+        post: operations["createPaymentLink"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/payment_links/{payment_link_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A payment link. */
+                payment_link_id: components["parameters"]["PaymentLinkIDInPath"];
+            };
+            cookie?: never;
+        };
+        /** Read a payment link */
+        get: operations["getPaymentLink"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/payment_links/{payment_link_id}/close": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A payment link. */
+                payment_link_id: components["parameters"]["PaymentLinkIDInPath"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let a payment link make no more payments
+         * @description Those that it made go on. A link that is closed stays so.
+         */
+        post: operations["closePaymentLink"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/refunds": {
         parameters: {
             query?: never;
@@ -1232,6 +1298,113 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/approval_policies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the policies in force
+         * @description One page, by kind. A kind that is missing needs nobody.
+         */
+        get: operations["listApprovalPolicies"];
+        put?: never;
+        /**
+         * Say when requests of a kind need a second person
+         * @description Replaces the policy of the kind. As soon as any kind needs a second person, changing principals,
+         *     their keys and policies does too: the answer is then 202 with an approval.
+         */
+        post: operations["changeApprovalPolicy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/approvals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List approvals, newest first */
+        get: operations["listApprovals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/approvals/{approval_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A request that waits, or waited, for a second person. */
+                approval_id: components["parameters"]["ApprovalIDInPath"];
+            };
+            cookie?: never;
+        };
+        /** Read an approval */
+        get: operations["getApproval"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/approvals/{approval_id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A request that waits, or waited, for a second person. */
+                approval_id: components["parameters"]["ApprovalIDInPath"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve, and carry out, what somebody else asked for
+         * @description Carries out exactly the stored content, in the same transaction as the decision: 201 means booked,
+         *     as if the request had been answered so at once. 403 `own_request` for the one who asked. What the
+         *     operation itself refuses is refused here, and the approval stays pending.
+         */
+        post: operations["approveApproval"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/approvals/{approval_id}/reject": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A request that waits, or waited, for a second person. */
+                approval_id: components["parameters"]["ApprovalIDInPath"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End an approval without doing what was asked */
+        post: operations["rejectApproval"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/test/clock": {
         parameters: {
             query?: never;
@@ -1268,6 +1441,11 @@ export interface components {
          */
         PaymentID: string;
         /**
+         * @description A payment link.
+         * @example lnk_01JD8Y3K5T7W9ABCDEFGHJKMNP
+         */
+        PaymentLinkID: string;
+        /**
          * @description A refund.
          * @example rfd_01JD8Y3K5T7W9ABCDEFGHJKMNP
          */
@@ -1297,6 +1475,11 @@ export interface components {
          * @example prn_01JD8Y3K5T7W9ABCDEFGHJKMNP
          */
         PrincipalID: string;
+        /**
+         * @description A request that waits, or waited, for a second person.
+         * @example apv_01JD8Y3K5T7W9ABCDEFGHJKMNP
+         */
+        ApprovalID: string;
         /**
          * @description One version of a split rule.
          * @example spr_01JD8Y3K5T7W9ABCDEFGHJKMNP
@@ -1494,7 +1677,74 @@ export interface components {
              * @default 7200
              */
             expires_in?: number;
+            return_url?: components["schemas"]["ReturnURL"];
         };
+        /** @description Either with `amount`, or with `min_amount` and `max_amount`. */
+        CreatePaymentLink: {
+            merchant_id: components["schemas"]["MerchantID"];
+            /**
+             * @description What the payers read. No control characters and no direction marks.
+             * @example Summer course
+             */
+            subject: string;
+            amount?: components["schemas"]["PositiveAmount"];
+            min_amount?: components["schemas"]["PositiveAmount"];
+            max_amount?: components["schemas"]["PositiveAmount"];
+            return_url?: components["schemas"]["ReturnURL"];
+            /**
+             * Format: date-time
+             * @description When it stops making payments, on the business clock; never when absent.
+             */
+            expires_at?: string;
+            /** @description How many payments it may have that are paid or can be paid; any number when absent. One that ends unpaid gives its use back. */
+            max_uses?: number;
+        };
+        /**
+         * @description Who acts next:
+         *     - `active`: payers, while `open` is true.
+         *     - `closed`: nobody; you closed it.
+         * @enum {string}
+         */
+        PaymentLinkStatus: "active" | "closed";
+        /** @description An address that makes a payment for every payer who goes on from it. */
+        PaymentLink: {
+            id: components["schemas"]["PaymentLinkID"];
+            merchant_id: components["schemas"]["MerchantID"];
+            /** @description The address to give to payers, as it is or as a QR code. */
+            url: string;
+            subject: string;
+            /** @description Null when the payer enters it. */
+            amount: components["schemas"]["Amount"] | null;
+            min_amount: components["schemas"]["Amount"] | null;
+            max_amount: components["schemas"]["Amount"] | null;
+            return_url: string | null;
+            /** Format: date-time */
+            expires_at: string | null;
+            max_uses: number | null;
+            status: components["schemas"]["PaymentLinkStatus"];
+            /** @description Whether it makes a payment for the next payer: active, in time, and not used up. */
+            open: boolean;
+            /** @description How many payments it ever made. */
+            opened: number;
+            /** @description How many of them are paid or can be paid. */
+            used: number;
+            /** @description How many of them are paid. */
+            paid: number;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            closed_at: string | null;
+        };
+        /** @description One page. `next_cursor` is null on the last. */
+        PaymentLinkPage: {
+            data: components["schemas"]["PaymentLink"][];
+            next_cursor: string | null;
+        };
+        /**
+         * @description Where the payer goes from the checkout page afterwards. That somebody comes proves nothing: read the payment. http or https, without a user name.
+         * @example https://shop.example.com/orders/1001
+         */
+        ReturnURL: string;
         CreatePaymentAttempt: {
             method: components["schemas"]["PaymentMethod"];
         };
@@ -1566,6 +1816,13 @@ export interface components {
             next_action: components["schemas"]["NextAction"];
             /** @description A page on which the payer chooses how to pay and pays. Whoever has the address can. */
             checkout_url: string;
+            /** @description Where the payer goes from there afterwards. */
+            return_url: string | null;
+            /**
+             * @description The payment link that made it; null for what you created.
+             * @example lnk_01JD8Y3K5T7W9ABCDEFGHJKMNP
+             */
+            payment_link_id: string | null;
             /** @description One for each way to pay that was offered, oldest first. */
             attempts: components["schemas"]["PaymentAttempt"][];
             /** @description Of the same attempt as `method`. */
@@ -2736,13 +2993,15 @@ export interface components {
          *     - `payment.succeeded`, `payment.closed`, `payment.failed`: the payment reached its end.
          *     - `payment.paid_late`: money arrived after it was closed; it is being given back.
          *     - `payment.paid_twice`: money arrived again after it had succeeded; it is being given back.
+         *     - `payment_link.closed`: you closed it; the payments that it made go on.
          *     - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
          *     - `account.status_changed`, `account.limits_changed`
          *     - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
          *     - `reconciliation.balanced`, `reconciliation.discrepant`
+         *     - `approval.requested`, `approval.approved`, `approval.rejected`, `approval.expired`: a request that needs a second person.
          * @enum {string}
          */
-        EventType: "payment.awaiting_payer" | "payment.succeeded" | "payment.closed" | "payment.failed" | "payment.paid_late" | "payment.paid_twice" | "refund.succeeded" | "refund.failed" | "withdrawal.succeeded" | "withdrawal.failed" | "transfer.succeeded" | "account.status_changed" | "account.limits_changed" | "hold.placed" | "hold.captured" | "hold.released" | "hold.expired" | "reconciliation.balanced" | "reconciliation.discrepant";
+        EventType: "payment.awaiting_payer" | "payment.succeeded" | "payment.closed" | "payment.failed" | "payment.paid_late" | "payment.paid_twice" | "payment_link.closed" | "refund.succeeded" | "refund.failed" | "withdrawal.succeeded" | "withdrawal.failed" | "transfer.succeeded" | "account.status_changed" | "account.limits_changed" | "hold.placed" | "hold.captured" | "hold.released" | "hold.expired" | "reconciliation.balanced" | "reconciliation.discrepant" | "approval.requested" | "approval.approved" | "approval.rejected" | "approval.expired";
         /** @description What happened to an object. Thin on purpose: read the object for its state. A webhook posts this object; expect it more than once and out of order, and use `id` and `sequence` to notice. */
         Event: {
             id: components["schemas"]["EventID"];
@@ -2898,6 +3157,125 @@ export interface components {
             api_key_id: string;
             principal_id: components["schemas"]["PrincipalID"];
         };
+        /**
+         * @description - `refund`, `withdrawal`, `transfer` (single and batches, by their sum), `hold_release`: by amount.
+         *     - `channel_credentials`, `account_limits`, `account_status`: each request.
+         *     - `access`: principals, their keys and these policies; needs a second person when anything does, and
+         *       has no policy of its own.
+         * @enum {string}
+         */
+        ApprovalKind: "refund" | "withdrawal" | "transfer" | "hold_release" | "channel_credentials" | "account_limits" | "account_status" | "access";
+        ChangeApprovalPolicy: {
+            /** @enum {string} */
+            kind: "refund" | "withdrawal" | "transfer" | "hold_release" | "channel_credentials" | "account_limits" | "account_status";
+            /** @description Whether requests of the kind need a second person. */
+            required: boolean;
+            /**
+             * Format: int64
+             * @description The smallest amount that needs one, in fen; absent: every amount. Amounts in another currency always do.
+             */
+            from_amount?: number;
+            /**
+             * @description How many seconds a request waits.
+             * @default 259200
+             */
+            expires_in?: number;
+            /** @description Kept in the audit log. */
+            reason: string;
+        };
+        /** @description When requests of a kind need a second person. */
+        ApprovalPolicy: {
+            kind: components["schemas"]["ApprovalKind"];
+            version: number;
+            required: boolean;
+            /** Format: int64 */
+            from_amount: number | null;
+            expires_in: number;
+            reason: string;
+            /** Format: date-time */
+            created_at: string;
+        };
+        /**
+         * @description Who acts next:
+         *     - `pending`: another person, until `expires_at`.
+         *     - `approved`: nobody; it was carried out with the decision.
+         *     - `rejected`, `expired`: nobody; nothing was done.
+         * @enum {string}
+         */
+        ApprovalStatus: "pending" | "approved" | "rejected" | "expired";
+        ApproveApproval: {
+            /**
+             * @description The approval's `content_sha256` as it was looked at.
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            content_sha256: string;
+            /** @description Kept in the audit log. */
+            reason?: string;
+        };
+        RejectApproval: {
+            /** @description Kept in the audit log. */
+            reason: string;
+        };
+        /** @description A request that waits, or waited, for a second person. */
+        Approval: {
+            id: components["schemas"]["ApprovalID"];
+            kind: components["schemas"]["ApprovalKind"];
+            status: components["schemas"]["ApprovalStatus"];
+            /**
+             * @description The operation's name in this contract.
+             * @example createRefund
+             */
+            operation: string;
+            /**
+             * @description Method and path of the request.
+             * @example POST /v1/withdrawals
+             */
+            route: string;
+            /** @description The body of the request; null when it holds keys. */
+            content: {
+                [key: string]: unknown;
+            } | null;
+            /** @description Binds everything that is carried out; approving names it. */
+            content_sha256: string;
+            amount: components["schemas"]["NullableAmount"];
+            requested_by: components["schemas"]["Actor"];
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            expires_at: string;
+            decided_by: components["schemas"]["NullableActor"];
+            /** Format: date-time */
+            decided_at: string | null;
+            decision_reason: string | null;
+            /** @description What carrying it out made or changed; null unless approved. */
+            object_id: string | null;
+        };
+        NullableAmount: {
+            /** Format: int64 */
+            amount: number;
+            currency: components["schemas"]["Currency"];
+        } | null;
+        /** @description Who did it. */
+        Actor: {
+            api_key_id: string;
+            /** @description Null for a key that belongs to nobody. */
+            principal_id: string | null;
+        };
+        /** @description Who did it; null for nobody. */
+        NullableActor: {
+            api_key_id: string;
+            principal_id: string | null;
+        } | null;
+        /** @description One page. `next_cursor` is null on the last. */
+        ApprovalPage: {
+            data: components["schemas"]["Approval"][];
+            next_cursor: string | null;
+        };
+        /** @description One page. `next_cursor` is null on the last. */
+        ApprovalPolicyPage: {
+            data: components["schemas"]["ApprovalPolicy"][];
+            next_cursor: string | null;
+        };
         MoveTestClock: {
             /**
              * Format: date-time
@@ -3041,12 +3419,16 @@ export interface components {
         ReconciliationIDInPath: components["schemas"]["ReconciliationID"];
         /** @description An event. */
         EventIDInPath: components["schemas"]["EventID"];
+        /** @description A payment link. */
+        PaymentLinkIDInPath: components["schemas"]["PaymentLinkID"];
         /** @description A tenant's account at a provider. */
         ChannelAccountIDInPath: components["schemas"]["ChannelAccountID"];
         /** @description A set of an account's keys. */
         CredentialIDInPath: components["schemas"]["CredentialID"];
         /** @description A principal. */
         PrincipalIDInPath: components["schemas"]["PrincipalID"];
+        /** @description A request that waits, or waited, for a second person. */
+        ApprovalIDInPath: components["schemas"]["ApprovalID"];
         /** @description A webhook endpoint. */
         WebhookEndpointIDInPath: components["schemas"]["WebhookEndpointID"];
     };
@@ -3058,12 +3440,14 @@ export interface components {
     pathItems: never;
 }
 export type PaymentID = components['schemas']['PaymentID'];
+export type PaymentLinkID = components['schemas']['PaymentLinkID'];
 export type RefundID = components['schemas']['RefundID'];
 export type WithdrawalID = components['schemas']['WithdrawalID'];
 export type TransferID = components['schemas']['TransferID'];
 export type TransferBatchID = components['schemas']['TransferBatchID'];
 export type MerchantID = components['schemas']['MerchantID'];
 export type PrincipalID = components['schemas']['PrincipalID'];
+export type ApprovalID = components['schemas']['ApprovalID'];
 export type SplitRuleID = components['schemas']['SplitRuleID'];
 export type AccountID = components['schemas']['AccountID'];
 export type ChannelAccountID = components['schemas']['ChannelAccountID'];
@@ -3088,6 +3472,11 @@ export type Product = components['schemas']['Product'];
 export type PaymentMethod = components['schemas']['PaymentMethod'];
 export type UsedMethod = components['schemas']['UsedMethod'];
 export type CreatePayment = components['schemas']['CreatePayment'];
+export type CreatePaymentLink = components['schemas']['CreatePaymentLink'];
+export type PaymentLinkStatus = components['schemas']['PaymentLinkStatus'];
+export type PaymentLink = components['schemas']['PaymentLink'];
+export type PaymentLinkPage = components['schemas']['PaymentLinkPage'];
+export type ReturnURL = components['schemas']['ReturnURL'];
 export type CreatePaymentAttempt = components['schemas']['CreatePaymentAttempt'];
 export type Timeline = components['schemas']['Timeline'];
 export type TimelineEntry = components['schemas']['TimelineEntry'];
@@ -3227,6 +3616,18 @@ export type Principal = components['schemas']['Principal'];
 export type PrincipalPage = components['schemas']['PrincipalPage'];
 export type BindPrincipalKey = components['schemas']['BindPrincipalKey'];
 export type PrincipalKey = components['schemas']['PrincipalKey'];
+export type ApprovalKind = components['schemas']['ApprovalKind'];
+export type ChangeApprovalPolicy = components['schemas']['ChangeApprovalPolicy'];
+export type ApprovalPolicy = components['schemas']['ApprovalPolicy'];
+export type ApprovalStatus = components['schemas']['ApprovalStatus'];
+export type ApproveApproval = components['schemas']['ApproveApproval'];
+export type RejectApproval = components['schemas']['RejectApproval'];
+export type Approval = components['schemas']['Approval'];
+export type NullableAmount = components['schemas']['NullableAmount'];
+export type Actor = components['schemas']['Actor'];
+export type NullableActor = components['schemas']['NullableActor'];
+export type ApprovalPage = components['schemas']['ApprovalPage'];
+export type ApprovalPolicyPage = components['schemas']['ApprovalPolicyPage'];
 export type MoveTestClock = components['schemas']['MoveTestClock'];
 export type TestClock = components['schemas']['TestClock'];
 export type ResponseBadRequest = components['responses']['BadRequest'];
@@ -3257,9 +3658,11 @@ export type ParameterEntryIdInPath = components['parameters']['EntryIDInPath'];
 export type ParameterDailyOperationIdInPath = components['parameters']['DailyOperationIDInPath'];
 export type ParameterReconciliationIdInPath = components['parameters']['ReconciliationIDInPath'];
 export type ParameterEventIdInPath = components['parameters']['EventIDInPath'];
+export type ParameterPaymentLinkIdInPath = components['parameters']['PaymentLinkIDInPath'];
 export type ParameterChannelAccountIdInPath = components['parameters']['ChannelAccountIDInPath'];
 export type ParameterCredentialIdInPath = components['parameters']['CredentialIDInPath'];
 export type ParameterPrincipalIdInPath = components['parameters']['PrincipalIDInPath'];
+export type ParameterApprovalIdInPath = components['parameters']['ApprovalIDInPath'];
 export type ParameterWebhookEndpointIdInPath = components['parameters']['WebhookEndpointIDInPath'];
 export type HeaderIdempotencyReplayed = components['headers']['IdempotencyReplayed'];
 export type $defs = Record<string, never>;
@@ -3273,6 +3676,8 @@ export interface operations {
                 merchant_id?: components["schemas"]["MerchantID"];
                 /** @description Only the payment with this reference. */
                 reference?: components["schemas"]["Reference"];
+                /** @description Only payments that this link made. */
+                payment_link_id?: components["schemas"]["PaymentLinkID"];
                 /** @description Only objects created at this moment or later. */
                 created_from?: components["parameters"]["CreatedFrom"];
                 /** @description Only objects created before this moment. */
@@ -3503,6 +3908,151 @@ export interface operations {
                     "application/json": components["schemas"]["Refund"];
                 };
             };
+            /** @description A second person must approve first; nothing was done yet. */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Refused"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listPaymentLinks: {
+        parameters: {
+            query?: {
+                /** @description Only links in this status. */
+                status?: components["schemas"]["PaymentLinkStatus"];
+                /** @description Only links of this merchant. */
+                merchant_id?: components["schemas"]["MerchantID"];
+                /** @description How many objects to return at most. */
+                limit?: components["parameters"]["Limit"];
+                /** @description `next_cursor` of the page before. Opaque; keep the other parameters as they were. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PaymentLinkPage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createPaymentLink: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreatePaymentLink"];
+            };
+        };
+        responses: {
+            /** @description The link is open. */
+            201: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PaymentLink"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Refused"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getPaymentLink: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A payment link. */
+                payment_link_id: components["parameters"]["PaymentLinkIDInPath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The link as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PaymentLink"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    closePaymentLink: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description A payment link. */
+                payment_link_id: components["parameters"]["PaymentLinkIDInPath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The link is closed. */
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PaymentLink"];
+                };
+            };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
@@ -3649,6 +4199,16 @@ export interface operations {
                     "application/json": components["schemas"]["Withdrawal"];
                 };
             };
+            /** @description A second person must approve first; nothing was done yet. */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
@@ -3764,6 +4324,16 @@ export interface operations {
                     "application/json": components["schemas"]["Transfer"];
                 };
             };
+            /** @description A second person must approve first; nothing was done yet. */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
@@ -3837,6 +4407,16 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TransferBatch"];
+                };
+            };
+            /** @description A second person must approve first; nothing was done yet. */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -4286,6 +4866,16 @@ export interface operations {
                     "application/json": components["schemas"]["Account"];
                 };
             };
+            /** @description A second person must approve first; nothing was done yet. */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
@@ -4324,6 +4914,16 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AccountLimits"];
+                };
+            };
+            /** @description A second person must approve first; nothing was done yet. */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -4593,6 +5193,16 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Hold"];
+                };
+            };
+            /** @description A second person must approve first; nothing was done yet. */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -4871,6 +5481,16 @@ export interface operations {
                     "application/json": components["schemas"]["ChannelCredentials"];
                 };
             };
+            /** @description A second person must approve first; nothing was done yet. */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
@@ -4907,6 +5527,16 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ChannelCredentials"];
+                };
+            };
+            /** @description A second person must approve first; nothing was done yet. */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -5615,6 +6245,16 @@ export interface operations {
                     "application/json": components["schemas"]["Principal"];
                 };
             };
+            /** @description A second person must approve first; nothing was done yet. */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
@@ -5683,6 +6323,16 @@ export interface operations {
                     "application/json": components["schemas"]["Principal"];
                 };
             };
+            /** @description A second person must approve first; nothing was done yet. */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
@@ -5721,6 +6371,230 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PrincipalKey"];
+                };
+            };
+            /** @description A second person must approve first; nothing was done yet. */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Refused"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listApprovalPolicies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApprovalPolicyPage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    changeApprovalPolicy: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeApprovalPolicy"];
+            };
+        };
+        responses: {
+            /** @description The policy in force from now on. */
+            201: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApprovalPolicy"];
+                };
+            };
+            /** @description A second person must approve first; nothing was done yet. */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Refused"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listApprovals: {
+        parameters: {
+            query?: {
+                /** @description Only approvals in this status. */
+                status?: components["schemas"]["ApprovalStatus"];
+                /** @description Only approvals of this kind. */
+                kind?: components["schemas"]["ApprovalKind"];
+                /** @description How many objects to return at most. */
+                limit?: components["parameters"]["Limit"];
+                /** @description `next_cursor` of the page before. Opaque; keep the other parameters as they were. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApprovalPage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getApproval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A request that waits, or waited, for a second person. */
+                approval_id: components["parameters"]["ApprovalIDInPath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The approval as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    approveApproval: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description A request that waits, or waited, for a second person. */
+                approval_id: components["parameters"]["ApprovalIDInPath"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApproveApproval"];
+            };
+        };
+        responses: {
+            /** @description It is approved and carried out; `object_id` names what it made or changed. */
+            201: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Refused"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    rejectApproval: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description A request that waits, or waited, for a second person. */
+                approval_id: components["parameters"]["ApprovalIDInPath"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RejectApproval"];
+            };
+        };
+        responses: {
+            /** @description Nothing was done, and nothing will be. */
+            201: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
                 };
             };
             400: components["responses"]["BadRequest"];
