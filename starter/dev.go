@@ -39,7 +39,7 @@ func devCommand(p process) *cobra.Command {
 		},
 	}
 	dev.PersistentFlags().StringVar(&flags.data, "data", ".data", "folder for everything the stack keeps")
-	dev.Flags().IntVar(&flags.portBase, "port-base", 0, "use eight consecutive ports from this one")
+	dev.Flags().IntVar(&flags.portBase, "port-base", 0, "use nine consecutive ports from this one")
 	dev.Flags().BoolVar(&flags.detach, "detach", false, "return once everything is up and leave it running")
 	dev.Flags().BoolVar(&flags.progress, "progress", false, "")
 	_ = dev.Flags().MarkHidden("progress") // the only error is an unknown name

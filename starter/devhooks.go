@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/suanpan/suanpan/internal/app"
 	"github.com/suanpan/suanpan/internal/devseed"
@@ -30,5 +31,5 @@ func seedStack(ctx context.Context, env devstack.Env) error {
 		MasterKeyFile: env.API.MasterKeyFile,
 		File:          env.DevFile,
 	})
-	return err
+	return errors.Join(err, app.EnsureCodecOperator("developer", env.Codec.Operators, env.CodecToken))
 }

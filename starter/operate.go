@@ -75,11 +75,11 @@ func redriveCommand(p process) *cobra.Command {
 			"workflow if none runs. Each goes on from the state of its row, so nothing is done twice.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.LoadTool(p.environ)
+			cfg, err := config.LoadVault(p.environ)
 			if err != nil {
 				return err
 			}
-			n, err := app.Redrive(cmd.Context(), cfg.Core, quiet(p))
+			n, err := app.Redrive(cmd.Context(), cfg, quiet(p))
 			if err != nil {
 				return err
 			}

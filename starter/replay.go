@@ -19,15 +19,14 @@ func replayCommand(p process) *cobra.Command {
 			"does not replay would be stuck. It changes nothing.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var core config.Core
+			var cfg config.Vault
 			if opts.Dir == "" {
-				cfg, err := config.LoadTool(p.environ)
-				if err != nil {
+				var err error
+				if cfg, err = config.LoadVault(p.environ); err != nil {
 					return err
 				}
-				core = cfg.Core
 			}
-			report, err := app.Replay(cmd.Context(), core, quiet(p), opts)
+			report, err := app.Replay(cmd.Context(), cfg, quiet(p), opts)
 			if err != nil {
 				return err
 			}
@@ -44,6 +43,6 @@ func replayCommand(p process) *cobra.Command {
 	}
 	replay.Flags().StringVar(&opts.Query, "query", "", "Temporal list filter, such as \"ExecutionStatus = 'Running'\"")
 	replay.Flags().StringVar(&opts.Dir, "dir", "", "replay the files of this folder instead of a namespace")
-	replay.Flags().StringVar(&opts.Save, "save", "", "folder that receives every history that was read")
+	replay.Flags().StringVar(&opts.Save, "save", "", "folder that receives every history that was read, decrypted")
 	return replay
 }

@@ -22,6 +22,7 @@ func rootCommand(p process) *cobra.Command {
 		scheduleCommand(p),
 		sealCommand(p),
 		secretsCommand(p),
+		codecCommand(p),
 		serveCommand(p),
 		verifyCommand(p),
 		versionCommand(p),

@@ -15,7 +15,8 @@ import (
 // docs/runbooks/master-key.md says when.
 func secretsCommand(p process) *cobra.Command {
 	secrets := &cobra.Command{Use: "secrets", Short: "Make, rotate and look after the keys under which secrets are sealed"}
-	secrets.AddCommand(newMasterKeyCommand(p), secretsStatusCommand(p), rewrapCommand(p), rotateDataKeysCommand(p), importKeysCommand(p))
+	secrets.AddCommand(newMasterKeyCommand(p), secretsStatusCommand(p), rewrapCommand(p), rotateDataKeysCommand(p),
+		rotatePayloadKeyCommand(p), importKeysCommand(p))
 	return secrets
 }
 
@@ -115,6 +116,22 @@ func rotateDataKeysCommand(p process) *cobra.Command {
 	}
 	rotate.Flags().StringVar(&only, "tenant", "", "only this tenant")
 	return rotate
+}
+
+func rotatePayloadKeyCommand(p process) *cobra.Command {
+	return &cobra.Command{
+		Use:   "rotate-payload-key",
+		Short: "Encrypt what Temporal keeps under a new key from now on; earlier keys stay for reading",
+		Args:  cobra.NoArgs,
+		RunE: withVault(p, func(cmd *cobra.Command, v *app.Vault, _ []string) error {
+			keyID, err := v.RotatePayloadKey(cmd.Context())
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(p.stdout, "payloads are encrypted under %s, by every process within half a minute\n", keyID)
+			return err
+		}),
+	}
 }
 
 func importKeysCommand(p process) *cobra.Command {

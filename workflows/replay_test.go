@@ -22,7 +22,6 @@ import (
 	"github.com/suanpan/suanpan/core/payout"
 	"github.com/suanpan/suanpan/core/recon"
 	"github.com/suanpan/suanpan/core/refund"
-	"github.com/suanpan/suanpan/internal/app"
 	"github.com/suanpan/suanpan/workflows"
 )
 
@@ -30,7 +29,7 @@ var histories = flag.String("histories", "", "replay the histories of this folde
 
 func newReplayer(t *testing.T) worker.WorkflowReplayer {
 	t.Helper()
-	replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{DataConverter: app.DataConverter()})
+	replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{})
 	require.NoError(t, err)
 	return replayer
 }

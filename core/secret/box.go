@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -18,6 +19,7 @@ var ErrNotOpened = errors.New("the sealed value does not open: it was changed, o
 
 // Place is where a sealed value is kept. It is authenticated with the value.
 type Place struct {
+	// Tenant owns the data key; a Ring puts the platform's name here.
 	Tenant string
 	// Field names table and column, such as "channel_credentials.sealed".
 	Field string
@@ -125,6 +127,24 @@ func (p Place) bound(head []byte) []byte {
 	return out
 }
 
+// platform begins the name of an owner of data keys that is no tenant.
+const platform = "platform/"
+
+// shelf is the table that has the data keys of a tenant or of the platform, and its
+// column for whose they are.
+func shelf(owner string) (table, column string) {
+	if strings.HasPrefix(owner, platform) {
+		return "platform_keys", "owner"
+	}
+	return "data_keys", "tenant_id"
+}
+
+// keysOf is the from and where of an owner's data keys.
+func keysOf(owner string) string {
+	table, column := shelf(owner)
+	return table + " where " + column + " = $1"
+}
+
 // context is what a wrapped data key is bound to.
 func (n keyName) context() []byte {
 	return Place{Tenant: n.tenant, Field: "data_keys.wrapped"}.bound(n.head())
@@ -135,7 +155,7 @@ func newest(ctx context.Context, q pg.Querier, tenant string) (keyName, error) {
 	name := keyName{tenant: tenant}
 	var tag []byte
 	err := q.QueryRow(ctx, `
-		select version, tag from data_keys where tenant_id = $1 order by version desc limit 1`,
+		select version, tag from `+keysOf(tenant)+` order by version desc limit 1`,
 		tenant).Scan(&name.version, &tag)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return name, nil
@@ -155,9 +175,10 @@ func (b *Box) addKey(ctx context.Context, q pg.Querier, last keyName) (keyName, 
 	if err != nil {
 		return keyName{}, fmt.Errorf("wrap data key: %w", err)
 	}
+	table, owner := shelf(next.tenant)
 	_, err = q.Exec(ctx, `
-		insert into data_keys (tenant_id, version, tag, master_key, wrapped) values ($1, $2, $3, $4, $5)
-		on conflict (tenant_id, version) do nothing`,
+		insert into `+table+` (`+owner+`, version, tag, master_key, wrapped) values ($1, $2, $3, $4, $5)
+		on conflict (`+owner+`, version) do nothing`,
 		next.tenant, next.version, next.tag[:], b.masters[0].ID(), wrapped)
 	if err != nil {
 		return keyName{}, fmt.Errorf("add data key: %w", err)
@@ -176,7 +197,7 @@ func (b *Box) key(ctx context.Context, q pg.Querier, name keyName) (cipher.AEAD,
 	var masterID string
 	var wrapped []byte
 	err := q.QueryRow(ctx, `
-		select master_key, wrapped from data_keys where tenant_id = $1 and version = $2 and tag = $3`,
+		select master_key, wrapped from `+keysOf(name.tenant)+` and version = $2 and tag = $3`,
 		name.tenant, name.version, name.tag[:]).Scan(&masterID, &wrapped)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, ErrNotOpened

@@ -17,9 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/operatorservice/v1"
-	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/client"
 
-	"github.com/suanpan/suanpan/core/accept"
 	"github.com/suanpan/suanpan/core/channel"
 	"github.com/suanpan/suanpan/core/party"
 	"github.com/suanpan/suanpan/core/payment"
@@ -30,6 +29,7 @@ import (
 	"github.com/suanpan/suanpan/internal/id"
 	"github.com/suanpan/suanpan/internal/pg"
 	"github.com/suanpan/suanpan/internal/pgtest"
+	"github.com/suanpan/suanpan/internal/temporaldev"
 	"github.com/suanpan/suanpan/internal/temporaltest"
 	"github.com/suanpan/suanpan/ledger"
 	"github.com/suanpan/suanpan/money"
@@ -79,7 +79,7 @@ func TestPrepareTemporalMakesNamespaceAttributesAndSchedule(t *testing.T) {
 	for range 2 {
 		require.NoError(t, app.PrepareTemporal(t.Context(), cfg, quiet()))
 	}
-	c, err := app.DialTemporal(cfg, quiet())
+	c, err := client.Dial(client.Options{HostPort: cfg.TemporalAddress, Namespace: cfg.TemporalNamespace, Logger: temporaldev.Quiet()})
 	require.NoError(t, err)
 	defer c.Close()
 	listed, err := c.OperatorService().ListSearchAttributes(t.Context(),
@@ -96,17 +96,6 @@ func TestPrepareTemporalMakesNamespaceAttributesAndSchedule(t *testing.T) {
 	require.Equal(t, app.ScheduleZone, schedule.Schedule.Spec.TimeZoneName)
 	next := schedule.Info.NextActionTimes[0].In(time.FixedZone("Asia/Shanghai", 8*3600))
 	require.Equal(t, "10:30", next.Format("15:04"), "after both providers have made their bills")
-}
-
-func TestPlainPayloadsReadBack(t *testing.T) {
-	t.Parallel()
-	in := accept.Ref{Tenant: "ten_1", ID: "pay_1"}
-	payloads, err := app.DataConverter().ToPayloads(in)
-	require.NoError(t, err)
-	var out accept.Ref
-	require.NoError(t, app.DataConverter().FromPayloads(payloads, &out))
-	require.Equal(t, in, out)
-	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(payloads, &out), "what was written before a codec came must stay readable")
 }
 
 func TestNotifyURL(t *testing.T) {
@@ -175,6 +164,7 @@ type shop struct {
 	*testing.T
 	*pgtest.Database
 	cfg             config.Core
+	masterKey       string
 	sweeper         *app.Sweeper
 	tenant, account string
 	paymentID       string
@@ -186,6 +176,8 @@ func openShop(t *testing.T) *shop {
 	namespace := temporaltest.New(t)
 	s := &shop{T: t, Database: pgtest.New(t)}
 	s.cfg = config.Core{DatabaseURL: s.URL, DatabaseMaxConns: 4, TemporalAddress: namespace.Address, TemporalNamespace: namespace.Name}
+	s.masterKey = filepath.Join(t.TempDir(), "master.key")
+	require.NoError(t, app.NewMasterKey(s.masterKey))
 	s.sweeper = s.sweeperAt(namespace.Address)
 	require.NoError(t, s.DB.AsSystem(t.Context(), func(tx pgx.Tx) error {
 		created, err := tenant.Create(t.Context(), tx, "A tenant", tenant.LicensedReserve)
@@ -220,7 +212,9 @@ func (s *shop) sweeperAt(address string) *app.Sweeper {
 	s.Helper()
 	cfg := s.cfg
 	cfg.TemporalAddress = address
-	c, err := app.DialTemporal(cfg, quiet())
+	box, err := app.OpenBox(config.Secrets{MasterKeyFile: s.masterKey})
+	require.NoError(s, err)
+	c, err := app.DialTemporal(cfg, app.NewCodec(s.DB, box), quiet())
 	require.NoError(s, err)
 	s.Cleanup(c.Close)
 	return &app.Sweeper{DB: s.DB, Starter: workflows.Starter{Client: c}, Log: quiet(), Grace: app.PaymentGrace}
@@ -260,7 +254,7 @@ func TestSweeperStartsWhatNobodyStarted(t *testing.T) {
 	}
 
 	// Redrive finds it unfinished, and leaves it alone because it runs.
-	total, err := app.Redrive(t.Context(), s.cfg, quiet())
+	total, err := app.Redrive(t.Context(), config.Vault{Core: s.cfg, Secrets: config.Secrets{MasterKeyFile: s.masterKey}}, quiet())
 	require.NoError(t, err)
 	require.Equal(t, int64(1), total)
 	again, err := s.sweeper.Starter.Client.DescribeWorkflowExecution(t.Context(), payment.WorkflowID(s.paymentID), "")

@@ -12,15 +12,19 @@ import (
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/suanpan/suanpan/internal/payload"
 )
 
 // HistoryRun is one run of a workflow, whose history can be read.
 type HistoryRun struct{ Type, WorkflowID, RunID, Status string }
 
 // Histories hands over the history of every run that the query finds in the
-// namespace; the empty query finds all. It ends with the first error of each.
+// namespace, decrypted by codec; the empty query finds all. It ends with the first
+// error of each.
 func Histories(
-	ctx context.Context, c client.Client, namespace, query string, each func(HistoryRun, *historypb.History) error,
+	ctx context.Context, c client.Client, codec converter.PayloadCodec, namespace, query string, each func(HistoryRun, *historypb.History) error,
 ) error {
 	request := &workflowservice.ListWorkflowExecutionsRequest{Namespace: namespace, Query: query}
 	for {
@@ -30,7 +34,7 @@ func Histories(
 		}
 		for _, e := range page.Executions {
 			run := HistoryRun{e.Type.Name, e.Execution.WorkflowId, e.Execution.RunId, e.Status.String()}
-			history, err := HistoryOf(ctx, c, run)
+			history, err := HistoryOf(ctx, c, codec, run)
 			if err != nil {
 				return err
 			}
@@ -45,8 +49,10 @@ func Histories(
 	}
 }
 
-// HistoryOf reads the whole history of a run.
-func HistoryOf(ctx context.Context, c client.Client, run HistoryRun) (*historypb.History, error) {
+// HistoryOf reads the whole history of a run, decrypted by codec.
+func HistoryOf(
+	ctx context.Context, c client.Client, codec converter.PayloadCodec, run HistoryRun,
+) (*historypb.History, error) {
 	var history historypb.History
 	events := c.GetWorkflowHistory(ctx, run.WorkflowID, run.RunID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for events.HasNext() {
@@ -55,6 +61,9 @@ func HistoryOf(ctx context.Context, c client.Client, run HistoryRun) (*historypb
 			return nil, fmt.Errorf("history of %s: %w", run.WorkflowID, err)
 		}
 		history.Events = append(history.Events, event)
+	}
+	if err := payload.DecodeHistory(ctx, codec, &history); err != nil {
+		return nil, fmt.Errorf("history of %s: %w", run.WorkflowID, err)
 	}
 	return &history, nil
 }
@@ -72,8 +81,8 @@ func (r HistoryRun) End(history *historypb.History) string {
 		Settled  bool
 		RefundID string `json:"refund_id"`
 	}
-	for _, payload := range last.GetResult().GetPayloads() {
-		_ = json.Unmarshal(payload.Data, &result) // a number has no status
+	for _, p := range last.GetResult().GetPayloads() {
+		_ = json.Unmarshal(p.Data, &result) // a number has no status
 	}
 	switch {
 	case result.Status != "":

@@ -19,13 +19,17 @@ import (
 // Redrive starts the workflow of every object that is not final. Those that run
 // are left alone; those that were terminated, cancelled or failed go on from the
 // state of their rows. It returns how many objects are not final.
-func Redrive(ctx context.Context, cfg config.Core, log *slog.Logger) (int64, error) {
+func Redrive(ctx context.Context, cfg config.Vault, log *slog.Logger) (int64, error) {
 	db, err := pg.Open(ctx, cfg.DatabaseURL, pg.Options{MaxConns: 4})
 	if err != nil {
 		return 0, err
 	}
 	defer db.Close()
-	temporal, err := DialTemporal(cfg, log)
+	box, err := OpenBox(cfg.Secrets)
+	if err != nil {
+		return 0, err
+	}
+	temporal, err := DialTemporal(cfg.Core, NewCodec(db, box), log)
 	if err != nil {
 		return 0, err
 	}

@@ -18,6 +18,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/suanpan/suanpan/internal/config"
+	"github.com/suanpan/suanpan/internal/pg"
 	"github.com/suanpan/suanpan/workflows"
 )
 
@@ -29,7 +30,7 @@ type ReplayOptions struct {
 	// Dir, when set, replays the files of a folder instead of a namespace.
 	Dir string
 	// Save, when set, is a folder that receives every history that was read, one
-	// file per run, with the names of machines taken out.
+	// file per run, decrypted, with the names of machines taken out.
 	Save string
 }
 
@@ -46,7 +47,7 @@ type ReplayReport struct {
 // that takes the workflows over. It changes nothing in the namespace. An error
 // means that histories could not be read; one that does not replay is a failure
 // in the report.
-func Replay(ctx context.Context, cfg config.Core, logger *slog.Logger, opts ReplayOptions) (ReplayReport, error) {
+func Replay(ctx context.Context, cfg config.Vault, logger *slog.Logger, opts ReplayOptions) (ReplayReport, error) {
 	report := ReplayReport{Ends: map[string]int{}}
 	replayer, err := NewReplayer()
 	if err != nil {
@@ -73,17 +74,28 @@ func Replay(ctx context.Context, cfg config.Core, logger *slog.Logger, opts Repl
 	if opts.Dir != "" {
 		return report, savedHistories(opts.Dir, each)
 	}
-	temporal, err := DialTemporal(cfg, logger)
+	db, err := pg.Open(ctx, cfg.DatabaseURL, pg.Options{MaxConns: 2})
+	if err != nil {
+		return report, err
+	}
+	defer db.Close()
+	box, err := OpenBox(cfg.Secrets)
+	if err != nil {
+		return report, err
+	}
+	codec := NewCodec(db, box)
+	temporal, err := DialTemporal(cfg.Core, codec, logger)
 	if err != nil {
 		return report, err
 	}
 	defer temporal.Close()
-	return report, Histories(ctx, temporal, cfg.TemporalNamespace, opts.Query, each)
+	return report, Histories(ctx, temporal, codec, cfg.TemporalNamespace, opts.Query, each)
 }
 
-// NewReplayer returns a replayer that knows every workflow of this build.
+// NewReplayer returns a replayer that knows every workflow of this build, for
+// histories that are decrypted or were never encrypted.
 func NewReplayer() (worker.WorkflowReplayer, error) {
-	replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{DataConverter: DataConverter()})
+	replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("replayer: %w", err)
 	}

@@ -25,7 +25,7 @@ const (
 // EnsureSchedule makes the Schedule of the daily operations, or leaves the one
 // that is there as it is. Idempotent.
 func EnsureSchedule(ctx context.Context, cfg config.Core, log *slog.Logger) error {
-	c, err := DialTemporal(cfg, log)
+	c, err := DialTemporal(cfg, noPayloads{}, log)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,10 @@ import (
 	"go.temporal.io/sdk/log"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/suanpan/suanpan/core/secret"
 	"github.com/suanpan/suanpan/internal/config"
+	"github.com/suanpan/suanpan/internal/payload"
+	"github.com/suanpan/suanpan/internal/pg"
 	"github.com/suanpan/suanpan/workflows"
 )
 
@@ -26,14 +29,19 @@ import (
 const Retention = 30 * 24 * time.Hour
 
 // DialTemporal connects to Temporal. It does not wait for the server: calls fail
-// until it answers. The interceptors also wrap what workers made from it run.
-func DialTemporal(cfg config.Core, logger *slog.Logger, interceptors ...interceptor.ClientInterceptor) (client.Client, error) {
+// until it answers. codec encrypts payloads and failures. The interceptors also wrap
+// what workers made from it run.
+func DialTemporal(
+	cfg config.Core, codec converter.PayloadCodec, logger *slog.Logger, interceptors ...interceptor.ClientInterceptor,
+) (client.Client, error) {
+	payloads := payload.Converter(codec)
 	c, err := client.NewLazyClient(client.Options{
-		HostPort:      cfg.TemporalAddress,
-		Namespace:     cfg.TemporalNamespace,
-		Logger:        log.NewStructuredLogger(logger),
-		DataConverter: DataConverter(),
-		Interceptors:  interceptors,
+		HostPort:         cfg.TemporalAddress,
+		Namespace:        cfg.TemporalNamespace,
+		Logger:           log.NewStructuredLogger(logger),
+		DataConverter:    payloads,
+		FailureConverter: payload.Failures(payloads),
+		Interceptors:     interceptors,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("temporal at %s: %w", cfg.TemporalAddress, err)
@@ -41,26 +49,29 @@ func DialTemporal(cfg config.Core, logger *slog.Logger, interceptors ...intercep
 	return c, nil
 }
 
-// DataConverter is what every client and worker encodes payloads with. The codec
-// passes them through; it is wired so that an encrypting one can take its place
-// and still read what was written before.
-func DataConverter() converter.DataConverter {
-	return converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), plainCodec{})
+// NewCodec returns what encrypts payloads under the platform's keys in db.
+func NewCodec(db *pg.DB, box *secret.Box) *payload.Codec {
+	return payload.NewCodec(secret.NewRing(db, box, secret.Payloads))
 }
 
-type plainCodec struct{}
+// noPayloads is the codec of those who only administrate: it refuses payloads, so
+// that none leaves unencrypted.
+type noPayloads struct{}
 
-func (plainCodec) Encode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
-	return payloads, nil
+func (noPayloads) Encode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
+	if len(payloads) == 0 {
+		return payloads, nil
+	}
+	return nil, errors.New("this command holds no key to encrypt payloads with")
 }
 
-func (plainCodec) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
+func (noPayloads) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
 	return payloads, nil
 }
 
 // PrepareTemporal makes the namespace and the search attributes. Idempotent.
 func PrepareTemporal(ctx context.Context, cfg config.Core, logger *slog.Logger) error {
-	c, err := DialTemporal(cfg, logger)
+	c, err := DialTemporal(cfg, noPayloads{}, logger)
 	if err != nil {
 		return err
 	}

@@ -145,6 +145,11 @@ func (v *Vault) RotateDataKeys(ctx context.Context, only string) (tenants, resea
 	return tenants, resealed, nil
 }
 
+// RotatePayloadKey makes a new key for what Temporal keeps and returns its id.
+func (v *Vault) RotatePayloadKey(ctx context.Context) (string, error) {
+	return secret.NewRing(v.db, v.box, secret.Payloads).Rotate(ctx)
+}
+
 // The files that Import reads from a channel account's folder, as the secrets
 // directory of earlier versions had them.
 const (

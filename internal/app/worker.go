@@ -104,15 +104,15 @@ func RunWorker(ctx context.Context, cfg config.Worker, log *slog.Logger) error {
 		return err
 	}
 	defer db.Close()
-	temporal, err := DialTemporal(cfg.Core, log, intercept.Temporal(ctx)...)
-	if err != nil {
-		return err
-	}
-	defer temporal.Close()
 	box, err := OpenBox(cfg.Secrets)
 	if err != nil {
 		return err
 	}
+	temporal, err := DialTemporal(cfg.Core, NewCodec(db, box), log, intercept.Temporal(ctx)...)
+	if err != nil {
+		return err
+	}
+	defer temporal.Close()
 	guards, stop, err := startGuards(ctx, cfg.Guards, cfg.Metrics, db, log)
 	if err != nil {
 		return err

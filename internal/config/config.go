@@ -89,12 +89,23 @@ type Worker struct {
 	HealthListen string `env:"WORKER_HEALTH_LISTEN" envDefault:"127.0.0.1:9091" doc:"host:port of the worker's /healthz."`
 }
 
+// Codec is the configuration of starter codec, at which operators have payloads
+// decrypted.
+type Codec struct {
+	Core
+	Secrets
+
+	Listen    string   `env:"CODEC_LISTEN" envDefault:"127.0.0.1:8082" doc:"host:port of the codec endpoint. It is for operators: let the public not reach it."`
+	Operators string   `env:"CODEC_OPERATORS_FILE,required,notEmpty" doc:"File with the operators who may read payloads, one a line: a name and the digest of a token, as starter codec new-token prints them. Read anew with every call."`
+	Origins   []string `env:"CODEC_ORIGINS" doc:"Comma-separated origins of the Temporal Web UIs that may ask, such as https://temporal.example.com."`
+}
+
 // Tool is the configuration of the commands that work on the database and
-// Temporal and end: starter migrate, verify, redrive, tenant.
+// Temporal and end: starter migrate, verify, tenant.
 type Tool struct{ Core }
 
 // Vault is the configuration of the commands that work on sealed secrets:
-// starter secrets.
+// starter secrets, redrive, replay.
 type Vault struct {
 	Core
 	Secrets

@@ -61,6 +61,26 @@ func LoadVault(environ []string) (Vault, error) {
 	return c, errors.Join(err, c.Secrets.check())
 }
 
+// LoadCodec reads and validates the configuration of the codec endpoint.
+func LoadCodec(environ []string) (Codec, error) {
+	c, err := load[Codec](environ)
+	if err != nil {
+		return Codec{}, err
+	}
+	c.DatabaseURL, err = withPasswordFile(c.Core)
+	err = errors.Join(err, c.Secrets.check(), checkListen("CODEC_LISTEN", c.Listen))
+	for _, origin := range c.Origins {
+		u, parsed := url.Parse(origin)
+		if parsed != nil || u.Scheme+"://"+u.Host != origin {
+			err = errors.Join(err, fmt.Errorf("%sCODEC_ORIGINS: %q must be an origin, such as https://temporal.example.com", Prefix, origin))
+		}
+		if parsed == nil && u.Scheme != "https" && c.Env == Production {
+			err = errors.Join(err, refusedInProduction("CODEC_ORIGINS", "payloads travel over https"))
+		}
+	}
+	return c, err
+}
+
 // LoadStack reads what starter dev should use instead of starting it.
 func LoadStack(environ []string) (Stack, error) {
 	c, err := load[Stack](environ)

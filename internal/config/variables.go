@@ -27,13 +27,14 @@ type Group struct {
 func Groups() []Group {
 	return []Group{
 		{"Every process", variablesOf(reflect.TypeFor[Core]())},
-		{"API, worker and `starter secrets`: secrets", variablesOf(reflect.TypeFor[Secrets]())},
+		{"API, worker, `starter secrets`, `redrive`, `replay` and `codec`: secrets", variablesOf(reflect.TypeFor[Secrets]())},
 		{"API and worker: providers", ownVariablesOf(reflect.TypeFor[Channels]())},
 		{"API and worker: the guard around providers", variablesOf(reflect.TypeFor[Guards]())},
 		{"API and worker: metrics", variablesOf(reflect.TypeFor[Metrics]())},
 		{"API and worker: webhooks", variablesOf(reflect.TypeFor[Webhooks]())},
 		{"API (`starter serve`)", ownVariablesOf(reflect.TypeFor[API]())},
 		{"Worker (`worker`)", ownVariablesOf(reflect.TypeFor[Worker]())},
+		{"Codec endpoint (`starter codec`)", ownVariablesOf(reflect.TypeFor[Codec]())},
 		{"Development stack (`starter dev`)", variablesOf(reflect.TypeFor[Stack]())},
 		{"Tests", variablesOf(reflect.TypeFor[Tests]())},
 	}

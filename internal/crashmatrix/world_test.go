@@ -24,12 +24,12 @@ import (
 	temporal "go.temporal.io/sdk/client"
 
 	"github.com/suanpan/suanpan/client"
-	"github.com/suanpan/suanpan/internal/app"
 	"github.com/suanpan/suanpan/internal/config"
 	"github.com/suanpan/suanpan/internal/devseed"
 	"github.com/suanpan/suanpan/internal/failpoint"
 	"github.com/suanpan/suanpan/internal/freeport"
 	"github.com/suanpan/suanpan/internal/pgtest"
+	"github.com/suanpan/suanpan/internal/temporaldev"
 	"github.com/suanpan/suanpan/internal/temporaltest"
 	"github.com/suanpan/suanpan/sandbox"
 	"github.com/suanpan/suanpan/sandbox/keys"
@@ -122,7 +122,8 @@ func newWorld(t *testing.T, spaces *namespaces, o wish) *world {
 	})
 	w.core = config.Core{Env: config.Development, DatabaseURL: w.db.URL, TemporalAddress: namespace.Address, TemporalNamespace: namespace.Name}
 	var err error
-	w.temporal, err = app.DialTemporal(w.core, quiet())
+	// It starts and describes; what it starts takes no arguments, so it needs no key.
+	w.temporal, err = temporal.NewLazyClient(temporal.Options{HostPort: namespace.Address, Namespace: namespace.Name, Logger: temporaldev.Quiet()})
 	require.NoError(t, err)
 	t.Cleanup(w.temporal.Close)
 	w.startSandbox()

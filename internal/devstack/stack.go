@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -37,6 +38,10 @@ type Env struct {
 	// SandboxDir holds the sandbox's books and keys, DevFile (dev.json) is where
 	// seeding writes the API keys it made.
 	SandboxDir, DevFile string
+	// Codec is where the Web UI has payloads decrypted; CodecToken is the file with the
+	// token that a person signs in there with.
+	Codec      config.Codec
+	CodecToken string
 }
 
 // stack is one run of starter dev.
@@ -67,7 +72,7 @@ func (s *stack) needs() []need {
 		needs = append(needs, need{"Temporal", p.Temporal}, need{"the Temporal Web UI", p.TemporalUI})
 	}
 	return append(needs, need{"the sandbox", p.Sandbox}, need{"API 1", p.API[0]}, need{"API 2", p.API[1]},
-		need{"worker 1", p.WorkerHealth[0]}, need{"worker 2", p.WorkerHealth[1]})
+		need{"worker 1", p.WorkerHealth[0]}, need{"worker 2", p.WorkerHealth[1]}, need{"the codec endpoint", p.Codec})
 }
 
 // postgresPart prepares the server, or checks the given one and returns nil.
@@ -113,7 +118,7 @@ func (s *stack) temporalPart(ctx context.Context) (*part, string, error) {
 	launch, err := temporaldev.Prepare(ctx, temporaldev.Options{
 		Binary: temporaldev.Binary{Tools: filepath.Join(s.options.Root, "tools"), Say: s.super.say},
 		File:   s.path("temporal", "temporal.db"),
-		Port:   s.ports.Temporal, UIPort: s.ports.TemporalUI,
+		Port:   s.ports.Temporal, UIPort: s.ports.TemporalUI, UICodec: localURL(s.ports.Codec, ""),
 		Namespace: s.given.TemporalNamespace,
 		Log:       s.log("temporal"),
 	})
@@ -158,6 +163,10 @@ func (s *stack) configure(databaseURL, temporalAddress string) error {
 		SandboxURL: localURL(s.ports.Sandbox, ""),
 		SandboxDir: s.path("sandbox"),
 		DevFile:    s.path("dev.json"),
+		Codec: config.Codec{Core: core, Secrets: channels.Secrets, Listen: local(s.ports.Codec),
+			Operators: filepath.Join(secrets, "operators"), // seeding makes both files
+			Origins:   []string{localURL(s.ports.TemporalUI, ""), "http://localhost:" + strconv.Itoa(s.ports.TemporalUI)}},
+		CodecToken: s.path("codec-token"),
 	}
 	if s.launch != nil {
 		s.env.TemporalUI = localURL(s.ports.TemporalUI, "")
@@ -180,6 +189,10 @@ func (s *stack) apiPart(i int) *part {
 	c := s.env.API
 	c.Listen = local(s.ports.API[i])
 	return s.ours(fmt.Sprintf("api-%d", i+1), s.ports.API[i], "starter", config.Environ(c), "serve")
+}
+
+func (s *stack) codecPart() *part {
+	return s.ours("codec", s.ports.Codec, "starter", config.Environ(s.env.Codec), "codec")
 }
 
 // ours is a program of this module with a health address.
@@ -223,7 +236,7 @@ func (s *stack) start(ctx context.Context) error {
 	if err := s.hook(ctx, "seed", s.options.Seed); err != nil {
 		return err
 	}
-	return s.super.up(ctx, s.workerPart(0), s.workerPart(1), s.apiPart(0), s.apiPart(1))
+	return s.super.up(ctx, s.workerPart(0), s.workerPart(1), s.apiPart(0), s.apiPart(1), s.codecPart())
 }
 
 // startServices brings up, or checks, PostgreSQL and Temporal.
@@ -276,6 +289,7 @@ func (s *stack) addresses() []Address {
 	if s.launch != nil {
 		all = append(all,
 			Address{"Temporal Web UI", s.env.TemporalUI + "/namespaces/" + s.given.TemporalNamespace + "/workflows"},
+			Address{"read payloads in it", localURL(s.ports.Codec, "/") + " with the token in " + s.env.CodecToken},
 			Address{"temporal CLI", s.launch.Binary() + " --address " + s.launch.Address() +
 				" -n " + s.given.TemporalNamespace})
 	}

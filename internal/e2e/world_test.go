@@ -34,6 +34,7 @@ import (
 	"github.com/suanpan/suanpan/internal/app"
 	"github.com/suanpan/suanpan/internal/config"
 	"github.com/suanpan/suanpan/internal/devseed"
+	"github.com/suanpan/suanpan/internal/payload"
 	"github.com/suanpan/suanpan/internal/pg"
 	"github.com/suanpan/suanpan/internal/pgtest"
 	"github.com/suanpan/suanpan/internal/temporaltest"
@@ -66,6 +67,7 @@ type world struct {
 	core     config.Core
 	channels config.Channels
 	temporal temporal.Client
+	codec    *payload.Codec
 	sandbox  string
 	// sandboxDir holds the sandbox's keys and books.
 	sandboxDir string
@@ -105,7 +107,8 @@ func newWorldWithoutWorkers(t *testing.T) *world {
 		AlipayGatewayURL: w.sandbox + "/alipay/gateway.do", WeChatPayBaseURL: w.sandbox + "/wechatpay"}
 	require.NoError(t, app.EnsureMasterKey(w.channels.MasterKeyFile))
 	var err error
-	w.temporal, err = app.DialTemporal(w.core, quiet())
+	w.codec = app.NewCodec(w.openPool(), w.box())
+	w.temporal, err = app.DialTemporal(w.core, w.codec, quiet())
 	require.NoError(t, err)
 	t.Cleanup(w.temporal.Close)
 	starter := workflows.Starter{Client: w.temporal}
@@ -183,7 +186,7 @@ func (w *world) startWorkers() {
 		db, err := pg.Open(w.ctx, w.db.URL, pg.Options{MaxConns: 6})
 		require.NoError(w, err)
 		steps := app.NewSteps(db, w.adapters(db), w.box(), app.NotifyURL(w.channels.PublicURL))
-		c, err := app.DialTemporal(w.core, quiet())
+		c, err := app.DialTemporal(w.core, app.NewCodec(db, w.box()), quiet())
 		require.NoError(w, err)
 		w.stop = append(w.stop, func() { c.Close(); db.Close() })
 		for _, one := range app.NewWorkers(c, steps) {

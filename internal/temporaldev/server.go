@@ -39,6 +39,8 @@ type Options struct {
 	File string
 	// Port serves gRPC on 127.0.0.1. UIPort serves the Web UI; 0 means none.
 	Port, UIPort int
+	// UICodec is where the Web UI has payloads decrypted; empty means nowhere.
+	UICodec string
 	// Namespace is made when the server starts.
 	Namespace string
 	// Settings are Temporal's dynamic configuration; values are JSON.
@@ -87,6 +89,9 @@ func (l *Launch) Command() (cmd *exec.Cmd, stop os.Signal) {
 		args = append(args, "--headless")
 	} else {
 		args = append(args, "--ui-port", strconv.Itoa(o.UIPort))
+		if o.UICodec != "" {
+			args = append(args, "--ui-codec-endpoint", o.UICodec)
+		}
 	}
 	if o.File != "" {
 		args = append(args, "--db-filename", o.File)

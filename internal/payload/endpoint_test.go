@@ -1,0 +1,153 @@
+package payload_test
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/suanpan/suanpan/core/secret"
+	"github.com/suanpan/suanpan/internal/payload"
+	"github.com/suanpan/suanpan/internal/pgtest"
+)
+
+const webUI = "https://temporal.example.com"
+
+// desk is an endpoint with one operator, anna.
+type desk struct {
+	*testing.T
+	url, token, file string
+	sealed           string // a body for /decode
+	log              *bytes.Buffer
+}
+
+func newDesk(t *testing.T) desk {
+	t.Helper()
+	t.Parallel()
+	codec := payload.NewCodec(newRing(t, pgtest.New(t), secret.NewMasterKeyText()))
+	sealed, err := codec.Encode([]*commonpb.Payload{{Metadata: map[string][]byte{"encoding": []byte("json/plain")}, Data: []byte(`"` + canary + `"`)}})
+	require.NoError(t, err)
+	body, err := protojson.Marshal(&commonpb.Payloads{Payloads: sealed})
+	require.NoError(t, err)
+	token, line, err := payload.NewToken("anna")
+	require.NoError(t, err)
+	require.NotContains(t, line, token)
+	d := desk{T: t, token: token, file: filepath.Join(t.TempDir(), "operators"), sealed: string(body), log: &bytes.Buffer{}}
+	require.NoError(t, os.WriteFile(d.file, []byte("# who may\n\n"+line), 0o600))
+	server := httptest.NewServer(payload.Endpoint(payload.EndpointOptions{Codec: codec, Operators: d.file, Origins: []string{webUI},
+		Secure: true, Log: slog.New(slog.NewJSONHandler(d.log, nil))}))
+	t.Cleanup(server.Close)
+	d.url = server.URL
+	return d
+}
+
+func (d desk) ask(method, path, body string, headers ...string) (*http.Response, string) {
+	d.Helper()
+	r, err := http.NewRequestWithContext(d.Context(), method, d.url+path, strings.NewReader(body))
+	require.NoError(d, err)
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	answer, err := http.DefaultTransport.RoundTrip(r)
+	require.NoError(d, err)
+	defer answer.Body.Close()
+	var text bytes.Buffer
+	_, err = text.ReadFrom(answer.Body)
+	require.NoError(d, err)
+	return answer, text.String()
+}
+
+func (d desk) open(text string) string {
+	d.Helper()
+	var out commonpb.Payloads
+	require.NoError(d, protojson.Unmarshal([]byte(text), &out), text)
+	return string(out.Payloads[0].Data)
+}
+
+func TestAnOperatorReadsPayloads(t *testing.T) {
+	d := newDesk(t)
+	answer, text := d.ask(http.MethodPost, "/decode", d.sealed, "Authorization", "Bearer "+d.token, "Origin", webUI, "X-Namespace", "suanpan")
+	require.Equal(t, http.StatusOK, answer.StatusCode, text)
+	require.Equal(t, `"`+canary+`"`, d.open(text))
+	require.Equal(t, webUI, answer.Header.Get("Access-Control-Allow-Origin"))
+	require.Equal(t, "no-store", answer.Header.Get("Cache-Control"))
+	for _, word := range []string{`"operator":"anna"`, `"namespace":"suanpan"`, `"payloads":1`} {
+		require.Contains(t, d.log.String(), word)
+	}
+	require.NotContains(t, d.log.String(), canary)
+	require.NotContains(t, d.log.String(), d.token)
+
+	// With the cookie of the page, as a browser sends it.
+	answer, text = d.ask(http.MethodPost, "/sign-in", url.Values{"token": {d.token}}.Encode(), "Content-Type", "application/x-www-form-urlencoded")
+	require.Equal(t, http.StatusOK, answer.StatusCode, text)
+	kept := answer.Cookies()[0]
+	require.True(t, kept.HttpOnly && kept.Secure && kept.SameSite == http.SameSiteStrictMode)
+	_, text = d.ask(http.MethodPost, "/decode", d.sealed, "Cookie", kept.Name+"="+kept.Value, "Origin", webUI)
+	require.Equal(t, `"`+canary+`"`, d.open(text))
+
+	// An operator whose line is taken out reads nothing from the next call on.
+	require.NoError(t, os.WriteFile(d.file, nil, 0o600))
+	answer, _ = d.ask(http.MethodPost, "/decode", d.sealed, "Authorization", "Bearer "+d.token)
+	require.Equal(t, http.StatusUnauthorized, answer.StatusCode)
+}
+
+func TestNobodyElseReadsPayloads(t *testing.T) {
+	d := newDesk(t)
+	stranger, _, err := payload.NewToken("anna")
+	require.NoError(t, err)
+	bearer := func(token string) []string { return []string{"Authorization", "Bearer " + token} }
+	for name, c := range map[string]struct {
+		method, path, body string
+		headers            []string
+		status             int
+	}{
+		"nobody":             {http.MethodPost, "/decode", d.sealed, nil, 401},
+		"empty":              {http.MethodPost, "/decode", d.sealed, bearer(""), 401},
+		"stranger":           {http.MethodPost, "/decode", d.sealed, bearer(stranger), 401},
+		"cut":                {http.MethodPost, "/decode", d.sealed, bearer(d.token[:len(d.token)-1]), 401},
+		"basic":              {http.MethodPost, "/decode", d.sealed, []string{"Authorization", "Basic " + d.token}, 401},
+		"token in the query": {http.MethodPost, "/decode?token=" + d.token, d.sealed, nil, 401},
+		"sign-in":            {http.MethodPost, "/sign-in", "token=" + stranger, []string{"Content-Type", "application/x-www-form-urlencoded"}, 401},
+		"strange origin":     {http.MethodPost, "/decode", d.sealed, append(bearer(d.token), "Origin", "https://evil.example.com"), 403},
+		"origin null":        {http.MethodPost, "/decode", d.sealed, append(bearer(d.token), "Origin", "null"), 403},
+		"preflight":          {http.MethodOptions, "/decode", "", []string{"Origin", "https://evil.example.com"}, 403},
+		"a form":             {http.MethodPost, "/decode", d.sealed, append(bearer(d.token), "Content-Type", "text/plain"), 415},
+		"no payloads":        {http.MethodPost, "/decode", "[", bearer(d.token), 400},
+		"forged":             {http.MethodPost, "/decode", strings.Replace(d.sealed, `"data":"AQ`, `"data":"Ag`, 1), bearer(d.token), 400},
+		"too much":           {http.MethodPost, "/decode", strings.Repeat(" ", 9<<20), bearer(d.token), 413},
+		"encode":             {http.MethodPost, "/encode", d.sealed, bearer(d.token), 404},
+		"read by GET":        {http.MethodGet, "/decode", "", bearer(d.token), 405},
+	} {
+		answer, text := d.ask(c.method, c.path, c.body, c.headers...)
+		require.Equal(t, c.status, answer.StatusCode, "%s: %s", name, text)
+		require.NotContains(t, text, "13800138000", name)
+		require.NotEqual(t, "https://evil.example.com", answer.Header.Get("Access-Control-Allow-Origin"), name)
+	}
+	answer, _ := d.ask(http.MethodOptions, "/decode", "", "Origin", webUI)
+	require.Equal(t, http.StatusNoContent, answer.StatusCode)
+	require.Equal(t, "true", answer.Header.Get("Access-Control-Allow-Credentials"))
+	answer, text := d.ask(http.MethodGet, "/", "")
+	require.Equal(t, http.StatusOK, answer.StatusCode)
+	require.Contains(t, text, `type="password"`)
+	require.Contains(t, answer.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'")
+}
+
+func TestOperatorsNames(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []string{"", "Anna", "a b", "a\nb", strings.Repeat("a", 65), "-a"} {
+		_, _, err := payload.NewToken(bad)
+		require.Error(t, err, "%q", bad)
+	}
+}
