@@ -24,7 +24,8 @@ type HistoryRun struct{ Type, WorkflowID, RunID, Status string }
 // namespace, decrypted by codec; the empty query finds all. It ends with the first
 // error of each.
 func Histories(
-	ctx context.Context, c client.Client, codec converter.PayloadCodec, namespace, query string, each func(HistoryRun, *historypb.History) error,
+	ctx context.Context, c client.Client, codec converter.PayloadCodec, namespace, query string,
+	each func(HistoryRun, *historypb.History) error,
 ) error {
 	request := &workflowservice.ListWorkflowExecutionsRequest{Namespace: namespace, Query: query}
 	for {

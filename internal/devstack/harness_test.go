@@ -64,14 +64,14 @@ func bare() []string {
 // freePorts reserves the ports of a stack.
 func freePorts(t *testing.T) devstack.Ports {
 	t.Helper()
-	var found [8]int
+	var found [9]int
 	for i := range found {
 		port, err := freeport.Reserve()
 		require.NoError(t, err)
 		found[i] = port
 	}
 	return devstack.Ports{Postgres: found[0], Temporal: found[1], TemporalUI: found[2], Sandbox: found[3],
-		API: [2]int{found[4], found[5]}, WorkerHealth: [2]int{found[6], found[7]}}
+		API: [2]int{found[4], found[5]}, WorkerHealth: [2]int{found[6], found[7]}, Codec: found[8]}
 }
 
 // supervisor is a real supervisor process.
