@@ -190,6 +190,11 @@ func (h *handlers) acceptedAtOnce(c call, key string, create maker) (answer, err
 // codeSecretShown is the refusal to show a secret a second time.
 const codeSecretShown = "secret_already_shown"
 
+func secretShown(objectID string) error {
+	return fault.Conflict("Idempotency-Key", codeSecretShown,
+		"This request was carried out and its secret was shown once; if it was lost, rotate the secret of "+objectID+".")
+}
+
 // acceptedOnce answers a POST whose answer holds a secret: the stored answer is
 // redacted, and a repetition is refused instead of replayed.
 func (h *handlers) acceptedOnce(c call, n creation, redacted func(tx pgx.Tx, objectID string) (any, error)) (answer, error) {
@@ -210,8 +215,7 @@ func (h *handlers) acceptedOnce(c call, n creation, redacted func(tx pgx.Tx, obj
 		return answer{}, err
 	}
 	if done.Replayed {
-		return answer{}, fault.Conflict("Idempotency-Key", codeSecretShown,
-			"This request was carried out and its secret was shown once; if it was lost, rotate the secret of "+done.ObjectID+".")
+		return answer{}, secretShown(done.ObjectID)
 	}
 	body, err := encode(shown)
 	if err != nil {
@@ -223,6 +227,36 @@ func (h *handlers) acceptedOnce(c call, n creation, redacted func(tx pgx.Tx, obj
 	}
 	_, err = accept.Answer(c.ctx, h.opts.DB, req, done, accept.Response{Status: n.status, Body: redactedBody})
 	return answer{n.status, body, false}, err
+}
+
+// acceptedFromOperator answers a POST of an operator. create makes the object and
+// renders it; kept is what is stored of the answer: the same, or with redactedKey in the
+// place of a secret, which is shown once.
+func (h *handlers) acceptedFromOperator(
+	c call, key string, status int, create func(tx pgx.Tx) (objectID string, shown, kept any, err error),
+) (answer, error) {
+	req := accept.Request{Key: key, Route: c.route, Body: c.body}
+	var body []byte
+	done, err := accept.ByOperator(c.ctx, h.opts.DB, c.caller.KeyID, req, func(tx pgx.Tx) (string, accept.Response, error) {
+		objectID, shown, kept, err := create(tx)
+		if err != nil {
+			return "", accept.Response{}, err
+		}
+		if body, err = encode(shown); err != nil {
+			return "", accept.Response{}, err
+		}
+		stored, err := encode(kept)
+		return objectID, accept.Response{Status: status, Body: stored}, err
+	})
+	switch {
+	case err != nil:
+		return answer{}, err
+	case done.Replayed && bytes.Contains(done.Response.Body, []byte(redactedKey)):
+		return answer{}, secretShown(done.ObjectID)
+	case done.Replayed:
+		return answer{done.Response.Status, done.Response.Body, true}, nil
+	}
+	return answer{status, body, false}, nil
 }
 
 func encode(v any) ([]byte, error) {
@@ -274,3 +308,11 @@ func (a answer) VisitCreateReconciliationResponse(w http.ResponseWriter) error  
 func (a answer) VisitCreateWebhookEndpointResponse(w http.ResponseWriter) error { return a.write(w) }
 func (a answer) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error   { return a.write(w) }
 func (a answer) VisitMoveTestClockResponse(w http.ResponseWriter) error         { return a.write(w) }
+func (a answer) VisitCreateTenantResponse(w http.ResponseWriter) error          { return a.write(w) }
+func (a answer) VisitCreateTenantKeyResponse(w http.ResponseWriter) error       { return a.write(w) }
+func (a answer) VisitRevokeTenantKeyResponse(w http.ResponseWriter) error       { return a.write(w) }
+func (a answer) VisitCreateAPIKeyResponse(w http.ResponseWriter) error          { return a.write(w) }
+func (a answer) VisitRotateAPIKeyResponse(w http.ResponseWriter) error          { return a.write(w) }
+func (a answer) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error          { return a.write(w) }
+func (a answer) VisitCreateSigningKeyResponse(w http.ResponseWriter) error      { return a.write(w) }
+func (a answer) VisitRetireSigningKeyResponse(w http.ResponseWriter) error      { return a.write(w) }

@@ -139,6 +139,7 @@ func TestNobodyApprovesHisOwn(t *testing.T) {
 			require.NoError(t, err)
 			return access.BindKey(t.Context(), tx, f.tenant, p.KeyID, principalID)
 		}))
+		f.handler = f.serve(Options{Dev: true}) // an instance that remembers nothing
 	}
 	bind(secondKey, both)
 	ask := func(reference string, headers ...string) response {

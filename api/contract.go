@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/suanpan/suanpan/core/access"
 	"github.com/suanpan/suanpan/core/approval"
+	"github.com/suanpan/suanpan/core/tenant"
 )
 
 //go:embed openapi.yaml
@@ -20,10 +22,15 @@ var contractYAML []byte
 // ContractYAML returns a copy of openapi.yaml.
 func ContractYAML() []byte { return append([]byte(nil), contractYAML...) }
 
+// What the contract says of an operation besides its messages.
 const (
-	// scopeExtension names the scope an operation needs.
+	// scopeExtension names the scope it needs.
 	scopeExtension = "x-scope"
-	// approvalExtension names the kind of approval that an operation can need.
+	// principalExtension is "operator" where a tenant's key has no business.
+	principalExtension = "x-principal"
+	// signedExtension is "money" where a key that demands signatures for money needs one.
+	signedExtension = "x-signed"
+	// approvalExtension names the kind of approval that it can need.
 	approvalExtension = "x-approval"
 )
 
@@ -36,6 +43,12 @@ type operation struct {
 	action access.Action
 	// approval is what kind of approval it can need, empty for none.
 	approval approval.Kind
+	// operator: it is for those who run the platform, and for nobody else.
+	operator bool
+	// money: it moves money or decides who may.
+	money bool
+	// aboutKeys: it changes what keys may do.
+	aboutKeys bool
 	// query lists the parameters that may occur in the query.
 	query map[string]bool
 	// hasBody says whether the operation takes a JSON body.
@@ -64,15 +77,18 @@ func loadContract() (*contract, error) {
 				return nil, fmt.Errorf("openapi.yaml: %s %s names no %s", method, path, scopeExtension)
 			}
 			o := &operation{
-				route:   routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
-				scope:   scope,
-				action:  actions[op.OperationID],
-				query:   map[string]bool{},
-				hasBody: op.RequestBody != nil,
+				route:    routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
+				scope:    scope,
+				action:   actions[op.OperationID],
+				operator: op.Extensions[principalExtension] == "operator",
+				money:    op.Extensions[signedExtension] == "money",
+				query:    map[string]bool{},
+				hasBody:  op.RequestBody != nil,
 			}
 			if kind, ok := op.Extensions[approvalExtension].(string); ok {
 				o.approval = approval.Kind(kind)
 			}
+			o.aboutKeys = method != http.MethodGet && (slices.Contains(op.Tags, "keys") || slices.Contains(op.Tags, "access"))
 			for _, p := range op.Parameters {
 				if p.Value.In == openapi3.ParameterInQuery {
 					o.query[p.Value.Name] = true
@@ -82,6 +98,16 @@ func loadContract() (*contract, error) {
 		}
 	}
 	return c, nil
+}
+
+// hasScope reports whether tenants' keys can hold this scope.
+func (c *contract) hasScope(scope string) bool {
+	for _, op := range c.operations {
+		if op.scope == scope && !op.operator {
+			return true
+		}
+	}
+	return scope == tenant.AllScopes
 }
 
 func operationKey(method, template string) string { return method + " " + template }

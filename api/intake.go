@@ -120,7 +120,7 @@ func (i *intake) seek(ctx context.Context, accountID string) (*knownAccount, err
 // gate lets as many in at once as its capacity.
 type gate chan struct{}
 
-// enter waits for a place, but not for long: the provider sends again.
+// enter waits for a place, but not for long: providers and clients send again.
 func (g gate) enter(ctx context.Context) (leave func(), err error) {
 	leave = func() { <-g }
 	select {
@@ -134,7 +134,7 @@ func (g gate) enter(ctx context.Context) (leave func(), err error) {
 	case g <- struct{}{}:
 		return leave, nil
 	case <-patience.C:
-		return nil, fault.Unavailable(errors.New("too many notifications at once"), gatePatience)
+		return nil, fault.Unavailable(errors.New("too many at a gate at once"), gatePatience)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -126,7 +126,17 @@ func (f *fixture) newTenant(scopes ...string) (tenantID, secret string) {
 func (f *fixture) newKey(tenantID string, scopes ...string) (secret string) {
 	f.t.Helper()
 	require.NoError(f.t, f.db.DB.AsSystem(f.t.Context(), func(tx pgx.Tx) (err error) {
-		_, secret, err = tenant.CreateKey(f.t.Context(), tx, tenantID, tenant.TestKey, "test", scopes)
+		_, secret, err = tenant.CreateKey(f.t.Context(), tx, tenantID, tenant.NewKey{Name: "test", Scopes: scopes})
+		return err
+	}))
+	return secret
+}
+
+// newOperator makes a key of those who run the platform.
+func (f *fixture) newOperator(scopes ...string) (secret string) {
+	f.t.Helper()
+	require.NoError(f.t, f.db.DB.AsSystem(f.t.Context(), func(tx pgx.Tx) (err error) {
+		_, secret, err = tenant.CreateOperatorKey(f.t.Context(), tx, "ops", scopes, nil)
 		return err
 	}))
 	return secret

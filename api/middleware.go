@@ -84,9 +84,9 @@ func (s *server) recover(c *gin.Context) {
 	c.Next()
 }
 
-// authenticate finds the caller and checks the operation's scope and, for a key
-// that belongs to a principal, its roles: both must allow. It also notes
-// the operation for those after it; routes outside the contract do not come here.
+// authenticate finds the caller, counts the request and checks the operation's scope.
+// It also notes the operation for those after it; routes outside the contract do not
+// come here.
 func (s *server) authenticate(c *gin.Context) {
 	op := s.contract.find(c.Request, c.FullPath())
 	if op == nil {
@@ -98,18 +98,18 @@ func (s *server) authenticate(c *gin.Context) {
 		s.refuse(c, err)
 		return
 	}
-	principal, err := s.opts.Authenticate(c.Request.Context(), secret)
+	principal, err := s.keys.principal(c.Request.Context(), secret)
 	if err != nil {
 		s.refuse(c, err)
 		return
 	}
 	c.Set(keyPrincipal, principal)
-	if !principal.Allows(op.scope) {
-		s.refuse(c, fault.Forbidden(op.scope))
+	if err := s.rates.admit(c.Request.Context(), principal); err != nil {
+		s.refuse(c, err)
 		return
 	}
-	if !principal.Performs(op.action) {
-		s.refuse(c, fault.RoleMissing(op.route.Operation.OperationID))
+	if err := mayCall(principal, op); err != nil {
+		s.refuse(c, err)
 		return
 	}
 	if person := principal.Person; person != nil && person.MerchantID != "" {
@@ -117,21 +117,35 @@ func (s *server) authenticate(c *gin.Context) {
 	}
 	c.Set(keyOperation, op)
 	c.Next()
+	if op.aboutKeys && c.Writer.Status() < http.StatusMultipleChoices {
+		s.keys.forget() // here it is felt at once, elsewhere when the memory is old
+	}
 }
 
-// unauthenticated is the one answer to every kind of bad key.
-func unauthenticated() error {
-	return fault.Unauthenticated("The API key is missing, unknown or revoked; send a valid one as a Bearer token.")
+// mayCall holds the caller against the operation: its scopes and, for a key that
+// belongs to a principal, its roles; both must allow. All scopes of a tenant include none
+// of an operator, and an operator has no business of its own.
+func mayCall(p tenant.Principal, op *operation) error {
+	switch {
+	case op.operator && !p.Operator(), !p.Allows(op.scope):
+		return fault.Forbidden(op.scope)
+	case !op.operator && p.Operator():
+		return &fault.Error{Kind: fault.KindForbidden, Code: "tenant_key_needed",
+			Detail: "This operation is for a tenant's key; an operator's key belongs to no tenant."}
+	case !op.operator && !p.Performs(op.action):
+		return fault.RoleMissing(op.route.Operation.OperationID)
+	}
+	return nil
 }
 
 func bearer(h http.Header) (string, error) {
 	values := h.Values("Authorization")
 	if len(values) != 1 {
-		return "", unauthenticated()
+		return "", tenant.Unauthenticated()
 	}
 	scheme, secret, found := strings.Cut(values[0], " ")
 	if !found || !strings.EqualFold(scheme, "Bearer") || secret == "" || len(secret) > 256 || strings.ContainsAny(secret, " \t") {
-		return "", unauthenticated()
+		return "", tenant.Unauthenticated()
 	}
 	return secret, nil
 }

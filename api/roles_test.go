@@ -29,7 +29,7 @@ func (f *fixture) newPrincipal(p access.Principal, scopes ...string) (principalI
 			return err
 		}
 		principalID = created.ID
-		key, made, err := tenant.CreateKey(f.t.Context(), tx, f.tenant, tenant.TestKey, "test", scopes)
+		key, made, err := tenant.CreateKey(f.t.Context(), tx, f.tenant, tenant.NewKey{Name: "test", Scopes: scopes})
 		if err != nil {
 			return err
 		}
@@ -70,6 +70,9 @@ func TestEveryRoleOnEveryOperation(t *testing.T) {
 	}
 	cells := 0
 	everyOperation(t, func(op *operation, target string) {
+		if op.operator {
+			return // no tenant's key comes near it, whatever its roles
+		}
 		name := op.route.Operation.OperationID
 		row, known := rows[name]
 		require.True(t, known, "%s has no row in core/access/matrix.go: say which roles may", name)
@@ -109,7 +112,7 @@ func TestPrincipalsAreChangedAndSuspended(t *testing.T) {
 	principalID := created.field("id")
 	var keyID, secret string
 	require.NoError(t, f.db.DB.AsSystem(t.Context(), func(tx pgx.Tx) error {
-		key, made, err := tenant.CreateKey(t.Context(), tx, f.tenant, tenant.TestKey, "li.na", []string{tenant.AllScopes})
+		key, made, err := tenant.CreateKey(t.Context(), tx, f.tenant, tenant.NewKey{Name: "li.na", Scopes: []string{tenant.AllScopes}})
 		keyID, secret = key.ID, made
 		return err
 	}))

@@ -26,6 +26,7 @@ func everyOperation(t *testing.T, visit func(op *operation, target string)) {
 		"hold_id": id.Hold, "split_rule_id": id.SplitRule, "account_id": id.Account, "entry_id": id.Entry, "daily_operation_id": id.Daily,
 		"reconciliation_id": id.Reconciliation, "event_id": id.Event, "webhook_endpoint_id": id.Endpoint, "channel_account_id": id.ChannelAccount, "credential_id": id.Credential,
 		"principal_id": id.Principal, "approval_id": id.Approval,
+		"tenant_id": id.Tenant, "api_key_id": id.APIKey, "signing_key_id": id.SigningKey,
 	}
 	for _, op := range contract.operations {
 		target := op.route.Path
@@ -73,6 +74,12 @@ func (f *fixture) bodyFor(op *operation) string {
 		"changeChannelAccount":     `{"weight":1}`,
 		"createChannelCredentials": `{"private_key":"x"}`,
 		"changeChannelProducts":    `{"products":[{"product":"qr","status":"opened"}]}`,
+		"createTenant":             `{"name":"n","custody_mode":"own_funds"}`,
+		"createTenantKey":          `{"name":"n","scopes":["payments:read"]}`,
+		"createAPIKey":             `{"name":"n","scopes":["keys:write"]}`,
+		"rotateAPIKey":             `{"overlap":0}`,
+		"createSigningKey":         `{"name":"n","public_key":"JrQLj5P/89iXES9+vFgrIy29clF9CC/oPPsw3c5D0bs="}`,
+		"retireSigningKey":         `{"overlap":0}`,
 	}[op.route.Operation.OperationID]
 }
 
@@ -119,6 +126,16 @@ func TestEveryOperationNeedsItsScope(t *testing.T) {
 	other := f.newKey(f.tenant, "nothing:read")
 	everyOperation(t, func(op *operation, target string) {
 		f.call(op, target, "Authorization", "Bearer "+other).refused(http.StatusForbidden, "scope_missing", "")
+		if op.operator {
+			f.call(op, target).refused(http.StatusForbidden, "scope_missing", "") // whatever the tenant's key holds
+			otherwise := map[string]string{"tenants:read": "tenants:write", "tenants:write": "tenants:read"}[op.scope]
+			f.call(op, target, "Authorization", "Bearer "+f.newOperator(otherwise)).refused(http.StatusForbidden, "scope_missing", "")
+			exact := f.newOperator(op.scope)
+			require.NotEqual(t, http.StatusForbidden, f.call(op, target, "Authorization", "Bearer "+exact).Code, op.scope)
+			return
+		}
+		f.call(op, target, "Authorization", "Bearer "+f.newOperator(tenant.OperatorScopes()...)).
+			refused(http.StatusForbidden, "scope_missing", "")
 		exact := f.newKey(f.tenant, op.scope)
 		require.NotEqual(t, http.StatusForbidden, f.call(op, target, "Authorization", "Bearer "+exact).Code, op.scope)
 	})
@@ -132,17 +149,22 @@ func TestForeignObjectsDoNotExist(t *testing.T) {
 	own := f.post("/v1/payments", f.payment("r-1")).field("id")
 	endpoint := f.post("/v1/webhook_endpoints", `{"url":"http://127.0.0.1:9/hook"}`).field("id")
 	_, stranger := f.newTenant()
+	operator := f.newOperator(tenant.OperatorScopes()...)
 	never := f.get("/v1/payments/" + id.New(id.Payment))
 	never.refused(http.StatusNotFound, "not_found", "")
 	everyOperation(t, func(op *operation, target string) {
 		if !strings.Contains(op.route.Path, "{") {
 			return
 		}
-		resp := f.call(op, target)
+		caller := "Bearer " + f.key
+		if op.operator {
+			caller = "Bearer " + operator
+		}
+		resp := f.call(op, target, "Authorization", caller)
 		require.Equal(t, http.StatusNotFound, resp.Code, "%s %s: %s", op.route.Method, target, resp.Body)
 		require.Equal(t, never.Body.String(), resp.Body.String())
 		malformed := strings.Replace(op.route.Path, op.route.Path[strings.Index(op.route.Path, "{"):strings.Index(op.route.Path, "}")+1], "1", 1)
-		require.Equal(t, never.Body.String(), f.call(op, malformed).Body.String())
+		require.Equal(t, never.Body.String(), f.call(op, malformed, "Authorization", caller).Body.String())
 	})
 	for _, target := range []string{"/v1/payments/" + own, "/v1/merchants/" + f.merchant, "/v1/webhook_endpoints/" + endpoint,
 		"/v1/webhook_endpoints/" + endpoint + "/deliveries"} {
@@ -171,7 +193,30 @@ func TestUnknownAddressesAndMethods(t *testing.T) {
 		resp := f.send(method, "/v1/payments", nil)
 		require.Equal(t, http.StatusMethodNotAllowed, resp.Code, method)
 	}
-	f.send(http.MethodGet, "/v1/payments", nil, "X-HTTP-Method-Override", "DELETE")
+	for _, header := range []string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"} {
+		endpoint := "/v1/webhook_endpoints/" + f.post("/v1/webhook_endpoints", `{"url":"http://127.0.0.1:9/hook"}`).field("id")
+		require.Equal(t, http.StatusOK, f.send(http.MethodGet, endpoint, nil, header, "DELETE").Code)
+		require.Equal(t, http.StatusOK, f.get(endpoint).Code, "%s did something", header)
+	}
+	// Every address knows its own methods and no others.
+	known := map[string]map[string]bool{}
+	everyOperation(t, func(op *operation, target string) {
+		if known[op.route.Path] == nil {
+			known[op.route.Path] = map[string]bool{}
+		}
+		known[op.route.Path][op.route.Method] = true
+	})
+	everyOperation(t, func(op *operation, target string) {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodHead,
+			http.MethodOptions, http.MethodTrace, http.MethodConnect, "PROPFIND", "get", "G"} {
+			if !known[op.route.Path][method] {
+				require.Equal(t, http.StatusMethodNotAllowed, f.send(method, target, nil).Code, "%s %s", method, target)
+			}
+		}
+		for _, other := range []string{"/debug" + target, target + "/", strings.Replace(target, "/v1/", "/v0/", 1)} {
+			require.Equal(t, http.StatusNotFound, f.get(other).Code, other)
+		}
+	})
 }
 
 func TestAnswersCarrySecurityHeadersAndARequestID(t *testing.T) {

@@ -61,6 +61,10 @@ type Options struct {
 	Log   *slog.Logger
 	// Dev opens the test clock.
 	Dev bool
+	// Mode is that of the tenants that are served, tenant.Test unless set.
+	Mode tenant.Mode
+	// Rates bound the requests of a tenant and of a key; none unless set.
+	Rates Rates
 	// Authenticate is tenant.Authenticate on DB unless set.
 	Authenticate Authenticate
 }
@@ -71,6 +75,8 @@ type server struct {
 	intake   *intake
 	// stored carries out requests that waited for a second person.
 	stored http.Handler
+	keys   *keyring
+	rates  *rates
 }
 
 // New returns the handler of the public API: /v1 by the contract, the
@@ -81,12 +87,11 @@ func New(opts Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	if opts.Authenticate == nil {
-		opts.Authenticate = func(ctx context.Context, secret string) (tenant.Principal, error) {
-			return tenant.Authenticate(ctx, opts.DB, secret)
-		}
+	if opts.Mode == "" {
+		opts.Mode = tenant.Test
 	}
-	s := &server{opts: opts, contract: contract, intake: newIntake(opts.DB, opts.Adapters)}
+	s := &server{opts: opts, contract: contract, intake: newIntake(opts.DB, opts.Adapters), keys: newKeyring(opts),
+		rates: newRates(opts.DB, opts.Rates)}
 
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
@@ -118,12 +123,12 @@ func New(opts Options) (http.Handler, error) {
 	})
 	// Middleware of the group, not of the generated wrapper, which would read
 	// parameters before it knows the caller.
-	v1 := engine.Group("", s.authenticate, s.readBody, s.validate)
+	v1 := engine.Group("", s.authenticate, s.readBody, s.verifySignature, s.checkBody, s.validate, s.useSignature)
 	gen.RegisterHandlersWithOptions(v1, strict, gen.GinServerOptions{
 		ErrorHandler: func(c *gin.Context, err error, _ int) { s.refuseMalformed(c, err) },
 	})
 	stored := gin.New()
-	gen.RegisterHandlersWithOptions(stored.Group("", s.resume, s.readBody, s.validate), strict, gen.GinServerOptions{
+	gen.RegisterHandlersWithOptions(stored.Group("", s.resume, s.readBody, s.checkBody, s.validate), strict, gen.GinServerOptions{
 		ErrorHandler: func(c *gin.Context, err error, _ int) { s.refuseMalformed(c, err) },
 	})
 	s.stored = stored

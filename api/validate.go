@@ -24,10 +24,9 @@ import (
 // maxBody bounds a request body.
 const maxBody = 64 << 10
 
-// readBody takes the body in, bounded and once, and refuses what is not strict
-// JSON or not expected. The exact bytes are kept for the idempotency hash.
+// readBody takes the body in, bounded and once. The exact bytes are kept for the
+// signature and the idempotency hash.
 func (s *server) readBody(c *gin.Context) {
-	op, _ := c.MustGet(keyOperation).(*operation)
 	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, maxBody))
 	var tooLarge *http.MaxBytesError
 	switch {
@@ -39,16 +38,29 @@ func (s *server) readBody(c *gin.Context) {
 		s.refuse(c, &fault.Error{Kind: kindTimeout, Code: "body_incomplete", Detail: "The body did not arrive completely.", Cause: err})
 		return
 	}
-	if err := checkBody(op, c.Request.Header, body); err != nil {
-		s.refuse(c, err)
-		return
-	}
 	c.Set(keyBody, body)
 	c.Request.Body = io.NopCloser(bytes.NewReader(body))
 	c.Next()
 }
 
-func checkBody(op *operation, h http.Header, body []byte) error {
+// checkBody refuses a body that is not strict JSON or not expected.
+func (s *server) checkBody(c *gin.Context) {
+	op, _ := c.MustGet(keyOperation).(*operation)
+	if err := bodyFault(op, c.Request.Header, bodyOf(c)); err != nil {
+		s.refuse(c, err)
+		return
+	}
+	c.Next()
+}
+
+// bodyOf is the body that readBody took in.
+func bodyOf(c *gin.Context) []byte {
+	body, _ := c.Get(keyBody)
+	bytes, _ := body.([]byte)
+	return bytes
+}
+
+func bodyFault(op *operation, h http.Header, body []byte) error {
 	if len(h.Values("Content-Encoding")) > 0 {
 		return fault.Invalid("Content-Encoding", "content_encoding_unsupported", "Send the body as it is, without Content-Encoding.")
 	}

@@ -386,6 +386,30 @@ func (e Currency) Valid() bool {
 	}
 }
 
+// Defines values for CustodyMode.
+const (
+	CustodyModeBankCustody     CustodyMode = "bank_custody"
+	CustodyModeChannelSplit    CustodyMode = "channel_split"
+	CustodyModeLicensedReserve CustodyMode = "licensed_reserve"
+	CustodyModeOwnFunds        CustodyMode = "own_funds"
+)
+
+// Valid indicates whether the value is a known member of the CustodyMode enum.
+func (e CustodyMode) Valid() bool {
+	switch e {
+	case CustodyModeBankCustody:
+		return true
+	case CustodyModeChannelSplit:
+		return true
+	case CustodyModeLicensedReserve:
+		return true
+	case CustodyModeOwnFunds:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DailyOperationStatus.
 const (
 	DailyOperationStatusDone       DailyOperationStatus = "done"
@@ -1067,6 +1091,27 @@ func (e Side) Valid() bool {
 	}
 }
 
+// Defines values for SignatureDemand.
+const (
+	SignatureDemandAlways SignatureDemand = "always"
+	SignatureDemandMoney  SignatureDemand = "money"
+	SignatureDemandNever  SignatureDemand = "never"
+)
+
+// Valid indicates whether the value is a known member of the SignatureDemand enum.
+func (e SignatureDemand) Valid() bool {
+	switch e {
+	case SignatureDemandAlways:
+		return true
+	case SignatureDemandMoney:
+		return true
+	case SignatureDemandNever:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SplitRuleLegType.
 const (
 	SplitRuleLegTypePercent   SplitRuleLegType = "percent"
@@ -1079,6 +1124,24 @@ func (e SplitRuleLegType) Valid() bool {
 	case SplitRuleLegTypePercent:
 		return true
 	case SplitRuleLegTypeRemainder:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TenantMode.
+const (
+	TenantModeLive TenantMode = "live"
+	TenantModeTest TenantMode = "test"
+)
+
+// Valid indicates whether the value is a known member of the TenantMode enum.
+func (e TenantMode) Valid() bool {
+	switch e {
+	case TenantModeLive:
+		return true
+	case TenantModeTest:
 		return true
 	default:
 		return false
@@ -1275,6 +1338,78 @@ func (e ListVouchersParamsFormat) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// APIKey A key of a tenant, without its secret. Its ends are moments of real time, also where the business clock was moved.
+type APIKey struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// ExpiresAt Null for a key that is good until it is revoked.
+	ExpiresAt *time.Time `json:"expires_at"`
+
+	// ID An API key.
+	//
+	// Example: key_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ID APIKeyID `json:"id"`
+
+	// LastUsedAt To the minute.
+	LastUsedAt *time.Time `json:"last_used_at"`
+	Name       string     `json:"name"`
+
+	// PreviousSecretUntil Until when the secret before the last rotation is good.
+	PreviousSecretUntil *time.Time `json:"previous_secret_until"`
+
+	// PrincipalID Whom the key belongs to, for good; null when nobody.
+	PrincipalID *string    `json:"principal_id"`
+	RevokedAt   *time.Time `json:"revoked_at"`
+	Scopes      []Scope    `json:"scopes"`
+
+	// Signature Which requests must be signed by HTTP Message Signatures (docs/api.md):
+	// - `never`: none. A signature that is sent is verified all the same.
+	// - `money`: those that move money or decide who may: operations with `x-signed`.
+	// - `always`: all.
+	Signature SignatureDemand `json:"signature"`
+}
+
+// APIKeyID An API key.
+//
+// Example: key_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type APIKeyID = string
+
+// APIKeyPage One page. `next_cursor` is null on the last.
+type APIKeyPage struct {
+	Data       []APIKey `json:"data"`
+	NextCursor *string  `json:"next_cursor"`
+}
+
+// APIKeyWithSecret A key and its secret, shown once.
+type APIKeyWithSecret struct {
+	CreatedAt time.Time  `json:"created_at"`
+	ExpiresAt *time.Time `json:"expires_at"`
+
+	// ID An API key.
+	//
+	// Example: key_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ID                  APIKeyID   `json:"id"`
+	LastUsedAt          *time.Time `json:"last_used_at"`
+	Name                string     `json:"name"`
+	PreviousSecretUntil *time.Time `json:"previous_secret_until"`
+
+	// PrincipalID Whom the key belongs to, for good; null when nobody.
+	PrincipalID *string    `json:"principal_id"`
+	RevokedAt   *time.Time `json:"revoked_at"`
+	Scopes      []Scope    `json:"scopes"`
+
+	// Secret What follows `Bearer` in requests.
+	//
+	// Example: sk_test_0aWm9YxTq4L7uV1cNsE3rHbK6dJ8pZfG2iQoXtR5yAk
+	Secret string `json:"secret"`
+
+	// Signature Which requests must be signed by HTTP Message Signatures (docs/api.md):
+	// - `never`: none. A signature that is sent is verified all the same.
+	// - `money`: those that move money or decide who may: operations with `x-signed`.
+	// - `always`: all.
+	Signature SignatureDemand `json:"signature"`
 }
 
 // Account A ledger account. Balances are positive on the account's normal side.
@@ -1866,6 +2001,23 @@ type ChannelProductStatus string
 // ChannelWeight Its share of the payments among accounts that could take them; 0 takes one only when no other can.
 type ChannelWeight = int
 
+// CreateAPIKey defines model for CreateAPIKey.
+type CreateAPIKey struct {
+	// ExpiresAt Good until it is revoked unless given.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// Name For people, such as where the key is kept.
+	Name   string  `json:"name"`
+	Scopes []Scope `json:"scopes"`
+
+	// Signature Which requests must be signed by HTTP Message Signatures (docs/api.md):
+	// - `never`: none. A signature that is sent is verified all the same.
+	// - `money`: those that move money or decide who may: operations with `x-signed`.
+	// - `always`: all.
+	Signature  *SignatureDemand  `json:"signature,omitempty"`
+	SigningKey *CreateSigningKey `json:"signing_key,omitempty"`
+}
+
 // CreateChannelAccount defines model for CreateChannelAccount.
 type CreateChannelAccount struct {
 	// Channel A payment provider.
@@ -2092,6 +2244,16 @@ type CreateRefund struct {
 	Reference Reference `json:"reference"`
 }
 
+// CreateSigningKey defines model for CreateSigningKey.
+type CreateSigningKey struct {
+	Name string `json:"name"`
+
+	// PublicKey An Ed25519 public key, 32 bytes in base64. The private key stays with you.
+	//
+	// Example: JrQLj5P/89iXES9+vFgrIy29clF9CC/oPPsw3c5D0bs=
+	PublicKey string `json:"public_key"`
+}
+
 // CreateSplitPreview defines model for CreateSplitPreview.
 type CreateSplitPreview struct {
 	// Amount An amount asked for, from one minor unit to one thousand million yuan.
@@ -2111,6 +2273,17 @@ type CreateSplitRule struct {
 	//
 	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
 	MerchantID MerchantID `json:"merchant_id"`
+}
+
+// CreateTenant defines model for CreateTenant.
+type CreateTenant struct {
+	// CustodyMode Who holds the clients' money; decides which money flows the books permit.
+	// - `own_funds`: the tenant sells its own goods; nobody else's money is kept.
+	// - `channel_split`: the licensed provider splits and settles; our balances are a memo.
+	// - `bank_custody`: a custodian bank holds the money and follows instructions.
+	// - `licensed_reserve`: the tenant works under a payment licence with reserve accounts.
+	CustodyMode CustodyMode `json:"custody_mode"`
+	Name        string      `json:"name"`
 }
 
 // CreateTransfer defines model for CreateTransfer.
@@ -2200,6 +2373,13 @@ type CredentialID = string
 
 // Currency ISO 4217. CNY is counted in fen, 1/100 yuan.
 type Currency string
+
+// CustodyMode Who holds the clients' money; decides which money flows the books permit.
+// - `own_funds`: the tenant sells its own goods; nobody else's money is kept.
+// - `channel_split`: the licensed provider splits and settles; our balances are a memo.
+// - `bank_custody`: a custodian bank holds the money and follows instructions.
+// - `licensed_reserve`: the tenant works under a payment licence with reserve accounts.
+type CustodyMode string
 
 // DailyOperation One run of a business day's closing work.
 type DailyOperation struct {
@@ -2700,6 +2880,11 @@ type OpenAccount struct {
 	// Example: deposits-2026
 	Name *AccountName `json:"name,omitempty"`
 }
+
+// Overlap For how many seconds the old one stays good, up to 30 days; 0 ends it now.
+//
+// Example: 86400
+type Overlap = int64
 
 // PastBalance The posted balance when a seal was made; null unless asked for.
 type PastBalance struct {
@@ -3263,6 +3448,14 @@ type ReleaseHold struct {
 	Reason Reason `json:"reason"`
 }
 
+// RetireSigningKey defines model for RetireSigningKey.
+type RetireSigningKey struct {
+	// Overlap For how many seconds the old one stays good, up to 30 days; 0 ends it now.
+	//
+	// Example: 86400
+	Overlap Overlap `json:"overlap"`
+}
+
 // ReturnURL Where the payer goes from the checkout page afterwards. That somebody comes proves nothing: read the payment. http or https, without a user name.
 //
 // Example: https://shop.example.com/orders/1001
@@ -3272,11 +3465,61 @@ type ReturnURL = string
 // merchant's staff, who see that merchant only.
 type Role string
 
+// RotateAPIKey defines model for RotateAPIKey.
+type RotateAPIKey struct {
+	// Overlap For how many seconds the old one stays good, up to 30 days; 0 ends it now.
+	//
+	// Example: 86400
+	Overlap Overlap `json:"overlap"`
+}
+
+// Scope What a key may do: a noun of the API and `read` or `write`, or `*` for all. Writing does not include reading.
+//
+// Example: payments:write
+type Scope = string
+
 // Settlement When collected money becomes available: `T0` at once, `T1` with the closing of the day.
 type Settlement string
 
 // Side defines model for Side.
 type Side string
+
+// SignatureDemand Which requests must be signed by HTTP Message Signatures (docs/api.md):
+// - `never`: none. A signature that is sent is verified all the same.
+// - `money`: those that move money or decide who may: operations with `x-signed`.
+// - `always`: all.
+type SignatureDemand string
+
+// SigningKey The public half of a key that requests are signed with.
+type SigningKey struct {
+	// APIKeyID An API key.
+	//
+	// Example: key_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	APIKeyID  APIKeyID  `json:"api_key_id"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// ID A key that requests are signed with.
+	//
+	// Example: sgk_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ID   SigningKeyID `json:"id"`
+	Name string       `json:"name"`
+
+	// PublicKey An Ed25519 public key
+	PublicKey string `json:"public_key"`
+
+	// RetiresAt From then on, in real time, nothing it signs is believed.
+	RetiresAt *time.Time `json:"retires_at"`
+}
+
+// SigningKeyID A key that requests are signed with.
+//
+// Example: sgk_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type SigningKeyID = string
+
+// SigningKeyPage All signing keys of an API key.
+type SigningKeyPage struct {
+	Data []SigningKey `json:"data"`
+}
 
 // SplitLeg What one receiver keeps.
 type SplitLeg struct {
@@ -3417,6 +3660,47 @@ type StatementLine struct {
 	Number string `json:"number"`
 	Phase  string `json:"phase"`
 	Side   Side   `json:"side"`
+}
+
+// Tenant A customer of the platform. Nothing of it ever changes.
+type Tenant struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// CustodyMode Who holds the clients' money; decides which money flows the books permit.
+	// - `own_funds`: the tenant sells its own goods; nobody else's money is kept.
+	// - `channel_split`: the licensed provider splits and settles; our balances are a memo.
+	// - `bank_custody`: a custodian bank holds the money and follows instructions.
+	// - `licensed_reserve`: the tenant works under a payment licence with reserve accounts.
+	CustodyMode CustodyMode `json:"custody_mode"`
+
+	// ID A tenant.
+	//
+	// Example: ten_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ID TenantID `json:"id"`
+
+	// Mode - `test`: a sandbox's money; keys begin with `sk_test_`.
+	// - `live`: real money; keys begin with `sk_live_`.
+	//
+	// An installation serves one of them and knows no key of the other.
+	Mode TenantMode `json:"mode"`
+	Name string     `json:"name"`
+}
+
+// TenantID A tenant.
+//
+// Example: ten_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type TenantID = string
+
+// TenantMode - `test`: a sandbox's money; keys begin with `sk_test_`.
+// - `live`: real money; keys begin with `sk_live_`.
+//
+// An installation serves one of them and knows no key of the other.
+type TenantMode string
+
+// TenantPage One page. `next_cursor` is null on the last.
+type TenantPage struct {
+	Data       []Tenant `json:"data"`
+	NextCursor *string  `json:"next_cursor"`
 }
 
 // TestClock defines model for TestClock.
@@ -3939,6 +4223,11 @@ type WithdrawalPage struct {
 // - `failed`: the tenant; the provider refused and the merchant has the money back.
 type WithdrawalStatus string
 
+// APIKeyIDInPath An API key.
+//
+// Example: key_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type APIKeyIDInPath = APIKeyID
+
 // AccountIDInPath A ledger account.
 //
 // Example: acc_01JD8Y3K5T7W9ABCDEFGHJKMNP
@@ -4027,10 +4316,20 @@ type ReconciliationIDInPath = ReconciliationID
 // Example: rfd_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type RefundIDInPath = RefundID
 
+// SigningKeyIDInPath A key that requests are signed with.
+//
+// Example: sgk_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type SigningKeyIDInPath = SigningKeyID
+
 // SplitRuleIDInPath One version of a split rule.
 //
 // Example: spr_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type SplitRuleIDInPath = SplitRuleID
+
+// TenantIDInPath A tenant.
+//
+// Example: ten_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type TenantIDInPath = TenantID
 
 // TransferBatchIDInPath A batch of transfers.
 //
@@ -4120,6 +4419,45 @@ type GetAccountStatementParamsFormat string
 
 // ChangeAccountStatusParams defines parameters for ChangeAccountStatus.
 type ChangeAccountStatusParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListAPIKeysParams defines parameters for ListAPIKeys.
+type ListAPIKeysParams struct {
+	// Limit How many objects to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateAPIKeyParams defines parameters for CreateAPIKey.
+type CreateAPIKeyParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// RevokeAPIKeyParams defines parameters for RevokeAPIKey.
+type RevokeAPIKeyParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// RotateAPIKeyParams defines parameters for RotateAPIKey.
+type RotateAPIKeyParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// CreateSigningKeyParams defines parameters for CreateSigningKey.
+type CreateSigningKeyParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// RetireSigningKeyParams defines parameters for RetireSigningKey.
+type RetireSigningKeyParams struct {
 	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
@@ -4508,6 +4846,42 @@ type CreateSplitRuleParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// ListTenantsParams defines parameters for ListTenants.
+type ListTenantsParams struct {
+	// Limit How many objects to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateTenantParams defines parameters for CreateTenant.
+type CreateTenantParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListTenantKeysParams defines parameters for ListTenantKeys.
+type ListTenantKeysParams struct {
+	// Limit How many objects to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateTenantKeyParams defines parameters for CreateTenantKey.
+type CreateTenantKeyParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// RevokeTenantKeyParams defines parameters for RevokeTenantKey.
+type RevokeTenantKeyParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // MoveTestClockParams defines parameters for MoveTestClock.
 type MoveTestClockParams struct {
 	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
@@ -4634,6 +5008,18 @@ type ChangeAccountLimitsJSONRequestBody = ChangeAccountLimits
 // ChangeAccountStatusJSONRequestBody defines body for ChangeAccountStatus for application/json ContentType.
 type ChangeAccountStatusJSONRequestBody = ChangeAccountStatus
 
+// CreateAPIKeyJSONRequestBody defines body for CreateAPIKey for application/json ContentType.
+type CreateAPIKeyJSONRequestBody = CreateAPIKey
+
+// RotateAPIKeyJSONRequestBody defines body for RotateAPIKey for application/json ContentType.
+type RotateAPIKeyJSONRequestBody = RotateAPIKey
+
+// CreateSigningKeyJSONRequestBody defines body for CreateSigningKey for application/json ContentType.
+type CreateSigningKeyJSONRequestBody = CreateSigningKey
+
+// RetireSigningKeyJSONRequestBody defines body for RetireSigningKey for application/json ContentType.
+type RetireSigningKeyJSONRequestBody = RetireSigningKey
+
 // ChangeApprovalPolicyJSONRequestBody defines body for ChangeApprovalPolicy for application/json ContentType.
 type ChangeApprovalPolicyJSONRequestBody = ChangeApprovalPolicy
 
@@ -4696,6 +5082,12 @@ type CreateSplitPreviewJSONRequestBody = CreateSplitPreview
 
 // CreateSplitRuleJSONRequestBody defines body for CreateSplitRule for application/json ContentType.
 type CreateSplitRuleJSONRequestBody = CreateSplitRule
+
+// CreateTenantJSONRequestBody defines body for CreateTenant for application/json ContentType.
+type CreateTenantJSONRequestBody = CreateTenant
+
+// CreateTenantKeyJSONRequestBody defines body for CreateTenantKey for application/json ContentType.
+type CreateTenantKeyJSONRequestBody = CreateAPIKey
 
 // MoveTestClockJSONRequestBody defines body for MoveTestClock for application/json ContentType.
 type MoveTestClockJSONRequestBody = MoveTestClock
@@ -4882,6 +5274,113 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/accounts/{account_id}/status_changes (the `ChangeAccountStatus` operationId).
 	ChangeAccountStatus(ctx context.Context, accountID AccountIDInPath, params *ChangeAccountStatusParams, body ChangeAccountStatusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListAPIKeys List keys, newest first
+	//
+	// Revoked and expired ones included; never their secrets.
+	//
+	// Corresponds with GET /v1/api_keys (the `ListAPIKeys` operationId).
+	ListAPIKeys(ctx context.Context, params *ListAPIKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateAPIKeyWithBody Create a key
+	//
+	// It can do no more than the key that creates it: no other scopes, no longer life, no fewer signatures, nobody
+	// else's name (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+	// `secret_already_shown`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/api_keys (the `CreateAPIKey` operationId).
+	CreateAPIKeyWithBody(ctx context.Context, params *CreateAPIKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateAPIKey Create a key
+	//
+	// It can do no more than the key that creates it: no other scopes, no longer life, no fewer signatures, nobody
+	// else's name (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+	// `secret_already_shown`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/api_keys (the `CreateAPIKey` operationId).
+	CreateAPIKey(ctx context.Context, params *CreateAPIKeyParams, body CreateAPIKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetAPIKey Read a key
+	//
+	// Corresponds with GET /v1/api_keys/{api_key_id} (the `GetAPIKey` operationId).
+	GetAPIKey(ctx context.Context, apiKeyID APIKeyIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RevokeAPIKey End a key for good
+	//
+	// Also the calling one. Every instance refuses it, and its previous secret, within 5 seconds. Revoking
+	// again changes nothing.
+	//
+	// Corresponds with POST /v1/api_keys/{api_key_id}/revoke (the `RevokeAPIKey` operationId).
+	RevokeAPIKey(ctx context.Context, apiKeyID APIKeyIDInPath, params *RevokeAPIKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateAPIKeyWithBody Give a key a new secret
+	//
+	// The secret before it stays good for `overlap` seconds; one from an earlier rotation ends now. Only for a
+	// key that can do no more than the calling one (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+	// `secret_already_shown`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/api_keys/{api_key_id}/rotate (the `RotateAPIKey` operationId).
+	RotateAPIKeyWithBody(ctx context.Context, apiKeyID APIKeyIDInPath, params *RotateAPIKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateAPIKey Give a key a new secret
+	//
+	// The secret before it stays good for `overlap` seconds; one from an earlier rotation ends now. Only for a
+	// key that can do no more than the calling one (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+	// `secret_already_shown`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/api_keys/{api_key_id}/rotate (the `RotateAPIKey` operationId).
+	RotateAPIKey(ctx context.Context, apiKeyID APIKeyIDInPath, params *RotateAPIKeyParams, body RotateAPIKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSigningKeys List a key's signing keys, newest first, all on one page
+	//
+	// Corresponds with GET /v1/api_keys/{api_key_id}/signing_keys (the `ListSigningKeys` operationId).
+	ListSigningKeys(ctx context.Context, apiKeyID APIKeyIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateSigningKeyWithBody Register a public key for signatures
+	//
+	// Requests under the API key are then verified with it, beside those registered before. Only for a key
+	// that can do no more than the calling one (403 `key_too_wide`).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/api_keys/{api_key_id}/signing_keys (the `CreateSigningKey` operationId).
+	CreateSigningKeyWithBody(ctx context.Context, apiKeyID APIKeyIDInPath, params *CreateSigningKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateSigningKey Register a public key for signatures
+	//
+	// Requests under the API key are then verified with it, beside those registered before. Only for a key
+	// that can do no more than the calling one (403 `key_too_wide`).
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/api_keys/{api_key_id}/signing_keys (the `CreateSigningKey` operationId).
+	CreateSigningKey(ctx context.Context, apiKeyID APIKeyIDInPath, params *CreateSigningKeyParams, body CreateSigningKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RetireSigningKeyWithBody End a signing key
+	//
+	// After `overlap` seconds nothing that it signs is believed any more. An earlier end stays.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/api_keys/{api_key_id}/signing_keys/{signing_key_id}/retire (the `RetireSigningKey` operationId).
+	RetireSigningKeyWithBody(ctx context.Context, apiKeyID APIKeyIDInPath, signingKeyID SigningKeyIDInPath, params *RetireSigningKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RetireSigningKey End a signing key
+	//
+	// After `overlap` seconds nothing that it signs is believed any more. An earlier end stays.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/api_keys/{api_key_id}/signing_keys/{signing_key_id}/retire (the `RetireSigningKey` operationId).
+	RetireSigningKey(ctx context.Context, apiKeyID APIKeyIDInPath, signingKeyID SigningKeyIDInPath, params *RetireSigningKeyParams, body RetireSigningKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListApprovalPolicies List the policies in force
 	//
@@ -5379,7 +5878,7 @@ type ClientInterface interface {
 
 	// ChangePrincipalWithBody Change a principal's name, roles or status
 	//
-	// Absent fields stay. Takes effect with the next request; no key of a suspended principal works.
+	// Absent fields stay. Takes effect within five seconds; no key of a suspended principal works.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -5388,7 +5887,7 @@ type ClientInterface interface {
 
 	// ChangePrincipal Change a principal's name, roles or status
 	//
-	// Absent fields stay. Takes effect with the next request; no key of a suspended principal works.
+	// Absent fields stay. Takes effect within five seconds; no key of a suspended principal works.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5398,7 +5897,7 @@ type ClientInterface interface {
 	// BindPrincipalKeyWithBody Give an API key to a principal
 	//
 	// For good: a key never changes hands, so that nobody can approve through one key what he asked for
-	// through another. From the next request on the principal's roles bind the key beside its scopes.
+	// through another. Within five seconds the principal's roles bind the key beside its scopes.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -5408,7 +5907,7 @@ type ClientInterface interface {
 	// BindPrincipalKey Give an API key to a principal
 	//
 	// For good: a key never changes hands, so that nobody can approve through one key what he asked for
-	// through another. From the next request on the principal's roles bind the key beside its scopes.
+	// through another. Within five seconds the principal's roles bind the key beside its scopes.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5511,6 +6010,68 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/split_rules/{split_rule_id} (the `GetSplitRule` operationId).
 	GetSplitRule(ctx context.Context, splitRuleID SplitRuleIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListTenants List tenants, newest first
+	//
+	// Corresponds with GET /v1/tenants (the `ListTenants` operationId).
+	ListTenants(ctx context.Context, params *ListTenantsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateTenantWithBody Open the books of a customer of the platform
+	//
+	// For operators. Custody mode and mode are fixed for good: the mode is that of the installation, `test`
+	// or `live`, and the secrets of the tenant's keys begin with `sk_test_` or `sk_live_` accordingly.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/tenants (the `CreateTenant` operationId).
+	CreateTenantWithBody(ctx context.Context, params *CreateTenantParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateTenant Open the books of a customer of the platform
+	//
+	// For operators. Custody mode and mode are fixed for good: the mode is that of the installation, `test`
+	// or `live`, and the secrets of the tenant's keys begin with `sk_test_` or `sk_live_` accordingly.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/tenants (the `CreateTenant` operationId).
+	CreateTenant(ctx context.Context, params *CreateTenantParams, body CreateTenantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetTenant Read a tenant
+	//
+	// Corresponds with GET /v1/tenants/{tenant_id} (the `GetTenant` operationId).
+	GetTenant(ctx context.Context, tenantID TenantIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListTenantKeys List a tenant's keys, newest first
+	//
+	// Corresponds with GET /v1/tenants/{tenant_id}/api_keys (the `ListTenantKeys` operationId).
+	ListTenantKeys(ctx context.Context, tenantID TenantIDInPath, params *ListTenantKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateTenantKeyWithBody Give a tenant a key
+	//
+	// For operators: a tenant's first key, or one in the place of a lost one. The answer holds the secret, this once: repeating the request under its key is answered
+	// with 409 `secret_already_shown`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/tenants/{tenant_id}/api_keys (the `CreateTenantKey` operationId).
+	CreateTenantKeyWithBody(ctx context.Context, tenantID TenantIDInPath, params *CreateTenantKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateTenantKey Give a tenant a key
+	//
+	// For operators: a tenant's first key, or one in the place of a lost one. The answer holds the secret, this once: repeating the request under its key is answered
+	// with 409 `secret_already_shown`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/tenants/{tenant_id}/api_keys (the `CreateTenantKey` operationId).
+	CreateTenantKey(ctx context.Context, tenantID TenantIDInPath, params *CreateTenantKeyParams, body CreateTenantKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RevokeTenantKey End a tenant's key for good
+	//
+	// For operators. Every instance refuses it within 5 seconds. Revoking again changes nothing.
+	//
+	// Corresponds with POST /v1/tenants/{tenant_id}/api_keys/{api_key_id}/revoke (the `RevokeTenantKey` operationId).
+	RevokeTenantKey(ctx context.Context, tenantID TenantIDInPath, apiKeyID APIKeyIDInPath, params *RevokeTenantKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetTestClock Read the business clock
 	//
@@ -5904,6 +6465,233 @@ func (c *Client) ChangeAccountStatusWithBody(ctx context.Context, accountID Acco
 // Corresponds with POST /v1/accounts/{account_id}/status_changes (the `ChangeAccountStatus` operationId).
 func (c *Client) ChangeAccountStatus(ctx context.Context, accountID AccountIDInPath, params *ChangeAccountStatusParams, body ChangeAccountStatusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewChangeAccountStatusRequest(c.Server, accountID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAPIKeys List keys, newest first
+//
+// Revoked and expired ones included; never their secrets.
+//
+// Corresponds with GET /v1/api_keys (the `ListAPIKeys` operationId).
+func (c *Client) ListAPIKeys(ctx context.Context, params *ListAPIKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAPIKeysRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateAPIKeyWithBody Create a key
+//
+// It can do no more than the key that creates it: no other scopes, no longer life, no fewer signatures, nobody
+// else's name (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+// `secret_already_shown`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/api_keys (the `CreateAPIKey` operationId).
+func (c *Client) CreateAPIKeyWithBody(ctx context.Context, params *CreateAPIKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateAPIKeyRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateAPIKey Create a key
+//
+// It can do no more than the key that creates it: no other scopes, no longer life, no fewer signatures, nobody
+// else's name (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+// `secret_already_shown`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/api_keys (the `CreateAPIKey` operationId).
+func (c *Client) CreateAPIKey(ctx context.Context, params *CreateAPIKeyParams, body CreateAPIKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateAPIKeyRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetAPIKey Read a key
+//
+// Corresponds with GET /v1/api_keys/{api_key_id} (the `GetAPIKey` operationId).
+func (c *Client) GetAPIKey(ctx context.Context, apiKeyID APIKeyIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetAPIKeyRequest(c.Server, apiKeyID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RevokeAPIKey End a key for good
+//
+// Also the calling one. Every instance refuses it, and its previous secret, within 5 seconds. Revoking
+// again changes nothing.
+//
+// Corresponds with POST /v1/api_keys/{api_key_id}/revoke (the `RevokeAPIKey` operationId).
+func (c *Client) RevokeAPIKey(ctx context.Context, apiKeyID APIKeyIDInPath, params *RevokeAPIKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokeAPIKeyRequest(c.Server, apiKeyID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateAPIKeyWithBody Give a key a new secret
+//
+// The secret before it stays good for `overlap` seconds; one from an earlier rotation ends now. Only for a
+// key that can do no more than the calling one (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+// `secret_already_shown`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/api_keys/{api_key_id}/rotate (the `RotateAPIKey` operationId).
+func (c *Client) RotateAPIKeyWithBody(ctx context.Context, apiKeyID APIKeyIDInPath, params *RotateAPIKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateAPIKeyRequestWithBody(c.Server, apiKeyID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateAPIKey Give a key a new secret
+//
+// The secret before it stays good for `overlap` seconds; one from an earlier rotation ends now. Only for a
+// key that can do no more than the calling one (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+// `secret_already_shown`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/api_keys/{api_key_id}/rotate (the `RotateAPIKey` operationId).
+func (c *Client) RotateAPIKey(ctx context.Context, apiKeyID APIKeyIDInPath, params *RotateAPIKeyParams, body RotateAPIKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateAPIKeyRequest(c.Server, apiKeyID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSigningKeys List a key's signing keys, newest first, all on one page
+//
+// Corresponds with GET /v1/api_keys/{api_key_id}/signing_keys (the `ListSigningKeys` operationId).
+func (c *Client) ListSigningKeys(ctx context.Context, apiKeyID APIKeyIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSigningKeysRequest(c.Server, apiKeyID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateSigningKeyWithBody Register a public key for signatures
+//
+// Requests under the API key are then verified with it, beside those registered before. Only for a key
+// that can do no more than the calling one (403 `key_too_wide`).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/api_keys/{api_key_id}/signing_keys (the `CreateSigningKey` operationId).
+func (c *Client) CreateSigningKeyWithBody(ctx context.Context, apiKeyID APIKeyIDInPath, params *CreateSigningKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSigningKeyRequestWithBody(c.Server, apiKeyID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateSigningKey Register a public key for signatures
+//
+// Requests under the API key are then verified with it, beside those registered before. Only for a key
+// that can do no more than the calling one (403 `key_too_wide`).
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/api_keys/{api_key_id}/signing_keys (the `CreateSigningKey` operationId).
+func (c *Client) CreateSigningKey(ctx context.Context, apiKeyID APIKeyIDInPath, params *CreateSigningKeyParams, body CreateSigningKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSigningKeyRequest(c.Server, apiKeyID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RetireSigningKeyWithBody End a signing key
+//
+// After `overlap` seconds nothing that it signs is believed any more. An earlier end stays.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/api_keys/{api_key_id}/signing_keys/{signing_key_id}/retire (the `RetireSigningKey` operationId).
+func (c *Client) RetireSigningKeyWithBody(ctx context.Context, apiKeyID APIKeyIDInPath, signingKeyID SigningKeyIDInPath, params *RetireSigningKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRetireSigningKeyRequestWithBody(c.Server, apiKeyID, signingKeyID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RetireSigningKey End a signing key
+//
+// After `overlap` seconds nothing that it signs is believed any more. An earlier end stays.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/api_keys/{api_key_id}/signing_keys/{signing_key_id}/retire (the `RetireSigningKey` operationId).
+func (c *Client) RetireSigningKey(ctx context.Context, apiKeyID APIKeyIDInPath, signingKeyID SigningKeyIDInPath, params *RetireSigningKeyParams, body RetireSigningKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRetireSigningKeyRequest(c.Server, apiKeyID, signingKeyID, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -7030,7 +7818,7 @@ func (c *Client) GetPrincipal(ctx context.Context, principalID PrincipalIDInPath
 
 // ChangePrincipalWithBody Change a principal's name, roles or status
 //
-// Absent fields stay. Takes effect with the next request; no key of a suspended principal works.
+// Absent fields stay. Takes effect within five seconds; no key of a suspended principal works.
 //
 // Takes any type of body and a specified content type.
 //
@@ -7049,7 +7837,7 @@ func (c *Client) ChangePrincipalWithBody(ctx context.Context, principalID Princi
 
 // ChangePrincipal Change a principal's name, roles or status
 //
-// Absent fields stay. Takes effect with the next request; no key of a suspended principal works.
+// Absent fields stay. Takes effect within five seconds; no key of a suspended principal works.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7069,7 +7857,7 @@ func (c *Client) ChangePrincipal(ctx context.Context, principalID PrincipalIDInP
 // BindPrincipalKeyWithBody Give an API key to a principal
 //
 // For good: a key never changes hands, so that nobody can approve through one key what he asked for
-// through another. From the next request on the principal's roles bind the key beside its scopes.
+// through another. Within five seconds the principal's roles bind the key beside its scopes.
 //
 // Takes any type of body and a specified content type.
 //
@@ -7089,7 +7877,7 @@ func (c *Client) BindPrincipalKeyWithBody(ctx context.Context, principalID Princ
 // BindPrincipalKey Give an API key to a principal
 //
 // For good: a key never changes hands, so that nobody can approve through one key what he asked for
-// through another. From the next request on the principal's roles bind the key beside its scopes.
+// through another. Within five seconds the principal's roles bind the key beside its scopes.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7323,6 +8111,148 @@ func (c *Client) CreateSplitRule(ctx context.Context, params *CreateSplitRulePar
 // Corresponds with GET /v1/split_rules/{split_rule_id} (the `GetSplitRule` operationId).
 func (c *Client) GetSplitRule(ctx context.Context, splitRuleID SplitRuleIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetSplitRuleRequest(c.Server, splitRuleID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListTenants List tenants, newest first
+//
+// Corresponds with GET /v1/tenants (the `ListTenants` operationId).
+func (c *Client) ListTenants(ctx context.Context, params *ListTenantsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListTenantsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateTenantWithBody Open the books of a customer of the platform
+//
+// For operators. Custody mode and mode are fixed for good: the mode is that of the installation, `test`
+// or `live`, and the secrets of the tenant's keys begin with `sk_test_` or `sk_live_` accordingly.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/tenants (the `CreateTenant` operationId).
+func (c *Client) CreateTenantWithBody(ctx context.Context, params *CreateTenantParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTenantRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateTenant Open the books of a customer of the platform
+//
+// For operators. Custody mode and mode are fixed for good: the mode is that of the installation, `test`
+// or `live`, and the secrets of the tenant's keys begin with `sk_test_` or `sk_live_` accordingly.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/tenants (the `CreateTenant` operationId).
+func (c *Client) CreateTenant(ctx context.Context, params *CreateTenantParams, body CreateTenantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTenantRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetTenant Read a tenant
+//
+// Corresponds with GET /v1/tenants/{tenant_id} (the `GetTenant` operationId).
+func (c *Client) GetTenant(ctx context.Context, tenantID TenantIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTenantRequest(c.Server, tenantID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListTenantKeys List a tenant's keys, newest first
+//
+// Corresponds with GET /v1/tenants/{tenant_id}/api_keys (the `ListTenantKeys` operationId).
+func (c *Client) ListTenantKeys(ctx context.Context, tenantID TenantIDInPath, params *ListTenantKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListTenantKeysRequest(c.Server, tenantID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateTenantKeyWithBody Give a tenant a key
+//
+// For operators: a tenant's first key, or one in the place of a lost one. The answer holds the secret, this once: repeating the request under its key is answered
+// with 409 `secret_already_shown`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/tenants/{tenant_id}/api_keys (the `CreateTenantKey` operationId).
+func (c *Client) CreateTenantKeyWithBody(ctx context.Context, tenantID TenantIDInPath, params *CreateTenantKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTenantKeyRequestWithBody(c.Server, tenantID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateTenantKey Give a tenant a key
+//
+// For operators: a tenant's first key, or one in the place of a lost one. The answer holds the secret, this once: repeating the request under its key is answered
+// with 409 `secret_already_shown`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/tenants/{tenant_id}/api_keys (the `CreateTenantKey` operationId).
+func (c *Client) CreateTenantKey(ctx context.Context, tenantID TenantIDInPath, params *CreateTenantKeyParams, body CreateTenantKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTenantKeyRequest(c.Server, tenantID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RevokeTenantKey End a tenant's key for good
+//
+// For operators. Every instance refuses it within 5 seconds. Revoking again changes nothing.
+//
+// Corresponds with POST /v1/tenants/{tenant_id}/api_keys/{api_key_id}/revoke (the `RevokeTenantKey` operationId).
+func (c *Client) RevokeTenantKey(ctx context.Context, tenantID TenantIDInPath, apiKeyID APIKeyIDInPath, params *RevokeTenantKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokeTenantKeyRequest(c.Server, tenantID, apiKeyID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -8277,6 +9207,427 @@ func NewChangeAccountStatusRequestWithBody(server string, accountID AccountIDInP
 	}
 
 	operationPath := fmt.Sprintf("/v1/accounts/%s/status_changes", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewListAPIKeysRequest constructs an http.Request for the ListAPIKeys method
+func NewListAPIKeysRequest(server string, params *ListAPIKeysParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/api_keys")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateAPIKeyRequest calls the generic CreateAPIKey builder with application/json body
+func NewCreateAPIKeyRequest(server string, params *CreateAPIKeyParams, body CreateAPIKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateAPIKeyRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateAPIKeyRequestWithBody constructs an http.Request for the CreateAPIKey method, with any body, and a specified content type
+func NewCreateAPIKeyRequestWithBody(server string, params *CreateAPIKeyParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/api_keys")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewGetAPIKeyRequest constructs an http.Request for the GetAPIKey method
+func NewGetAPIKeyRequest(server string, apiKeyID APIKeyIDInPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "api_key_id", apiKeyID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/api_keys/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRevokeAPIKeyRequest constructs an http.Request for the RevokeAPIKey method
+func NewRevokeAPIKeyRequest(server string, apiKeyID APIKeyIDInPath, params *RevokeAPIKeyParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "api_key_id", apiKeyID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/api_keys/%s/revoke", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewRotateAPIKeyRequest calls the generic RotateAPIKey builder with application/json body
+func NewRotateAPIKeyRequest(server string, apiKeyID APIKeyIDInPath, params *RotateAPIKeyParams, body RotateAPIKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRotateAPIKeyRequestWithBody(server, apiKeyID, params, "application/json", bodyReader)
+}
+
+// NewRotateAPIKeyRequestWithBody constructs an http.Request for the RotateAPIKey method, with any body, and a specified content type
+func NewRotateAPIKeyRequestWithBody(server string, apiKeyID APIKeyIDInPath, params *RotateAPIKeyParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "api_key_id", apiKeyID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/api_keys/%s/rotate", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewListSigningKeysRequest constructs an http.Request for the ListSigningKeys method
+func NewListSigningKeysRequest(server string, apiKeyID APIKeyIDInPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "api_key_id", apiKeyID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/api_keys/%s/signing_keys", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateSigningKeyRequest calls the generic CreateSigningKey builder with application/json body
+func NewCreateSigningKeyRequest(server string, apiKeyID APIKeyIDInPath, params *CreateSigningKeyParams, body CreateSigningKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateSigningKeyRequestWithBody(server, apiKeyID, params, "application/json", bodyReader)
+}
+
+// NewCreateSigningKeyRequestWithBody constructs an http.Request for the CreateSigningKey method, with any body, and a specified content type
+func NewCreateSigningKeyRequestWithBody(server string, apiKeyID APIKeyIDInPath, params *CreateSigningKeyParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "api_key_id", apiKeyID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/api_keys/%s/signing_keys", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewRetireSigningKeyRequest calls the generic RetireSigningKey builder with application/json body
+func NewRetireSigningKeyRequest(server string, apiKeyID APIKeyIDInPath, signingKeyID SigningKeyIDInPath, params *RetireSigningKeyParams, body RetireSigningKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRetireSigningKeyRequestWithBody(server, apiKeyID, signingKeyID, params, "application/json", bodyReader)
+}
+
+// NewRetireSigningKeyRequestWithBody constructs an http.Request for the RetireSigningKey method, with any body, and a specified content type
+func NewRetireSigningKeyRequestWithBody(server string, apiKeyID APIKeyIDInPath, signingKeyID SigningKeyIDInPath, params *RetireSigningKeyParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "api_key_id", apiKeyID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "signing_key_id", signingKeyID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/api_keys/%s/signing_keys/%s/retire", pathParam0, pathParam1)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -11700,6 +13051,346 @@ func NewGetSplitRuleRequest(server string, splitRuleID SplitRuleIDInPath) (*http
 	return req, nil
 }
 
+// NewListTenantsRequest constructs an http.Request for the ListTenants method
+func NewListTenantsRequest(server string, params *ListTenantsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/tenants")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateTenantRequest calls the generic CreateTenant builder with application/json body
+func NewCreateTenantRequest(server string, params *CreateTenantParams, body CreateTenantJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateTenantRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateTenantRequestWithBody constructs an http.Request for the CreateTenant method, with any body, and a specified content type
+func NewCreateTenantRequestWithBody(server string, params *CreateTenantParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/tenants")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewGetTenantRequest constructs an http.Request for the GetTenant method
+func NewGetTenantRequest(server string, tenantID TenantIDInPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "tenant_id", tenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/tenants/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListTenantKeysRequest constructs an http.Request for the ListTenantKeys method
+func NewListTenantKeysRequest(server string, tenantID TenantIDInPath, params *ListTenantKeysParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "tenant_id", tenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/tenants/%s/api_keys", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateTenantKeyRequest calls the generic CreateTenantKey builder with application/json body
+func NewCreateTenantKeyRequest(server string, tenantID TenantIDInPath, params *CreateTenantKeyParams, body CreateTenantKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateTenantKeyRequestWithBody(server, tenantID, params, "application/json", bodyReader)
+}
+
+// NewCreateTenantKeyRequestWithBody constructs an http.Request for the CreateTenantKey method, with any body, and a specified content type
+func NewCreateTenantKeyRequestWithBody(server string, tenantID TenantIDInPath, params *CreateTenantKeyParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "tenant_id", tenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/tenants/%s/api_keys", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewRevokeTenantKeyRequest constructs an http.Request for the RevokeTenantKey method
+func NewRevokeTenantKeyRequest(server string, tenantID TenantIDInPath, apiKeyID APIKeyIDInPath, params *RevokeTenantKeyParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "tenant_id", tenantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "api_key_id", apiKeyID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/tenants/%s/api_keys/%s/revoke", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewGetTestClockRequest constructs an http.Request for the GetTestClock method
 func NewGetTestClockRequest(server string) (*http.Request, error) {
 	var err error
@@ -12852,6 +14543,121 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/accounts/{account_id}/status_changes (the `ChangeAccountStatus` operationId).
 	ChangeAccountStatusWithResponse(ctx context.Context, accountID AccountIDInPath, params *ChangeAccountStatusParams, body ChangeAccountStatusJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeAccountStatusResponse, error)
 
+	// ListAPIKeysWithResponse List keys, newest first
+	//
+	// Revoked and expired ones included; never their secrets.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/api_keys (the `ListAPIKeys` operationId).
+	ListAPIKeysWithResponse(ctx context.Context, params *ListAPIKeysParams, reqEditors ...RequestEditorFn) (*ListAPIKeysResponse, error)
+
+	// CreateAPIKeyWithBodyWithResponse Create a key
+	//
+	// It can do no more than the key that creates it: no other scopes, no longer life, no fewer signatures, nobody
+	// else's name (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+	// `secret_already_shown`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/api_keys (the `CreateAPIKey` operationId).
+	CreateAPIKeyWithBodyWithResponse(ctx context.Context, params *CreateAPIKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateAPIKeyResponse, error)
+
+	// CreateAPIKeyWithResponse Create a key
+	//
+	// It can do no more than the key that creates it: no other scopes, no longer life, no fewer signatures, nobody
+	// else's name (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+	// `secret_already_shown`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/api_keys (the `CreateAPIKey` operationId).
+	CreateAPIKeyWithResponse(ctx context.Context, params *CreateAPIKeyParams, body CreateAPIKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateAPIKeyResponse, error)
+
+	// GetAPIKeyWithResponse Read a key
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/api_keys/{api_key_id} (the `GetAPIKey` operationId).
+	GetAPIKeyWithResponse(ctx context.Context, apiKeyID APIKeyIDInPath, reqEditors ...RequestEditorFn) (*GetAPIKeyResponse, error)
+
+	// RevokeAPIKeyWithResponse End a key for good
+	//
+	// Also the calling one. Every instance refuses it, and its previous secret, within 5 seconds. Revoking
+	// again changes nothing.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/api_keys/{api_key_id}/revoke (the `RevokeAPIKey` operationId).
+	RevokeAPIKeyWithResponse(ctx context.Context, apiKeyID APIKeyIDInPath, params *RevokeAPIKeyParams, reqEditors ...RequestEditorFn) (*RevokeAPIKeyResponse, error)
+
+	// RotateAPIKeyWithBodyWithResponse Give a key a new secret
+	//
+	// The secret before it stays good for `overlap` seconds; one from an earlier rotation ends now. Only for a
+	// key that can do no more than the calling one (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+	// `secret_already_shown`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/api_keys/{api_key_id}/rotate (the `RotateAPIKey` operationId).
+	RotateAPIKeyWithBodyWithResponse(ctx context.Context, apiKeyID APIKeyIDInPath, params *RotateAPIKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RotateAPIKeyResponse, error)
+
+	// RotateAPIKeyWithResponse Give a key a new secret
+	//
+	// The secret before it stays good for `overlap` seconds; one from an earlier rotation ends now. Only for a
+	// key that can do no more than the calling one (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+	// `secret_already_shown`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/api_keys/{api_key_id}/rotate (the `RotateAPIKey` operationId).
+	RotateAPIKeyWithResponse(ctx context.Context, apiKeyID APIKeyIDInPath, params *RotateAPIKeyParams, body RotateAPIKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*RotateAPIKeyResponse, error)
+
+	// ListSigningKeysWithResponse List a key's signing keys, newest first, all on one page
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/api_keys/{api_key_id}/signing_keys (the `ListSigningKeys` operationId).
+	ListSigningKeysWithResponse(ctx context.Context, apiKeyID APIKeyIDInPath, reqEditors ...RequestEditorFn) (*ListSigningKeysResponse, error)
+
+	// CreateSigningKeyWithBodyWithResponse Register a public key for signatures
+	//
+	// Requests under the API key are then verified with it, beside those registered before. Only for a key
+	// that can do no more than the calling one (403 `key_too_wide`).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/api_keys/{api_key_id}/signing_keys (the `CreateSigningKey` operationId).
+	CreateSigningKeyWithBodyWithResponse(ctx context.Context, apiKeyID APIKeyIDInPath, params *CreateSigningKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateSigningKeyResponse, error)
+
+	// CreateSigningKeyWithResponse Register a public key for signatures
+	//
+	// Requests under the API key are then verified with it, beside those registered before. Only for a key
+	// that can do no more than the calling one (403 `key_too_wide`).
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/api_keys/{api_key_id}/signing_keys (the `CreateSigningKey` operationId).
+	CreateSigningKeyWithResponse(ctx context.Context, apiKeyID APIKeyIDInPath, params *CreateSigningKeyParams, body CreateSigningKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateSigningKeyResponse, error)
+
+	// RetireSigningKeyWithBodyWithResponse End a signing key
+	//
+	// After `overlap` seconds nothing that it signs is believed any more. An earlier end stays.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/api_keys/{api_key_id}/signing_keys/{signing_key_id}/retire (the `RetireSigningKey` operationId).
+	RetireSigningKeyWithBodyWithResponse(ctx context.Context, apiKeyID APIKeyIDInPath, signingKeyID SigningKeyIDInPath, params *RetireSigningKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RetireSigningKeyResponse, error)
+
+	// RetireSigningKeyWithResponse End a signing key
+	//
+	// After `overlap` seconds nothing that it signs is believed any more. An earlier end stays.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/api_keys/{api_key_id}/signing_keys/{signing_key_id}/retire (the `RetireSigningKey` operationId).
+	RetireSigningKeyWithResponse(ctx context.Context, apiKeyID APIKeyIDInPath, signingKeyID SigningKeyIDInPath, params *RetireSigningKeyParams, body RetireSigningKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*RetireSigningKeyResponse, error)
+
 	// ListApprovalPoliciesWithResponse List the policies in force
 	//
 	// One page, by kind. A kind that is missing needs nobody.
@@ -13408,7 +15214,7 @@ type ClientWithResponsesInterface interface {
 
 	// ChangePrincipalWithBodyWithResponse Change a principal's name, roles or status
 	//
-	// Absent fields stay. Takes effect with the next request; no key of a suspended principal works.
+	// Absent fields stay. Takes effect within five seconds; no key of a suspended principal works.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13417,7 +15223,7 @@ type ClientWithResponsesInterface interface {
 
 	// ChangePrincipalWithResponse Change a principal's name, roles or status
 	//
-	// Absent fields stay. Takes effect with the next request; no key of a suspended principal works.
+	// Absent fields stay. Takes effect within five seconds; no key of a suspended principal works.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13427,7 +15233,7 @@ type ClientWithResponsesInterface interface {
 	// BindPrincipalKeyWithBodyWithResponse Give an API key to a principal
 	//
 	// For good: a key never changes hands, so that nobody can approve through one key what he asked for
-	// through another. From the next request on the principal's roles bind the key beside its scopes.
+	// through another. Within five seconds the principal's roles bind the key beside its scopes.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13437,7 +15243,7 @@ type ClientWithResponsesInterface interface {
 	// BindPrincipalKeyWithResponse Give an API key to a principal
 	//
 	// For good: a key never changes hands, so that nobody can approve through one key what he asked for
-	// through another. From the next request on the principal's roles bind the key beside its scopes.
+	// through another. Within five seconds the principal's roles bind the key beside its scopes.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13554,6 +15360,76 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/split_rules/{split_rule_id} (the `GetSplitRule` operationId).
 	GetSplitRuleWithResponse(ctx context.Context, splitRuleID SplitRuleIDInPath, reqEditors ...RequestEditorFn) (*GetSplitRuleResponse, error)
+
+	// ListTenantsWithResponse List tenants, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/tenants (the `ListTenants` operationId).
+	ListTenantsWithResponse(ctx context.Context, params *ListTenantsParams, reqEditors ...RequestEditorFn) (*ListTenantsResponse, error)
+
+	// CreateTenantWithBodyWithResponse Open the books of a customer of the platform
+	//
+	// For operators. Custody mode and mode are fixed for good: the mode is that of the installation, `test`
+	// or `live`, and the secrets of the tenant's keys begin with `sk_test_` or `sk_live_` accordingly.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/tenants (the `CreateTenant` operationId).
+	CreateTenantWithBodyWithResponse(ctx context.Context, params *CreateTenantParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTenantResponse, error)
+
+	// CreateTenantWithResponse Open the books of a customer of the platform
+	//
+	// For operators. Custody mode and mode are fixed for good: the mode is that of the installation, `test`
+	// or `live`, and the secrets of the tenant's keys begin with `sk_test_` or `sk_live_` accordingly.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/tenants (the `CreateTenant` operationId).
+	CreateTenantWithResponse(ctx context.Context, params *CreateTenantParams, body CreateTenantJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTenantResponse, error)
+
+	// GetTenantWithResponse Read a tenant
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/tenants/{tenant_id} (the `GetTenant` operationId).
+	GetTenantWithResponse(ctx context.Context, tenantID TenantIDInPath, reqEditors ...RequestEditorFn) (*GetTenantResponse, error)
+
+	// ListTenantKeysWithResponse List a tenant's keys, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/tenants/{tenant_id}/api_keys (the `ListTenantKeys` operationId).
+	ListTenantKeysWithResponse(ctx context.Context, tenantID TenantIDInPath, params *ListTenantKeysParams, reqEditors ...RequestEditorFn) (*ListTenantKeysResponse, error)
+
+	// CreateTenantKeyWithBodyWithResponse Give a tenant a key
+	//
+	// For operators: a tenant's first key, or one in the place of a lost one. The answer holds the secret, this once: repeating the request under its key is answered
+	// with 409 `secret_already_shown`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/tenants/{tenant_id}/api_keys (the `CreateTenantKey` operationId).
+	CreateTenantKeyWithBodyWithResponse(ctx context.Context, tenantID TenantIDInPath, params *CreateTenantKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTenantKeyResponse, error)
+
+	// CreateTenantKeyWithResponse Give a tenant a key
+	//
+	// For operators: a tenant's first key, or one in the place of a lost one. The answer holds the secret, this once: repeating the request under its key is answered
+	// with 409 `secret_already_shown`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/tenants/{tenant_id}/api_keys (the `CreateTenantKey` operationId).
+	CreateTenantKeyWithResponse(ctx context.Context, tenantID TenantIDInPath, params *CreateTenantKeyParams, body CreateTenantKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTenantKeyResponse, error)
+
+	// RevokeTenantKeyWithResponse End a tenant's key for good
+	//
+	// For operators. Every instance refuses it within 5 seconds. Revoking again changes nothing.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/tenants/{tenant_id}/api_keys/{api_key_id}/revoke (the `RevokeTenantKey` operationId).
+	RevokeTenantKeyWithResponse(ctx context.Context, tenantID TenantIDInPath, apiKeyID APIKeyIDInPath, params *RevokeTenantKeyParams, reqEditors ...RequestEditorFn) (*RevokeTenantKeyResponse, error)
 
 	// GetTestClockWithResponse Read the business clock
 	//
@@ -14147,6 +16023,369 @@ func (r ChangeAccountStatusResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ChangeAccountStatusResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListAPIKeysResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *APIKeyPage
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAPIKeysResponse) GetJSON200() *APIKeyPage {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAPIKeysResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAPIKeysResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAPIKeysResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAPIKeysResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateAPIKeyResponse201Headers the declared response headers of an HTTP 201 response for CreateAPIKey
+type CreateAPIKeyResponse201Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type CreateAPIKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *APIKeyWithSecret
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateAPIKeyResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateAPIKeyResponse) GetJSON201() *APIKeyWithSecret {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateAPIKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateAPIKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateAPIKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateAPIKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetAPIKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *APIKey
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetAPIKeyResponse) GetJSON200() *APIKey {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetAPIKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetAPIKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetAPIKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetAPIKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RevokeAPIKeyResponse200Headers the declared response headers of an HTTP 200 response for RevokeAPIKey
+type RevokeAPIKeyResponse200Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type RevokeAPIKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *APIKey
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RevokeAPIKeyResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RevokeAPIKeyResponse) GetJSON200() *APIKey {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r RevokeAPIKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RevokeAPIKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RevokeAPIKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RevokeAPIKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RotateAPIKeyResponse200Headers the declared response headers of an HTTP 200 response for RotateAPIKey
+type RotateAPIKeyResponse200Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type RotateAPIKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *APIKeyWithSecret
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RotateAPIKeyResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RotateAPIKeyResponse) GetJSON200() *APIKeyWithSecret {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r RotateAPIKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RotateAPIKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RotateAPIKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RotateAPIKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListSigningKeysResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SigningKeyPage
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListSigningKeysResponse) GetJSON200() *SigningKeyPage {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListSigningKeysResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListSigningKeysResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListSigningKeysResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListSigningKeysResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateSigningKeyResponse201Headers the declared response headers of an HTTP 201 response for CreateSigningKey
+type CreateSigningKeyResponse201Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type CreateSigningKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *SigningKey
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateSigningKeyResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateSigningKeyResponse) GetJSON201() *SigningKey {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateSigningKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateSigningKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateSigningKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateSigningKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RetireSigningKeyResponse200Headers the declared response headers of an HTTP 200 response for RetireSigningKey
+type RetireSigningKeyResponse200Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type RetireSigningKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SigningKey
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RetireSigningKeyResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RetireSigningKeyResponse) GetJSON200() *SigningKey {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r RetireSigningKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RetireSigningKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RetireSigningKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RetireSigningKeyResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -16804,6 +19043,273 @@ func (r GetSplitRuleResponse) ContentType() string {
 	return ""
 }
 
+type ListTenantsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TenantPage
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListTenantsResponse) GetJSON200() *TenantPage {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListTenantsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListTenantsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListTenantsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListTenantsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateTenantResponse201Headers the declared response headers of an HTTP 201 response for CreateTenant
+type CreateTenantResponse201Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type CreateTenantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Tenant
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateTenantResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateTenantResponse) GetJSON201() *Tenant {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateTenantResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateTenantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateTenantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateTenantResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetTenantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Tenant
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetTenantResponse) GetJSON200() *Tenant {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetTenantResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetTenantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetTenantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetTenantResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListTenantKeysResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *APIKeyPage
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListTenantKeysResponse) GetJSON200() *APIKeyPage {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListTenantKeysResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListTenantKeysResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListTenantKeysResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListTenantKeysResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateTenantKeyResponse201Headers the declared response headers of an HTTP 201 response for CreateTenantKey
+type CreateTenantKeyResponse201Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type CreateTenantKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *APIKeyWithSecret
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateTenantKeyResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateTenantKeyResponse) GetJSON201() *APIKeyWithSecret {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateTenantKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateTenantKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateTenantKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateTenantKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RevokeTenantKeyResponse200Headers the declared response headers of an HTTP 200 response for RevokeTenantKey
+type RevokeTenantKeyResponse200Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type RevokeTenantKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *APIKey
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RevokeTenantKeyResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RevokeTenantKeyResponse) GetJSON200() *APIKey {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r RevokeTenantKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RevokeTenantKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RevokeTenantKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RevokeTenantKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetTestClockResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -17820,6 +20326,193 @@ func (c *ClientWithResponses) ChangeAccountStatusWithResponse(ctx context.Contex
 	return ParseChangeAccountStatusResponse(rsp)
 }
 
+// ListAPIKeysWithResponse List keys, newest first
+//
+// Revoked and expired ones included; never their secrets.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/api_keys (the `ListAPIKeys` operationId).
+func (c *ClientWithResponses) ListAPIKeysWithResponse(ctx context.Context, params *ListAPIKeysParams, reqEditors ...RequestEditorFn) (*ListAPIKeysResponse, error) {
+	rsp, err := c.ListAPIKeys(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAPIKeysResponse(rsp)
+}
+
+// CreateAPIKeyWithBodyWithResponse Create a key
+//
+// It can do no more than the key that creates it: no other scopes, no longer life, no fewer signatures, nobody
+// else's name (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+// `secret_already_shown`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/api_keys (the `CreateAPIKey` operationId).
+func (c *ClientWithResponses) CreateAPIKeyWithBodyWithResponse(ctx context.Context, params *CreateAPIKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateAPIKeyResponse, error) {
+	rsp, err := c.CreateAPIKeyWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateAPIKeyResponse(rsp)
+}
+
+// CreateAPIKeyWithResponse Create a key
+//
+// It can do no more than the key that creates it: no other scopes, no longer life, no fewer signatures, nobody
+// else's name (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+// `secret_already_shown`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/api_keys (the `CreateAPIKey` operationId).
+func (c *ClientWithResponses) CreateAPIKeyWithResponse(ctx context.Context, params *CreateAPIKeyParams, body CreateAPIKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateAPIKeyResponse, error) {
+	rsp, err := c.CreateAPIKey(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateAPIKeyResponse(rsp)
+}
+
+// GetAPIKeyWithResponse Read a key
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/api_keys/{api_key_id} (the `GetAPIKey` operationId).
+func (c *ClientWithResponses) GetAPIKeyWithResponse(ctx context.Context, apiKeyID APIKeyIDInPath, reqEditors ...RequestEditorFn) (*GetAPIKeyResponse, error) {
+	rsp, err := c.GetAPIKey(ctx, apiKeyID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetAPIKeyResponse(rsp)
+}
+
+// RevokeAPIKeyWithResponse End a key for good
+//
+// Also the calling one. Every instance refuses it, and its previous secret, within 5 seconds. Revoking
+// again changes nothing.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/api_keys/{api_key_id}/revoke (the `RevokeAPIKey` operationId).
+func (c *ClientWithResponses) RevokeAPIKeyWithResponse(ctx context.Context, apiKeyID APIKeyIDInPath, params *RevokeAPIKeyParams, reqEditors ...RequestEditorFn) (*RevokeAPIKeyResponse, error) {
+	rsp, err := c.RevokeAPIKey(ctx, apiKeyID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokeAPIKeyResponse(rsp)
+}
+
+// RotateAPIKeyWithBodyWithResponse Give a key a new secret
+//
+// The secret before it stays good for `overlap` seconds; one from an earlier rotation ends now. Only for a
+// key that can do no more than the calling one (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+// `secret_already_shown`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/api_keys/{api_key_id}/rotate (the `RotateAPIKey` operationId).
+func (c *ClientWithResponses) RotateAPIKeyWithBodyWithResponse(ctx context.Context, apiKeyID APIKeyIDInPath, params *RotateAPIKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RotateAPIKeyResponse, error) {
+	rsp, err := c.RotateAPIKeyWithBody(ctx, apiKeyID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRotateAPIKeyResponse(rsp)
+}
+
+// RotateAPIKeyWithResponse Give a key a new secret
+//
+// The secret before it stays good for `overlap` seconds; one from an earlier rotation ends now. Only for a
+// key that can do no more than the calling one (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+// `secret_already_shown`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/api_keys/{api_key_id}/rotate (the `RotateAPIKey` operationId).
+func (c *ClientWithResponses) RotateAPIKeyWithResponse(ctx context.Context, apiKeyID APIKeyIDInPath, params *RotateAPIKeyParams, body RotateAPIKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*RotateAPIKeyResponse, error) {
+	rsp, err := c.RotateAPIKey(ctx, apiKeyID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRotateAPIKeyResponse(rsp)
+}
+
+// ListSigningKeysWithResponse List a key's signing keys, newest first, all on one page
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/api_keys/{api_key_id}/signing_keys (the `ListSigningKeys` operationId).
+func (c *ClientWithResponses) ListSigningKeysWithResponse(ctx context.Context, apiKeyID APIKeyIDInPath, reqEditors ...RequestEditorFn) (*ListSigningKeysResponse, error) {
+	rsp, err := c.ListSigningKeys(ctx, apiKeyID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListSigningKeysResponse(rsp)
+}
+
+// CreateSigningKeyWithBodyWithResponse Register a public key for signatures
+//
+// Requests under the API key are then verified with it, beside those registered before. Only for a key
+// that can do no more than the calling one (403 `key_too_wide`).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/api_keys/{api_key_id}/signing_keys (the `CreateSigningKey` operationId).
+func (c *ClientWithResponses) CreateSigningKeyWithBodyWithResponse(ctx context.Context, apiKeyID APIKeyIDInPath, params *CreateSigningKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateSigningKeyResponse, error) {
+	rsp, err := c.CreateSigningKeyWithBody(ctx, apiKeyID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateSigningKeyResponse(rsp)
+}
+
+// CreateSigningKeyWithResponse Register a public key for signatures
+//
+// Requests under the API key are then verified with it, beside those registered before. Only for a key
+// that can do no more than the calling one (403 `key_too_wide`).
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/api_keys/{api_key_id}/signing_keys (the `CreateSigningKey` operationId).
+func (c *ClientWithResponses) CreateSigningKeyWithResponse(ctx context.Context, apiKeyID APIKeyIDInPath, params *CreateSigningKeyParams, body CreateSigningKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateSigningKeyResponse, error) {
+	rsp, err := c.CreateSigningKey(ctx, apiKeyID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateSigningKeyResponse(rsp)
+}
+
+// RetireSigningKeyWithBodyWithResponse End a signing key
+//
+// After `overlap` seconds nothing that it signs is believed any more. An earlier end stays.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/api_keys/{api_key_id}/signing_keys/{signing_key_id}/retire (the `RetireSigningKey` operationId).
+func (c *ClientWithResponses) RetireSigningKeyWithBodyWithResponse(ctx context.Context, apiKeyID APIKeyIDInPath, signingKeyID SigningKeyIDInPath, params *RetireSigningKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RetireSigningKeyResponse, error) {
+	rsp, err := c.RetireSigningKeyWithBody(ctx, apiKeyID, signingKeyID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRetireSigningKeyResponse(rsp)
+}
+
+// RetireSigningKeyWithResponse End a signing key
+//
+// After `overlap` seconds nothing that it signs is believed any more. An earlier end stays.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/api_keys/{api_key_id}/signing_keys/{signing_key_id}/retire (the `RetireSigningKey` operationId).
+func (c *ClientWithResponses) RetireSigningKeyWithResponse(ctx context.Context, apiKeyID APIKeyIDInPath, signingKeyID SigningKeyIDInPath, params *RetireSigningKeyParams, body RetireSigningKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*RetireSigningKeyResponse, error) {
+	rsp, err := c.RetireSigningKey(ctx, apiKeyID, signingKeyID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRetireSigningKeyResponse(rsp)
+}
+
 // ListApprovalPoliciesWithResponse List the policies in force
 //
 // One page, by kind. A kind that is missing needs nobody.
@@ -18748,7 +21441,7 @@ func (c *ClientWithResponses) GetPrincipalWithResponse(ctx context.Context, prin
 
 // ChangePrincipalWithBodyWithResponse Change a principal's name, roles or status
 //
-// Absent fields stay. Takes effect with the next request; no key of a suspended principal works.
+// Absent fields stay. Takes effect within five seconds; no key of a suspended principal works.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18763,7 +21456,7 @@ func (c *ClientWithResponses) ChangePrincipalWithBodyWithResponse(ctx context.Co
 
 // ChangePrincipalWithResponse Change a principal's name, roles or status
 //
-// Absent fields stay. Takes effect with the next request; no key of a suspended principal works.
+// Absent fields stay. Takes effect within five seconds; no key of a suspended principal works.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18779,7 +21472,7 @@ func (c *ClientWithResponses) ChangePrincipalWithResponse(ctx context.Context, p
 // BindPrincipalKeyWithBodyWithResponse Give an API key to a principal
 //
 // For good: a key never changes hands, so that nobody can approve through one key what he asked for
-// through another. From the next request on the principal's roles bind the key beside its scopes.
+// through another. Within five seconds the principal's roles bind the key beside its scopes.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18795,7 +21488,7 @@ func (c *ClientWithResponses) BindPrincipalKeyWithBodyWithResponse(ctx context.C
 // BindPrincipalKeyWithResponse Give an API key to a principal
 //
 // For good: a key never changes hands, so that nobody can approve through one key what he asked for
-// through another. From the next request on the principal's roles bind the key beside its scopes.
+// through another. Within five seconds the principal's roles bind the key beside its scopes.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18995,6 +21688,124 @@ func (c *ClientWithResponses) GetSplitRuleWithResponse(ctx context.Context, spli
 		return nil, err
 	}
 	return ParseGetSplitRuleResponse(rsp)
+}
+
+// ListTenantsWithResponse List tenants, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/tenants (the `ListTenants` operationId).
+func (c *ClientWithResponses) ListTenantsWithResponse(ctx context.Context, params *ListTenantsParams, reqEditors ...RequestEditorFn) (*ListTenantsResponse, error) {
+	rsp, err := c.ListTenants(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListTenantsResponse(rsp)
+}
+
+// CreateTenantWithBodyWithResponse Open the books of a customer of the platform
+//
+// For operators. Custody mode and mode are fixed for good: the mode is that of the installation, `test`
+// or `live`, and the secrets of the tenant's keys begin with `sk_test_` or `sk_live_` accordingly.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/tenants (the `CreateTenant` operationId).
+func (c *ClientWithResponses) CreateTenantWithBodyWithResponse(ctx context.Context, params *CreateTenantParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTenantResponse, error) {
+	rsp, err := c.CreateTenantWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateTenantResponse(rsp)
+}
+
+// CreateTenantWithResponse Open the books of a customer of the platform
+//
+// For operators. Custody mode and mode are fixed for good: the mode is that of the installation, `test`
+// or `live`, and the secrets of the tenant's keys begin with `sk_test_` or `sk_live_` accordingly.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/tenants (the `CreateTenant` operationId).
+func (c *ClientWithResponses) CreateTenantWithResponse(ctx context.Context, params *CreateTenantParams, body CreateTenantJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTenantResponse, error) {
+	rsp, err := c.CreateTenant(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateTenantResponse(rsp)
+}
+
+// GetTenantWithResponse Read a tenant
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/tenants/{tenant_id} (the `GetTenant` operationId).
+func (c *ClientWithResponses) GetTenantWithResponse(ctx context.Context, tenantID TenantIDInPath, reqEditors ...RequestEditorFn) (*GetTenantResponse, error) {
+	rsp, err := c.GetTenant(ctx, tenantID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetTenantResponse(rsp)
+}
+
+// ListTenantKeysWithResponse List a tenant's keys, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/tenants/{tenant_id}/api_keys (the `ListTenantKeys` operationId).
+func (c *ClientWithResponses) ListTenantKeysWithResponse(ctx context.Context, tenantID TenantIDInPath, params *ListTenantKeysParams, reqEditors ...RequestEditorFn) (*ListTenantKeysResponse, error) {
+	rsp, err := c.ListTenantKeys(ctx, tenantID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListTenantKeysResponse(rsp)
+}
+
+// CreateTenantKeyWithBodyWithResponse Give a tenant a key
+//
+// For operators: a tenant's first key, or one in the place of a lost one. The answer holds the secret, this once: repeating the request under its key is answered
+// with 409 `secret_already_shown`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/tenants/{tenant_id}/api_keys (the `CreateTenantKey` operationId).
+func (c *ClientWithResponses) CreateTenantKeyWithBodyWithResponse(ctx context.Context, tenantID TenantIDInPath, params *CreateTenantKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTenantKeyResponse, error) {
+	rsp, err := c.CreateTenantKeyWithBody(ctx, tenantID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateTenantKeyResponse(rsp)
+}
+
+// CreateTenantKeyWithResponse Give a tenant a key
+//
+// For operators: a tenant's first key, or one in the place of a lost one. The answer holds the secret, this once: repeating the request under its key is answered
+// with 409 `secret_already_shown`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/tenants/{tenant_id}/api_keys (the `CreateTenantKey` operationId).
+func (c *ClientWithResponses) CreateTenantKeyWithResponse(ctx context.Context, tenantID TenantIDInPath, params *CreateTenantKeyParams, body CreateTenantKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTenantKeyResponse, error) {
+	rsp, err := c.CreateTenantKey(ctx, tenantID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateTenantKeyResponse(rsp)
+}
+
+// RevokeTenantKeyWithResponse End a tenant's key for good
+//
+// For operators. Every instance refuses it within 5 seconds. Revoking again changes nothing.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/tenants/{tenant_id}/api_keys/{api_key_id}/revoke (the `RevokeTenantKey` operationId).
+func (c *ClientWithResponses) RevokeTenantKeyWithResponse(ctx context.Context, tenantID TenantIDInPath, apiKeyID APIKeyIDInPath, params *RevokeTenantKeyParams, reqEditors ...RequestEditorFn) (*RevokeTenantKeyResponse, error) {
+	rsp, err := c.RevokeTenantKey(ctx, tenantID, apiKeyID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokeTenantKeyResponse(rsp)
 }
 
 // GetTestClockWithResponse Read the business clock
@@ -19634,6 +22445,279 @@ func ParseChangeAccountStatusResponse(rsp *http.Response) (*ChangeAccountStatusR
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers202 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListAPIKeysResponse parses an HTTP response from a ListAPIKeysWithResponse call
+func ParseListAPIKeysResponse(rsp *http.Response) (*ListAPIKeysResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAPIKeysResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest APIKeyPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateAPIKeyResponse parses an HTTP response from a CreateAPIKeyWithResponse call
+func ParseCreateAPIKeyResponse(rsp *http.Response) (*CreateAPIKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateAPIKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest APIKeyWithSecret
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateAPIKeyResponse201Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetAPIKeyResponse parses an HTTP response from a GetAPIKeyWithResponse call
+func ParseGetAPIKeyResponse(rsp *http.Response) (*GetAPIKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetAPIKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest APIKey
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRevokeAPIKeyResponse parses an HTTP response from a RevokeAPIKeyWithResponse call
+func ParseRevokeAPIKeyResponse(rsp *http.Response) (*RevokeAPIKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RevokeAPIKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest APIKey
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RevokeAPIKeyResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRotateAPIKeyResponse parses an HTTP response from a RotateAPIKeyWithResponse call
+func ParseRotateAPIKeyResponse(rsp *http.Response) (*RotateAPIKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RotateAPIKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest APIKeyWithSecret
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RotateAPIKeyResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListSigningKeysResponse parses an HTTP response from a ListSigningKeysWithResponse call
+func ParseListSigningKeysResponse(rsp *http.Response) (*ListSigningKeysResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListSigningKeysResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SigningKeyPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateSigningKeyResponse parses an HTTP response from a CreateSigningKeyWithResponse call
+func ParseCreateSigningKeyResponse(rsp *http.Response) (*CreateSigningKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateSigningKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest SigningKey
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateSigningKeyResponse201Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRetireSigningKeyResponse parses an HTTP response from a RetireSigningKeyWithResponse call
+func ParseRetireSigningKeyResponse(rsp *http.Response) (*RetireSigningKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RetireSigningKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SigningKey
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RetireSigningKeyResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil
@@ -21577,6 +24661,201 @@ func ParseGetSplitRuleResponse(rsp *http.Response) (*GetSplitRuleResponse, error
 		}
 		response.JSON200 = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseListTenantsResponse parses an HTTP response from a ListTenantsWithResponse call
+func ParseListTenantsResponse(rsp *http.Response) (*ListTenantsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListTenantsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TenantPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateTenantResponse parses an HTTP response from a CreateTenantWithResponse call
+func ParseCreateTenantResponse(rsp *http.Response) (*CreateTenantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateTenantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Tenant
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateTenantResponse201Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetTenantResponse parses an HTTP response from a GetTenantWithResponse call
+func ParseGetTenantResponse(rsp *http.Response) (*GetTenantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetTenantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Tenant
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListTenantKeysResponse parses an HTTP response from a ListTenantKeysWithResponse call
+func ParseListTenantKeysResponse(rsp *http.Response) (*ListTenantKeysResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListTenantKeysResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest APIKeyPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateTenantKeyResponse parses an HTTP response from a CreateTenantKeyWithResponse call
+func ParseCreateTenantKeyResponse(rsp *http.Response) (*CreateTenantKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateTenantKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest APIKeyWithSecret
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateTenantKeyResponse201Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRevokeTenantKeyResponse parses an HTTP response from a RevokeTenantKeyWithResponse call
+func ParseRevokeTenantKeyResponse(rsp *http.Response) (*RevokeTenantKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RevokeTenantKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest APIKey
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RevokeTenantKeyResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil

@@ -21,6 +21,8 @@ type Config struct {
 	BaseURLs []string
 	// Key is a secret API key.
 	Key string
+	// Signer signs every try of every request; nil means that the key needs no signatures.
+	Signer *Signer
 	// HTTP does the exchanges; nil means a client with a timeout of 30 s that
 	// follows no redirects.
 	HTTP *http.Client
@@ -43,6 +45,9 @@ type API struct{ *ClientWithResponses }
 
 const idempotencyKey = "Idempotency-Key"
 
+// codeSignatureReplayed is the refusal of a signature that came before.
+const codeSignatureReplayed = "signature_replayed"
+
 // Bounds of repetition and of an answer.
 const (
 	defaultPatience = 30 * time.Second
@@ -56,7 +61,7 @@ func New(cfg Config) (*API, error) {
 	if cfg.Key == "" {
 		return nil, errors.New("suanpan: Config.Key is empty; give a secret API key")
 	}
-	r := &repeater{key: cfg.Key, http: cfg.HTTP, patience: cfg.Patience}
+	r := &repeater{key: cfg.Key, signer: cfg.Signer, http: cfg.HTTP, patience: cfg.Patience}
 	for _, text := range cfg.BaseURLs {
 		base, err := url.Parse(text)
 		if err != nil || base.Host == "" || (base.Scheme != "https" && base.Scheme != "http") {
@@ -93,6 +98,7 @@ func NewIdempotencyKey() string { return rand.Text() }
 type repeater struct {
 	bases    []*url.URL
 	key      string
+	signer   *Signer
 	http     *http.Client
 	patience time.Duration
 	turn     atomic.Uint64
@@ -126,7 +132,8 @@ func (r *repeater) Do(req *http.Request) (*http.Response, error) {
 }
 
 func worthRepeating(ctx context.Context, err error) bool {
-	return ctx.Err() == nil && IsUnknown(err)
+	// Somebody on the way, net/http too, may have sent a try again by itself.
+	return ctx.Err() == nil && (IsUnknown(err) || IsCode(err, codeSignatureReplayed))
 }
 
 // try sends req to the instance whose turn it is and reads the whole answer, so
@@ -137,12 +144,8 @@ func (r *repeater) try(req *http.Request) (*http.Response, time.Duration, error)
 	sent := req.Clone(req.Context())
 	sent.URL.Scheme, sent.URL.Host, sent.Host = base.Scheme, base.Host, ""
 	sent.Header.Set("Authorization", "Bearer "+r.key)
-	if req.GetBody != nil {
-		body, err := req.GetBody()
-		if err != nil {
-			return nil, 0, err
-		}
-		sent.Body = body
+	if err := r.load(sent); err != nil {
+		return nil, 0, err
 	}
 	resp, err := r.http.Do(sent)
 	if err != nil {
@@ -158,6 +161,25 @@ func (r *repeater) try(req *http.Request) (*http.Response, time.Duration, error)
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	return resp, 0, nil
+}
+
+// load gives a try a body of its own, and signs the whole.
+func (r *repeater) load(sent *http.Request) error {
+	var body []byte
+	if sent.GetBody != nil {
+		reader, err := sent.GetBody()
+		if err != nil {
+			return err
+		}
+		if body, err = io.ReadAll(reader); err != nil {
+			return err
+		}
+		sent.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	if r.signer != nil {
+		r.signer.Sign(sent, body)
+	}
+	return nil
 }
 
 func retryAfter(h http.Header) time.Duration {

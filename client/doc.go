@@ -1,6 +1,7 @@
 // Package client is the Go client of the Suanpan API: models and operations
 // generated from the contract (client.gen.go), and by hand what a contract
-// cannot say: authentication, safe repetition (client.go), errors (problem.go)
+// cannot say: authentication, signatures
+// (sign.go), safe repetition (client.go), errors (problem.go)
 // and the check of received webhooks (webhook.go).
 //
 //	api, err := client.New(client.Config{BaseURLs: []string{"https://pay.example.com"}, Key: "sk_live_…"})

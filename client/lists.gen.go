@@ -67,6 +67,26 @@ func (a *API) AllStatementLines(ctx context.Context, accountID AccountIDInPath, 
 	})
 }
 
+// AllAPIKeys goes through every page of ListAPIKeys, asking for the next one when it is
+// needed. params may be nil; its cursor is where to begin. An error ends it.
+func (a *API) AllAPIKeys(ctx context.Context, params *ListAPIKeysParams) iter.Seq2[APIKey, error] {
+	if params == nil {
+		params = &ListAPIKeysParams{}
+	}
+	return everyPage(params.Cursor, func(cursor *string) ([]APIKey, *string, error) {
+		asked := *params
+		asked.Cursor = cursor
+		answer, err := a.ListAPIKeysWithResponse(ctx, &asked)
+		if err != nil {
+			return nil, nil, err
+		}
+		if answer.JSON200 == nil {
+			return nil, nil, errNoPage
+		}
+		return answer.JSON200.Data, answer.JSON200.NextCursor, nil
+	})
+}
+
 // AllApprovals goes through every page of ListApprovals, asking for the next one when it is
 // needed. params may be nil; its cursor is where to begin. An error ends it.
 func (a *API) AllApprovals(ctx context.Context, params *ListApprovalsParams) iter.Seq2[Approval, error] {
@@ -337,6 +357,46 @@ func (a *API) AllSplitRules(ctx context.Context, params *ListSplitRulesParams) i
 		asked := *params
 		asked.Cursor = cursor
 		answer, err := a.ListSplitRulesWithResponse(ctx, &asked)
+		if err != nil {
+			return nil, nil, err
+		}
+		if answer.JSON200 == nil {
+			return nil, nil, errNoPage
+		}
+		return answer.JSON200.Data, answer.JSON200.NextCursor, nil
+	})
+}
+
+// AllTenants goes through every page of ListTenants, asking for the next one when it is
+// needed. params may be nil; its cursor is where to begin. An error ends it.
+func (a *API) AllTenants(ctx context.Context, params *ListTenantsParams) iter.Seq2[Tenant, error] {
+	if params == nil {
+		params = &ListTenantsParams{}
+	}
+	return everyPage(params.Cursor, func(cursor *string) ([]Tenant, *string, error) {
+		asked := *params
+		asked.Cursor = cursor
+		answer, err := a.ListTenantsWithResponse(ctx, &asked)
+		if err != nil {
+			return nil, nil, err
+		}
+		if answer.JSON200 == nil {
+			return nil, nil, errNoPage
+		}
+		return answer.JSON200.Data, answer.JSON200.NextCursor, nil
+	})
+}
+
+// AllTenantKeys goes through every page of ListTenantKeys, asking for the next one when it is
+// needed. params may be nil; its cursor is where to begin. An error ends it.
+func (a *API) AllTenantKeys(ctx context.Context, tenantID TenantIDInPath, params *ListTenantKeysParams) iter.Seq2[APIKey, error] {
+	if params == nil {
+		params = &ListTenantKeysParams{}
+	}
+	return everyPage(params.Cursor, func(cursor *string) ([]APIKey, *string, error) {
+		asked := *params
+		asked.Cursor = cursor
+		answer, err := a.ListTenantKeysWithResponse(ctx, tenantID, &asked)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -17,6 +17,7 @@ func rootCommand(p process) *cobra.Command {
 		demoCommand(p),
 		devCommand(p),
 		migrateCommand(p),
+		operatorKeyCommand(p),
 		redriveCommand(p),
 		replayCommand(p),
 		scheduleCommand(p),

@@ -386,6 +386,30 @@ func (e Currency) Valid() bool {
 	}
 }
 
+// Defines values for CustodyMode.
+const (
+	CustodyModeBankCustody     CustodyMode = "bank_custody"
+	CustodyModeChannelSplit    CustodyMode = "channel_split"
+	CustodyModeLicensedReserve CustodyMode = "licensed_reserve"
+	CustodyModeOwnFunds        CustodyMode = "own_funds"
+)
+
+// Valid indicates whether the value is a known member of the CustodyMode enum.
+func (e CustodyMode) Valid() bool {
+	switch e {
+	case CustodyModeBankCustody:
+		return true
+	case CustodyModeChannelSplit:
+		return true
+	case CustodyModeLicensedReserve:
+		return true
+	case CustodyModeOwnFunds:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DailyOperationStatus.
 const (
 	DailyOperationStatusDone       DailyOperationStatus = "done"
@@ -1067,6 +1091,27 @@ func (e Side) Valid() bool {
 	}
 }
 
+// Defines values for SignatureDemand.
+const (
+	SignatureDemandAlways SignatureDemand = "always"
+	SignatureDemandMoney  SignatureDemand = "money"
+	SignatureDemandNever  SignatureDemand = "never"
+)
+
+// Valid indicates whether the value is a known member of the SignatureDemand enum.
+func (e SignatureDemand) Valid() bool {
+	switch e {
+	case SignatureDemandAlways:
+		return true
+	case SignatureDemandMoney:
+		return true
+	case SignatureDemandNever:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SplitRuleLegType.
 const (
 	SplitRuleLegTypePercent   SplitRuleLegType = "percent"
@@ -1079,6 +1124,24 @@ func (e SplitRuleLegType) Valid() bool {
 	case SplitRuleLegTypePercent:
 		return true
 	case SplitRuleLegTypeRemainder:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TenantMode.
+const (
+	TenantModeLive TenantMode = "live"
+	TenantModeTest TenantMode = "test"
+)
+
+// Valid indicates whether the value is a known member of the TenantMode enum.
+func (e TenantMode) Valid() bool {
+	switch e {
+	case TenantModeLive:
+		return true
+	case TenantModeTest:
 		return true
 	default:
 		return false
@@ -1275,6 +1338,78 @@ func (e ListVouchersParamsFormat) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// APIKey A key of a tenant, without its secret. Its ends are moments of real time, also where the business clock was moved.
+type APIKey struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// ExpiresAt Null for a key that is good until it is revoked.
+	ExpiresAt *time.Time `json:"expires_at"`
+
+	// ID An API key.
+	//
+	// Example: key_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ID APIKeyID `json:"id"`
+
+	// LastUsedAt To the minute.
+	LastUsedAt *time.Time `json:"last_used_at"`
+	Name       string     `json:"name"`
+
+	// PreviousSecretUntil Until when the secret before the last rotation is good.
+	PreviousSecretUntil *time.Time `json:"previous_secret_until"`
+
+	// PrincipalID Whom the key belongs to, for good; null when nobody.
+	PrincipalID *string    `json:"principal_id"`
+	RevokedAt   *time.Time `json:"revoked_at"`
+	Scopes      []Scope    `json:"scopes"`
+
+	// Signature Which requests must be signed by HTTP Message Signatures (docs/api.md):
+	// - `never`: none. A signature that is sent is verified all the same.
+	// - `money`: those that move money or decide who may: operations with `x-signed`.
+	// - `always`: all.
+	Signature SignatureDemand `json:"signature"`
+}
+
+// APIKeyID An API key.
+//
+// Example: key_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type APIKeyID = string
+
+// APIKeyPage One page. `next_cursor` is null on the last.
+type APIKeyPage struct {
+	Data       []APIKey `json:"data"`
+	NextCursor *string  `json:"next_cursor"`
+}
+
+// APIKeyWithSecret A key and its secret, shown once.
+type APIKeyWithSecret struct {
+	CreatedAt time.Time  `json:"created_at"`
+	ExpiresAt *time.Time `json:"expires_at"`
+
+	// ID An API key.
+	//
+	// Example: key_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ID                  APIKeyID   `json:"id"`
+	LastUsedAt          *time.Time `json:"last_used_at"`
+	Name                string     `json:"name"`
+	PreviousSecretUntil *time.Time `json:"previous_secret_until"`
+
+	// PrincipalID Whom the key belongs to, for good; null when nobody.
+	PrincipalID *string    `json:"principal_id"`
+	RevokedAt   *time.Time `json:"revoked_at"`
+	Scopes      []Scope    `json:"scopes"`
+
+	// Secret What follows `Bearer` in requests.
+	//
+	// Example: sk_test_0aWm9YxTq4L7uV1cNsE3rHbK6dJ8pZfG2iQoXtR5yAk
+	Secret string `json:"secret"`
+
+	// Signature Which requests must be signed by HTTP Message Signatures (docs/api.md):
+	// - `never`: none. A signature that is sent is verified all the same.
+	// - `money`: those that move money or decide who may: operations with `x-signed`.
+	// - `always`: all.
+	Signature SignatureDemand `json:"signature"`
 }
 
 // Account A ledger account. Balances are positive on the account's normal side.
@@ -1866,6 +2001,23 @@ type ChannelProductStatus string
 // ChannelWeight Its share of the payments among accounts that could take them; 0 takes one only when no other can.
 type ChannelWeight = int
 
+// CreateAPIKey defines model for CreateAPIKey.
+type CreateAPIKey struct {
+	// ExpiresAt Good until it is revoked unless given.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// Name For people, such as where the key is kept.
+	Name   string  `json:"name"`
+	Scopes []Scope `json:"scopes"`
+
+	// Signature Which requests must be signed by HTTP Message Signatures (docs/api.md):
+	// - `never`: none. A signature that is sent is verified all the same.
+	// - `money`: those that move money or decide who may: operations with `x-signed`.
+	// - `always`: all.
+	Signature  *SignatureDemand  `json:"signature,omitempty"`
+	SigningKey *CreateSigningKey `json:"signing_key,omitempty"`
+}
+
 // CreateChannelAccount defines model for CreateChannelAccount.
 type CreateChannelAccount struct {
 	// Channel A payment provider.
@@ -2092,6 +2244,16 @@ type CreateRefund struct {
 	Reference Reference `json:"reference"`
 }
 
+// CreateSigningKey defines model for CreateSigningKey.
+type CreateSigningKey struct {
+	Name string `json:"name"`
+
+	// PublicKey An Ed25519 public key, 32 bytes in base64. The private key stays with you.
+	//
+	// Example: JrQLj5P/89iXES9+vFgrIy29clF9CC/oPPsw3c5D0bs=
+	PublicKey string `json:"public_key"`
+}
+
 // CreateSplitPreview defines model for CreateSplitPreview.
 type CreateSplitPreview struct {
 	// Amount An amount asked for, from one minor unit to one thousand million yuan.
@@ -2111,6 +2273,17 @@ type CreateSplitRule struct {
 	//
 	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
 	MerchantID MerchantID `json:"merchant_id"`
+}
+
+// CreateTenant defines model for CreateTenant.
+type CreateTenant struct {
+	// CustodyMode Who holds the clients' money; decides which money flows the books permit.
+	// - `own_funds`: the tenant sells its own goods; nobody else's money is kept.
+	// - `channel_split`: the licensed provider splits and settles; our balances are a memo.
+	// - `bank_custody`: a custodian bank holds the money and follows instructions.
+	// - `licensed_reserve`: the tenant works under a payment licence with reserve accounts.
+	CustodyMode CustodyMode `json:"custody_mode"`
+	Name        string      `json:"name"`
 }
 
 // CreateTransfer defines model for CreateTransfer.
@@ -2200,6 +2373,13 @@ type CredentialID = string
 
 // Currency ISO 4217. CNY is counted in fen, 1/100 yuan.
 type Currency string
+
+// CustodyMode Who holds the clients' money; decides which money flows the books permit.
+// - `own_funds`: the tenant sells its own goods; nobody else's money is kept.
+// - `channel_split`: the licensed provider splits and settles; our balances are a memo.
+// - `bank_custody`: a custodian bank holds the money and follows instructions.
+// - `licensed_reserve`: the tenant works under a payment licence with reserve accounts.
+type CustodyMode string
 
 // DailyOperation One run of a business day's closing work.
 type DailyOperation struct {
@@ -2700,6 +2880,11 @@ type OpenAccount struct {
 	// Example: deposits-2026
 	Name *AccountName `json:"name,omitempty"`
 }
+
+// Overlap For how many seconds the old one stays good, up to 30 days; 0 ends it now.
+//
+// Example: 86400
+type Overlap = int64
 
 // PastBalance The posted balance when a seal was made; null unless asked for.
 type PastBalance struct {
@@ -3263,6 +3448,14 @@ type ReleaseHold struct {
 	Reason Reason `json:"reason"`
 }
 
+// RetireSigningKey defines model for RetireSigningKey.
+type RetireSigningKey struct {
+	// Overlap For how many seconds the old one stays good, up to 30 days; 0 ends it now.
+	//
+	// Example: 86400
+	Overlap Overlap `json:"overlap"`
+}
+
 // ReturnURL Where the payer goes from the checkout page afterwards. That somebody comes proves nothing: read the payment. http or https, without a user name.
 //
 // Example: https://shop.example.com/orders/1001
@@ -3272,11 +3465,61 @@ type ReturnURL = string
 // merchant's staff, who see that merchant only.
 type Role string
 
+// RotateAPIKey defines model for RotateAPIKey.
+type RotateAPIKey struct {
+	// Overlap For how many seconds the old one stays good, up to 30 days; 0 ends it now.
+	//
+	// Example: 86400
+	Overlap Overlap `json:"overlap"`
+}
+
+// Scope What a key may do: a noun of the API and `read` or `write`, or `*` for all. Writing does not include reading.
+//
+// Example: payments:write
+type Scope = string
+
 // Settlement When collected money becomes available: `T0` at once, `T1` with the closing of the day.
 type Settlement string
 
 // Side defines model for Side.
 type Side string
+
+// SignatureDemand Which requests must be signed by HTTP Message Signatures (docs/api.md):
+// - `never`: none. A signature that is sent is verified all the same.
+// - `money`: those that move money or decide who may: operations with `x-signed`.
+// - `always`: all.
+type SignatureDemand string
+
+// SigningKey The public half of a key that requests are signed with.
+type SigningKey struct {
+	// APIKeyID An API key.
+	//
+	// Example: key_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	APIKeyID  APIKeyID  `json:"api_key_id"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// ID A key that requests are signed with.
+	//
+	// Example: sgk_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ID   SigningKeyID `json:"id"`
+	Name string       `json:"name"`
+
+	// PublicKey An Ed25519 public key
+	PublicKey string `json:"public_key"`
+
+	// RetiresAt From then on, in real time, nothing it signs is believed.
+	RetiresAt *time.Time `json:"retires_at"`
+}
+
+// SigningKeyID A key that requests are signed with.
+//
+// Example: sgk_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type SigningKeyID = string
+
+// SigningKeyPage All signing keys of an API key.
+type SigningKeyPage struct {
+	Data []SigningKey `json:"data"`
+}
 
 // SplitLeg What one receiver keeps.
 type SplitLeg struct {
@@ -3417,6 +3660,47 @@ type StatementLine struct {
 	Number string `json:"number"`
 	Phase  string `json:"phase"`
 	Side   Side   `json:"side"`
+}
+
+// Tenant A customer of the platform. Nothing of it ever changes.
+type Tenant struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// CustodyMode Who holds the clients' money; decides which money flows the books permit.
+	// - `own_funds`: the tenant sells its own goods; nobody else's money is kept.
+	// - `channel_split`: the licensed provider splits and settles; our balances are a memo.
+	// - `bank_custody`: a custodian bank holds the money and follows instructions.
+	// - `licensed_reserve`: the tenant works under a payment licence with reserve accounts.
+	CustodyMode CustodyMode `json:"custody_mode"`
+
+	// ID A tenant.
+	//
+	// Example: ten_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ID TenantID `json:"id"`
+
+	// Mode - `test`: a sandbox's money; keys begin with `sk_test_`.
+	// - `live`: real money; keys begin with `sk_live_`.
+	//
+	// An installation serves one of them and knows no key of the other.
+	Mode TenantMode `json:"mode"`
+	Name string     `json:"name"`
+}
+
+// TenantID A tenant.
+//
+// Example: ten_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type TenantID = string
+
+// TenantMode - `test`: a sandbox's money; keys begin with `sk_test_`.
+// - `live`: real money; keys begin with `sk_live_`.
+//
+// An installation serves one of them and knows no key of the other.
+type TenantMode string
+
+// TenantPage One page. `next_cursor` is null on the last.
+type TenantPage struct {
+	Data       []Tenant `json:"data"`
+	NextCursor *string  `json:"next_cursor"`
 }
 
 // TestClock defines model for TestClock.
@@ -3939,6 +4223,11 @@ type WithdrawalPage struct {
 // - `failed`: the tenant; the provider refused and the merchant has the money back.
 type WithdrawalStatus string
 
+// APIKeyIDInPath An API key.
+//
+// Example: key_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type APIKeyIDInPath = APIKeyID
+
 // AccountIDInPath A ledger account.
 //
 // Example: acc_01JD8Y3K5T7W9ABCDEFGHJKMNP
@@ -4027,10 +4316,20 @@ type ReconciliationIDInPath = ReconciliationID
 // Example: rfd_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type RefundIDInPath = RefundID
 
+// SigningKeyIDInPath A key that requests are signed with.
+//
+// Example: sgk_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type SigningKeyIDInPath = SigningKeyID
+
 // SplitRuleIDInPath One version of a split rule.
 //
 // Example: spr_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type SplitRuleIDInPath = SplitRuleID
+
+// TenantIDInPath A tenant.
+//
+// Example: ten_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type TenantIDInPath = TenantID
 
 // TransferBatchIDInPath A batch of transfers.
 //
@@ -4120,6 +4419,45 @@ type GetAccountStatementParamsFormat string
 
 // ChangeAccountStatusParams defines parameters for ChangeAccountStatus.
 type ChangeAccountStatusParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListAPIKeysParams defines parameters for ListAPIKeys.
+type ListAPIKeysParams struct {
+	// Limit How many objects to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateAPIKeyParams defines parameters for CreateAPIKey.
+type CreateAPIKeyParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// RevokeAPIKeyParams defines parameters for RevokeAPIKey.
+type RevokeAPIKeyParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// RotateAPIKeyParams defines parameters for RotateAPIKey.
+type RotateAPIKeyParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// CreateSigningKeyParams defines parameters for CreateSigningKey.
+type CreateSigningKeyParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// RetireSigningKeyParams defines parameters for RetireSigningKey.
+type RetireSigningKeyParams struct {
 	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
@@ -4508,6 +4846,42 @@ type CreateSplitRuleParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// ListTenantsParams defines parameters for ListTenants.
+type ListTenantsParams struct {
+	// Limit How many objects to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateTenantParams defines parameters for CreateTenant.
+type CreateTenantParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListTenantKeysParams defines parameters for ListTenantKeys.
+type ListTenantKeysParams struct {
+	// Limit How many objects to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateTenantKeyParams defines parameters for CreateTenantKey.
+type CreateTenantKeyParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// RevokeTenantKeyParams defines parameters for RevokeTenantKey.
+type RevokeTenantKeyParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // MoveTestClockParams defines parameters for MoveTestClock.
 type MoveTestClockParams struct {
 	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
@@ -4634,6 +5008,18 @@ type ChangeAccountLimitsJSONRequestBody = ChangeAccountLimits
 // ChangeAccountStatusJSONRequestBody defines body for ChangeAccountStatus for application/json ContentType.
 type ChangeAccountStatusJSONRequestBody = ChangeAccountStatus
 
+// CreateAPIKeyJSONRequestBody defines body for CreateAPIKey for application/json ContentType.
+type CreateAPIKeyJSONRequestBody = CreateAPIKey
+
+// RotateAPIKeyJSONRequestBody defines body for RotateAPIKey for application/json ContentType.
+type RotateAPIKeyJSONRequestBody = RotateAPIKey
+
+// CreateSigningKeyJSONRequestBody defines body for CreateSigningKey for application/json ContentType.
+type CreateSigningKeyJSONRequestBody = CreateSigningKey
+
+// RetireSigningKeyJSONRequestBody defines body for RetireSigningKey for application/json ContentType.
+type RetireSigningKeyJSONRequestBody = RetireSigningKey
+
 // ChangeApprovalPolicyJSONRequestBody defines body for ChangeApprovalPolicy for application/json ContentType.
 type ChangeApprovalPolicyJSONRequestBody = ChangeApprovalPolicy
 
@@ -4697,6 +5083,12 @@ type CreateSplitPreviewJSONRequestBody = CreateSplitPreview
 // CreateSplitRuleJSONRequestBody defines body for CreateSplitRule for application/json ContentType.
 type CreateSplitRuleJSONRequestBody = CreateSplitRule
 
+// CreateTenantJSONRequestBody defines body for CreateTenant for application/json ContentType.
+type CreateTenantJSONRequestBody = CreateTenant
+
+// CreateTenantKeyJSONRequestBody defines body for CreateTenantKey for application/json ContentType.
+type CreateTenantKeyJSONRequestBody = CreateAPIKey
+
 // MoveTestClockJSONRequestBody defines body for MoveTestClock for application/json ContentType.
 type MoveTestClockJSONRequestBody = MoveTestClock
 
@@ -4738,6 +5130,30 @@ type ServerInterface interface {
 	// ChangeAccountStatus Freeze, unfreeze or close a named account
 	// (POST /v1/accounts/{account_id}/status_changes)
 	ChangeAccountStatus(c *gin.Context, accountID AccountIDInPath, params ChangeAccountStatusParams)
+	// ListAPIKeys List keys, newest first
+	// (GET /v1/api_keys)
+	ListAPIKeys(c *gin.Context, params ListAPIKeysParams)
+	// CreateAPIKey Create a key
+	// (POST /v1/api_keys)
+	CreateAPIKey(c *gin.Context, params CreateAPIKeyParams)
+	// GetAPIKey Read a key
+	// (GET /v1/api_keys/{api_key_id})
+	GetAPIKey(c *gin.Context, apiKeyID APIKeyIDInPath)
+	// RevokeAPIKey End a key for good
+	// (POST /v1/api_keys/{api_key_id}/revoke)
+	RevokeAPIKey(c *gin.Context, apiKeyID APIKeyIDInPath, params RevokeAPIKeyParams)
+	// RotateAPIKey Give a key a new secret
+	// (POST /v1/api_keys/{api_key_id}/rotate)
+	RotateAPIKey(c *gin.Context, apiKeyID APIKeyIDInPath, params RotateAPIKeyParams)
+	// ListSigningKeys List a key's signing keys, newest first, all on one page
+	// (GET /v1/api_keys/{api_key_id}/signing_keys)
+	ListSigningKeys(c *gin.Context, apiKeyID APIKeyIDInPath)
+	// CreateSigningKey Register a public key for signatures
+	// (POST /v1/api_keys/{api_key_id}/signing_keys)
+	CreateSigningKey(c *gin.Context, apiKeyID APIKeyIDInPath, params CreateSigningKeyParams)
+	// RetireSigningKey End a signing key
+	// (POST /v1/api_keys/{api_key_id}/signing_keys/{signing_key_id}/retire)
+	RetireSigningKey(c *gin.Context, apiKeyID APIKeyIDInPath, signingKeyID SigningKeyIDInPath, params RetireSigningKeyParams)
 	// ListApprovalPolicies List the policies in force
 	// (GET /v1/approval_policies)
 	ListApprovalPolicies(c *gin.Context)
@@ -4912,6 +5328,24 @@ type ServerInterface interface {
 	// GetSplitRule Read one version of a rule
 	// (GET /v1/split_rules/{split_rule_id})
 	GetSplitRule(c *gin.Context, splitRuleID SplitRuleIDInPath)
+	// ListTenants List tenants, newest first
+	// (GET /v1/tenants)
+	ListTenants(c *gin.Context, params ListTenantsParams)
+	// CreateTenant Open the books of a customer of the platform
+	// (POST /v1/tenants)
+	CreateTenant(c *gin.Context, params CreateTenantParams)
+	// GetTenant Read a tenant
+	// (GET /v1/tenants/{tenant_id})
+	GetTenant(c *gin.Context, tenantID TenantIDInPath)
+	// ListTenantKeys List a tenant's keys, newest first
+	// (GET /v1/tenants/{tenant_id}/api_keys)
+	ListTenantKeys(c *gin.Context, tenantID TenantIDInPath, params ListTenantKeysParams)
+	// CreateTenantKey Give a tenant a key
+	// (POST /v1/tenants/{tenant_id}/api_keys)
+	CreateTenantKey(c *gin.Context, tenantID TenantIDInPath, params CreateTenantKeyParams)
+	// RevokeTenantKey End a tenant's key for good
+	// (POST /v1/tenants/{tenant_id}/api_keys/{api_key_id}/revoke)
+	RevokeTenantKey(c *gin.Context, tenantID TenantIDInPath, apiKeyID APIKeyIDInPath, params RevokeTenantKeyParams)
 	// GetTestClock Read the business clock
 	// (GET /v1/test/clock)
 	GetTestClock(c *gin.Context)
@@ -5354,6 +5788,351 @@ func (siw *ServerInterfaceWrapper) ChangeAccountStatus(c *gin.Context) {
 	}
 
 	siw.Handler.ChangeAccountStatus(c, accountID, params)
+}
+
+// ListAPIKeys operation middleware
+func (siw *ServerInterfaceWrapper) ListAPIKeys(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAPIKeysParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAPIKeys(c, params)
+}
+
+// CreateAPIKey operation middleware
+func (siw *ServerInterfaceWrapper) CreateAPIKey(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateAPIKeyParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateAPIKey(c, params)
+}
+
+// GetAPIKey operation middleware
+func (siw *ServerInterfaceWrapper) GetAPIKey(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "api_key_id" -------------
+	var apiKeyID APIKeyIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "api_key_id", c.Param("api_key_id"), &apiKeyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter api_key_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetAPIKey(c, apiKeyID)
+}
+
+// RevokeAPIKey operation middleware
+func (siw *ServerInterfaceWrapper) RevokeAPIKey(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "api_key_id" -------------
+	var apiKeyID APIKeyIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "api_key_id", c.Param("api_key_id"), &apiKeyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter api_key_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RevokeAPIKeyParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RevokeAPIKey(c, apiKeyID, params)
+}
+
+// RotateAPIKey operation middleware
+func (siw *ServerInterfaceWrapper) RotateAPIKey(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "api_key_id" -------------
+	var apiKeyID APIKeyIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "api_key_id", c.Param("api_key_id"), &apiKeyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter api_key_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RotateAPIKeyParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RotateAPIKey(c, apiKeyID, params)
+}
+
+// ListSigningKeys operation middleware
+func (siw *ServerInterfaceWrapper) ListSigningKeys(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "api_key_id" -------------
+	var apiKeyID APIKeyIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "api_key_id", c.Param("api_key_id"), &apiKeyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter api_key_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListSigningKeys(c, apiKeyID)
+}
+
+// CreateSigningKey operation middleware
+func (siw *ServerInterfaceWrapper) CreateSigningKey(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "api_key_id" -------------
+	var apiKeyID APIKeyIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "api_key_id", c.Param("api_key_id"), &apiKeyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter api_key_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateSigningKeyParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateSigningKey(c, apiKeyID, params)
+}
+
+// RetireSigningKey operation middleware
+func (siw *ServerInterfaceWrapper) RetireSigningKey(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "api_key_id" -------------
+	var apiKeyID APIKeyIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "api_key_id", c.Param("api_key_id"), &apiKeyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter api_key_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "signing_key_id" -------------
+	var signingKeyID SigningKeyIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "signing_key_id", c.Param("signing_key_id"), &signingKeyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter signing_key_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RetireSigningKeyParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RetireSigningKey(c, apiKeyID, signingKeyID, params)
 }
 
 // ListApprovalPolicies operation middleware
@@ -7765,6 +8544,266 @@ func (siw *ServerInterfaceWrapper) GetSplitRule(c *gin.Context) {
 	siw.Handler.GetSplitRule(c, splitRuleID)
 }
 
+// ListTenants operation middleware
+func (siw *ServerInterfaceWrapper) ListTenants(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTenantsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListTenants(c, params)
+}
+
+// CreateTenant operation middleware
+func (siw *ServerInterfaceWrapper) CreateTenant(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateTenantParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateTenant(c, params)
+}
+
+// GetTenant operation middleware
+func (siw *ServerInterfaceWrapper) GetTenant(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "tenant_id" -------------
+	var tenantID TenantIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "tenant_id", c.Param("tenant_id"), &tenantID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetTenant(c, tenantID)
+}
+
+// ListTenantKeys operation middleware
+func (siw *ServerInterfaceWrapper) ListTenantKeys(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "tenant_id" -------------
+	var tenantID TenantIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "tenant_id", c.Param("tenant_id"), &tenantID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTenantKeysParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListTenantKeys(c, tenantID, params)
+}
+
+// CreateTenantKey operation middleware
+func (siw *ServerInterfaceWrapper) CreateTenantKey(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "tenant_id" -------------
+	var tenantID TenantIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "tenant_id", c.Param("tenant_id"), &tenantID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateTenantKeyParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateTenantKey(c, tenantID, params)
+}
+
+// RevokeTenantKey operation middleware
+func (siw *ServerInterfaceWrapper) RevokeTenantKey(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "tenant_id" -------------
+	var tenantID TenantIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "tenant_id", c.Param("tenant_id"), &tenantID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "api_key_id" -------------
+	var apiKeyID APIKeyIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "api_key_id", c.Param("api_key_id"), &apiKeyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter api_key_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RevokeTenantKeyParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RevokeTenantKey(c, tenantID, apiKeyID, params)
+}
+
 // GetTestClock operation middleware
 func (siw *ServerInterfaceWrapper) GetTestClock(c *gin.Context) {
 
@@ -8490,6 +9529,14 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/accounts/:account_id/limits", wrapper.GetAccountLimits)
 	router.GET(options.BaseURL+"/v1/accounts/:account_id/statement", wrapper.GetAccountStatement)
 	router.POST(options.BaseURL+"/v1/accounts/:account_id/status_changes", wrapper.ChangeAccountStatus)
+	router.GET(options.BaseURL+"/v1/api_keys", wrapper.ListAPIKeys)
+	router.POST(options.BaseURL+"/v1/api_keys", wrapper.CreateAPIKey)
+	router.GET(options.BaseURL+"/v1/api_keys/:api_key_id", wrapper.GetAPIKey)
+	router.POST(options.BaseURL+"/v1/api_keys/:api_key_id/revoke", wrapper.RevokeAPIKey)
+	router.POST(options.BaseURL+"/v1/api_keys/:api_key_id/rotate", wrapper.RotateAPIKey)
+	router.GET(options.BaseURL+"/v1/api_keys/:api_key_id/signing_keys", wrapper.ListSigningKeys)
+	router.POST(options.BaseURL+"/v1/api_keys/:api_key_id/signing_keys", wrapper.CreateSigningKey)
+	router.POST(options.BaseURL+"/v1/api_keys/:api_key_id/signing_keys/:signing_key_id/retire", wrapper.RetireSigningKey)
 	router.GET(options.BaseURL+"/v1/approval_policies", wrapper.ListApprovalPolicies)
 	router.POST(options.BaseURL+"/v1/approval_policies", wrapper.ChangeApprovalPolicy)
 	router.GET(options.BaseURL+"/v1/approvals", wrapper.ListApprovals)
@@ -8548,6 +9595,12 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/split_rules", wrapper.ListSplitRules)
 	router.POST(options.BaseURL+"/v1/split_rules", wrapper.CreateSplitRule)
 	router.GET(options.BaseURL+"/v1/split_rules/:split_rule_id", wrapper.GetSplitRule)
+	router.GET(options.BaseURL+"/v1/tenants", wrapper.ListTenants)
+	router.POST(options.BaseURL+"/v1/tenants", wrapper.CreateTenant)
+	router.GET(options.BaseURL+"/v1/tenants/:tenant_id", wrapper.GetTenant)
+	router.GET(options.BaseURL+"/v1/tenants/:tenant_id/api_keys", wrapper.ListTenantKeys)
+	router.POST(options.BaseURL+"/v1/tenants/:tenant_id/api_keys", wrapper.CreateTenantKey)
+	router.POST(options.BaseURL+"/v1/tenants/:tenant_id/api_keys/:api_key_id/revoke", wrapper.RevokeTenantKey)
 	router.GET(options.BaseURL+"/v1/test/clock", wrapper.GetTestClock)
 	router.POST(options.BaseURL+"/v1/test/clock", wrapper.MoveTestClock)
 	router.POST(options.BaseURL+"/v1/transfer_batches", wrapper.CreateTransferBatch)
@@ -8866,6 +9919,241 @@ func (response ChangeAccountStatus202JSONResponse) VisitChangeAccountStatusRespo
 		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
 	}
 	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAPIKeysRequestObject struct {
+	Params ListAPIKeysParams
+}
+
+type ListAPIKeysResponseObject interface {
+	VisitListAPIKeysResponse(w http.ResponseWriter) error
+}
+
+type ListAPIKeys200JSONResponse APIKeyPage
+
+func (response ListAPIKeys200JSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAPIKeyRequestObject struct {
+	Params CreateAPIKeyParams
+	Body   *CreateAPIKeyJSONRequestBody
+}
+
+type CreateAPIKeyResponseObject interface {
+	VisitCreateAPIKeyResponse(w http.ResponseWriter) error
+}
+
+type CreateAPIKey201ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type CreateAPIKey201JSONResponse struct {
+	Body    APIKeyWithSecret
+	Headers CreateAPIKey201ResponseHeaders
+}
+
+func (response CreateAPIKey201JSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAPIKeyRequestObject struct {
+	APIKeyID APIKeyIDInPath `json:"api_key_id"`
+}
+
+type GetAPIKeyResponseObject interface {
+	VisitGetAPIKeyResponse(w http.ResponseWriter) error
+}
+
+type GetAPIKey200JSONResponse APIKey
+
+func (response GetAPIKey200JSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAPIKeyRequestObject struct {
+	APIKeyID APIKeyIDInPath `json:"api_key_id"`
+	Params   RevokeAPIKeyParams
+}
+
+type RevokeAPIKeyResponseObject interface {
+	VisitRevokeAPIKeyResponse(w http.ResponseWriter) error
+}
+
+type RevokeAPIKey200ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type RevokeAPIKey200JSONResponse struct {
+	Body    APIKey
+	Headers RevokeAPIKey200ResponseHeaders
+}
+
+func (response RevokeAPIKey200JSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateAPIKeyRequestObject struct {
+	APIKeyID APIKeyIDInPath `json:"api_key_id"`
+	Params   RotateAPIKeyParams
+	Body     *RotateAPIKeyJSONRequestBody
+}
+
+type RotateAPIKeyResponseObject interface {
+	VisitRotateAPIKeyResponse(w http.ResponseWriter) error
+}
+
+type RotateAPIKey200ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type RotateAPIKey200JSONResponse struct {
+	Body    APIKeyWithSecret
+	Headers RotateAPIKey200ResponseHeaders
+}
+
+func (response RotateAPIKey200JSONResponse) VisitRotateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSigningKeysRequestObject struct {
+	APIKeyID APIKeyIDInPath `json:"api_key_id"`
+}
+
+type ListSigningKeysResponseObject interface {
+	VisitListSigningKeysResponse(w http.ResponseWriter) error
+}
+
+type ListSigningKeys200JSONResponse SigningKeyPage
+
+func (response ListSigningKeys200JSONResponse) VisitListSigningKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSigningKeyRequestObject struct {
+	APIKeyID APIKeyIDInPath `json:"api_key_id"`
+	Params   CreateSigningKeyParams
+	Body     *CreateSigningKeyJSONRequestBody
+}
+
+type CreateSigningKeyResponseObject interface {
+	VisitCreateSigningKeyResponse(w http.ResponseWriter) error
+}
+
+type CreateSigningKey201ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type CreateSigningKey201JSONResponse struct {
+	Body    SigningKey
+	Headers CreateSigningKey201ResponseHeaders
+}
+
+func (response CreateSigningKey201JSONResponse) VisitCreateSigningKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetireSigningKeyRequestObject struct {
+	APIKeyID     APIKeyIDInPath     `json:"api_key_id"`
+	SigningKeyID SigningKeyIDInPath `json:"signing_key_id"`
+	Params       RetireSigningKeyParams
+	Body         *RetireSigningKeyJSONRequestBody
+}
+
+type RetireSigningKeyResponseObject interface {
+	VisitRetireSigningKeyResponse(w http.ResponseWriter) error
+}
+
+type RetireSigningKey200ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type RetireSigningKey200JSONResponse struct {
+	Body    SigningKey
+	Headers RetireSigningKey200ResponseHeaders
+}
+
+func (response RetireSigningKey200JSONResponse) VisitRetireSigningKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10601,6 +11889,174 @@ func (response GetSplitRule200JSONResponse) VisitGetSplitRuleResponse(w http.Res
 	return err
 }
 
+type ListTenantsRequestObject struct {
+	Params ListTenantsParams
+}
+
+type ListTenantsResponseObject interface {
+	VisitListTenantsResponse(w http.ResponseWriter) error
+}
+
+type ListTenants200JSONResponse TenantPage
+
+func (response ListTenants200JSONResponse) VisitListTenantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTenantRequestObject struct {
+	Params CreateTenantParams
+	Body   *CreateTenantJSONRequestBody
+}
+
+type CreateTenantResponseObject interface {
+	VisitCreateTenantResponse(w http.ResponseWriter) error
+}
+
+type CreateTenant201ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type CreateTenant201JSONResponse struct {
+	Body    Tenant
+	Headers CreateTenant201ResponseHeaders
+}
+
+func (response CreateTenant201JSONResponse) VisitCreateTenantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTenantRequestObject struct {
+	TenantID TenantIDInPath `json:"tenant_id"`
+}
+
+type GetTenantResponseObject interface {
+	VisitGetTenantResponse(w http.ResponseWriter) error
+}
+
+type GetTenant200JSONResponse Tenant
+
+func (response GetTenant200JSONResponse) VisitGetTenantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTenantKeysRequestObject struct {
+	TenantID TenantIDInPath `json:"tenant_id"`
+	Params   ListTenantKeysParams
+}
+
+type ListTenantKeysResponseObject interface {
+	VisitListTenantKeysResponse(w http.ResponseWriter) error
+}
+
+type ListTenantKeys200JSONResponse APIKeyPage
+
+func (response ListTenantKeys200JSONResponse) VisitListTenantKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTenantKeyRequestObject struct {
+	TenantID TenantIDInPath `json:"tenant_id"`
+	Params   CreateTenantKeyParams
+	Body     *CreateTenantKeyJSONRequestBody
+}
+
+type CreateTenantKeyResponseObject interface {
+	VisitCreateTenantKeyResponse(w http.ResponseWriter) error
+}
+
+type CreateTenantKey201ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type CreateTenantKey201JSONResponse struct {
+	Body    APIKeyWithSecret
+	Headers CreateTenantKey201ResponseHeaders
+}
+
+func (response CreateTenantKey201JSONResponse) VisitCreateTenantKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeTenantKeyRequestObject struct {
+	TenantID TenantIDInPath `json:"tenant_id"`
+	APIKeyID APIKeyIDInPath `json:"api_key_id"`
+	Params   RevokeTenantKeyParams
+}
+
+type RevokeTenantKeyResponseObject interface {
+	VisitRevokeTenantKeyResponse(w http.ResponseWriter) error
+}
+
+type RevokeTenantKey200ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type RevokeTenantKey200JSONResponse struct {
+	Body    APIKey
+	Headers RevokeTenantKey200ResponseHeaders
+}
+
+func (response RevokeTenantKey200JSONResponse) VisitRevokeTenantKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetTestClockRequestObject struct {
 }
 
@@ -11242,6 +12698,30 @@ type StrictServerInterface interface {
 	// ChangeAccountStatus Freeze, unfreeze or close a named account
 	// (POST /v1/accounts/{account_id}/status_changes)
 	ChangeAccountStatus(ctx context.Context, request ChangeAccountStatusRequestObject) (ChangeAccountStatusResponseObject, error)
+	// ListAPIKeys List keys, newest first
+	// (GET /v1/api_keys)
+	ListAPIKeys(ctx context.Context, request ListAPIKeysRequestObject) (ListAPIKeysResponseObject, error)
+	// CreateAPIKey Create a key
+	// (POST /v1/api_keys)
+	CreateAPIKey(ctx context.Context, request CreateAPIKeyRequestObject) (CreateAPIKeyResponseObject, error)
+	// GetAPIKey Read a key
+	// (GET /v1/api_keys/{api_key_id})
+	GetAPIKey(ctx context.Context, request GetAPIKeyRequestObject) (GetAPIKeyResponseObject, error)
+	// RevokeAPIKey End a key for good
+	// (POST /v1/api_keys/{api_key_id}/revoke)
+	RevokeAPIKey(ctx context.Context, request RevokeAPIKeyRequestObject) (RevokeAPIKeyResponseObject, error)
+	// RotateAPIKey Give a key a new secret
+	// (POST /v1/api_keys/{api_key_id}/rotate)
+	RotateAPIKey(ctx context.Context, request RotateAPIKeyRequestObject) (RotateAPIKeyResponseObject, error)
+	// ListSigningKeys List a key's signing keys, newest first, all on one page
+	// (GET /v1/api_keys/{api_key_id}/signing_keys)
+	ListSigningKeys(ctx context.Context, request ListSigningKeysRequestObject) (ListSigningKeysResponseObject, error)
+	// CreateSigningKey Register a public key for signatures
+	// (POST /v1/api_keys/{api_key_id}/signing_keys)
+	CreateSigningKey(ctx context.Context, request CreateSigningKeyRequestObject) (CreateSigningKeyResponseObject, error)
+	// RetireSigningKey End a signing key
+	// (POST /v1/api_keys/{api_key_id}/signing_keys/{signing_key_id}/retire)
+	RetireSigningKey(ctx context.Context, request RetireSigningKeyRequestObject) (RetireSigningKeyResponseObject, error)
 	// ListApprovalPolicies List the policies in force
 	// (GET /v1/approval_policies)
 	ListApprovalPolicies(ctx context.Context, request ListApprovalPoliciesRequestObject) (ListApprovalPoliciesResponseObject, error)
@@ -11416,6 +12896,24 @@ type StrictServerInterface interface {
 	// GetSplitRule Read one version of a rule
 	// (GET /v1/split_rules/{split_rule_id})
 	GetSplitRule(ctx context.Context, request GetSplitRuleRequestObject) (GetSplitRuleResponseObject, error)
+	// ListTenants List tenants, newest first
+	// (GET /v1/tenants)
+	ListTenants(ctx context.Context, request ListTenantsRequestObject) (ListTenantsResponseObject, error)
+	// CreateTenant Open the books of a customer of the platform
+	// (POST /v1/tenants)
+	CreateTenant(ctx context.Context, request CreateTenantRequestObject) (CreateTenantResponseObject, error)
+	// GetTenant Read a tenant
+	// (GET /v1/tenants/{tenant_id})
+	GetTenant(ctx context.Context, request GetTenantRequestObject) (GetTenantResponseObject, error)
+	// ListTenantKeys List a tenant's keys, newest first
+	// (GET /v1/tenants/{tenant_id}/api_keys)
+	ListTenantKeys(ctx context.Context, request ListTenantKeysRequestObject) (ListTenantKeysResponseObject, error)
+	// CreateTenantKey Give a tenant a key
+	// (POST /v1/tenants/{tenant_id}/api_keys)
+	CreateTenantKey(ctx context.Context, request CreateTenantKeyRequestObject) (CreateTenantKeyResponseObject, error)
+	// RevokeTenantKey End a tenant's key for good
+	// (POST /v1/tenants/{tenant_id}/api_keys/{api_key_id}/revoke)
+	RevokeTenantKey(ctx context.Context, request RevokeTenantKeyRequestObject) (RevokeTenantKeyResponseObject, error)
 	// GetTestClock Read the business clock
 	// (GET /v1/test/clock)
 	GetTestClock(ctx context.Context, request GetTestClockRequestObject) (GetTestClockResponseObject, error)
@@ -11789,6 +13287,291 @@ func (sh *strictHandler) ChangeAccountStatus(ctx *gin.Context, accountID Account
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ChangeAccountStatusResponseObject); ok {
 		if err := validResponse.VisitChangeAccountStatusResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListAPIKeys operation middleware
+func (sh *strictHandler) ListAPIKeys(ctx *gin.Context, params ListAPIKeysParams) {
+	var request ListAPIKeysRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAPIKeys(ctx, request.(ListAPIKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAPIKeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListAPIKeysResponseObject); ok {
+		if err := validResponse.VisitListAPIKeysResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateAPIKey operation middleware
+func (sh *strictHandler) CreateAPIKey(ctx *gin.Context, params CreateAPIKeyParams) {
+	var request CreateAPIKeyRequestObject
+
+	request.Params = params
+
+	var body CreateAPIKeyJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateAPIKey(ctx, request.(CreateAPIKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateAPIKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateAPIKeyResponseObject); ok {
+		if err := validResponse.VisitCreateAPIKeyResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetAPIKey operation middleware
+func (sh *strictHandler) GetAPIKey(ctx *gin.Context, apiKeyID APIKeyIDInPath) {
+	var request GetAPIKeyRequestObject
+
+	request.APIKeyID = apiKeyID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAPIKey(ctx, request.(GetAPIKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAPIKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetAPIKeyResponseObject); ok {
+		if err := validResponse.VisitGetAPIKeyResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RevokeAPIKey operation middleware
+func (sh *strictHandler) RevokeAPIKey(ctx *gin.Context, apiKeyID APIKeyIDInPath, params RevokeAPIKeyParams) {
+	var request RevokeAPIKeyRequestObject
+
+	request.APIKeyID = apiKeyID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeAPIKey(ctx, request.(RevokeAPIKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeAPIKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RevokeAPIKeyResponseObject); ok {
+		if err := validResponse.VisitRevokeAPIKeyResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RotateAPIKey operation middleware
+func (sh *strictHandler) RotateAPIKey(ctx *gin.Context, apiKeyID APIKeyIDInPath, params RotateAPIKeyParams) {
+	var request RotateAPIKeyRequestObject
+
+	request.APIKeyID = apiKeyID
+	request.Params = params
+
+	var body RotateAPIKeyJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateAPIKey(ctx, request.(RotateAPIKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateAPIKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RotateAPIKeyResponseObject); ok {
+		if err := validResponse.VisitRotateAPIKeyResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListSigningKeys operation middleware
+func (sh *strictHandler) ListSigningKeys(ctx *gin.Context, apiKeyID APIKeyIDInPath) {
+	var request ListSigningKeysRequestObject
+
+	request.APIKeyID = apiKeyID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSigningKeys(ctx, request.(ListSigningKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSigningKeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListSigningKeysResponseObject); ok {
+		if err := validResponse.VisitListSigningKeysResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateSigningKey operation middleware
+func (sh *strictHandler) CreateSigningKey(ctx *gin.Context, apiKeyID APIKeyIDInPath, params CreateSigningKeyParams) {
+	var request CreateSigningKeyRequestObject
+
+	request.APIKeyID = apiKeyID
+	request.Params = params
+
+	var body CreateSigningKeyJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateSigningKey(ctx, request.(CreateSigningKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateSigningKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateSigningKeyResponseObject); ok {
+		if err := validResponse.VisitCreateSigningKeyResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RetireSigningKey operation middleware
+func (sh *strictHandler) RetireSigningKey(ctx *gin.Context, apiKeyID APIKeyIDInPath, signingKeyID SigningKeyIDInPath, params RetireSigningKeyParams) {
+	var request RetireSigningKeyRequestObject
+
+	request.APIKeyID = apiKeyID
+	request.SigningKeyID = signingKeyID
+	request.Params = params
+
+	var body RetireSigningKeyJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RetireSigningKey(ctx, request.(RetireSigningKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RetireSigningKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RetireSigningKeyResponseObject); ok {
+		if err := validResponse.VisitRetireSigningKeyResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -13684,6 +15467,202 @@ func (sh *strictHandler) GetSplitRule(ctx *gin.Context, splitRuleID SplitRuleIDI
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetSplitRuleResponseObject); ok {
 		if err := validResponse.VisitGetSplitRuleResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListTenants operation middleware
+func (sh *strictHandler) ListTenants(ctx *gin.Context, params ListTenantsParams) {
+	var request ListTenantsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTenants(ctx, request.(ListTenantsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTenants")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListTenantsResponseObject); ok {
+		if err := validResponse.VisitListTenantsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateTenant operation middleware
+func (sh *strictHandler) CreateTenant(ctx *gin.Context, params CreateTenantParams) {
+	var request CreateTenantRequestObject
+
+	request.Params = params
+
+	var body CreateTenantJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateTenant(ctx, request.(CreateTenantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateTenant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateTenantResponseObject); ok {
+		if err := validResponse.VisitCreateTenantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetTenant operation middleware
+func (sh *strictHandler) GetTenant(ctx *gin.Context, tenantID TenantIDInPath) {
+	var request GetTenantRequestObject
+
+	request.TenantID = tenantID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTenant(ctx, request.(GetTenantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTenant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetTenantResponseObject); ok {
+		if err := validResponse.VisitGetTenantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListTenantKeys operation middleware
+func (sh *strictHandler) ListTenantKeys(ctx *gin.Context, tenantID TenantIDInPath, params ListTenantKeysParams) {
+	var request ListTenantKeysRequestObject
+
+	request.TenantID = tenantID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTenantKeys(ctx, request.(ListTenantKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTenantKeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListTenantKeysResponseObject); ok {
+		if err := validResponse.VisitListTenantKeysResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateTenantKey operation middleware
+func (sh *strictHandler) CreateTenantKey(ctx *gin.Context, tenantID TenantIDInPath, params CreateTenantKeyParams) {
+	var request CreateTenantKeyRequestObject
+
+	request.TenantID = tenantID
+	request.Params = params
+
+	var body CreateTenantKeyJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateTenantKey(ctx, request.(CreateTenantKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateTenantKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateTenantKeyResponseObject); ok {
+		if err := validResponse.VisitCreateTenantKeyResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RevokeTenantKey operation middleware
+func (sh *strictHandler) RevokeTenantKey(ctx *gin.Context, tenantID TenantIDInPath, apiKeyID APIKeyIDInPath, params RevokeTenantKeyParams) {
+	var request RevokeTenantKeyRequestObject
+
+	request.TenantID = tenantID
+	request.APIKeyID = apiKeyID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeTenantKey(ctx, request.(RevokeTenantKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeTenantKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RevokeTenantKeyResponseObject); ok {
+		if err := validResponse.VisitRevokeTenantKeyResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -140,7 +140,7 @@ type Change struct {
 }
 
 // Apply changes a principal and returns it as it was and as it is. Its keys have
-// the new roles from the next request on. Faults: NotFound, Invalid.
+// the new roles as soon as an instance looks them up again, within seconds. Faults: NotFound, Invalid.
 func Apply(ctx context.Context, tx pgx.Tx, tenant, principalID string, c Change) (before, after Principal, err error) {
 	rows, err := tx.Query(ctx, `select `+columns+` from principals where tenant_id = $1 and id = $2 for update`, tenant, principalID)
 	if err != nil {

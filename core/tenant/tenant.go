@@ -41,28 +41,46 @@ func (m CustodyMode) Valid() bool {
 	return false
 }
 
+// Mode says whether a tenant's money is real. It is fixed when the tenant is
+// created, with the secrets of its keys; an installation serves one mode and
+// knows no keys of the other.
+type Mode string
+
+const (
+	// Test: a sandbox's money.
+	Test Mode = "test"
+	// Live: real money.
+	Live Mode = "live"
+)
+
 // Tenant is one customer of the platform; everything else belongs to one.
 type Tenant struct {
 	ID          string
 	Name        string
+	Mode        Mode
 	CustodyMode CustodyMode
 	CreatedAt   time.Time
 }
 
-// Create adds a tenant under a new id. It needs the system role. Not
-// idempotent: two calls make two tenants. An Invalid fault names the bad field.
-func Create(ctx context.Context, q pg.Querier, name string, mode CustodyMode) (Tenant, error) {
+// Create adds a test tenant; see CreateIn.
+func Create(ctx context.Context, q pg.Querier, name string, custody CustodyMode) (Tenant, error) {
+	return CreateIn(ctx, q, Test, name, custody)
+}
+
+// CreateIn adds a tenant of this mode under a new id. It needs the system role.
+// Not idempotent: two calls make two tenants. An Invalid fault names the bad field.
+func CreateIn(ctx context.Context, q pg.Querier, mode Mode, name string, custody CustodyMode) (Tenant, error) {
 	if err := checkText("name", name, 128); err != nil {
 		return Tenant{}, err
 	}
-	if !mode.Valid() {
+	if !custody.Valid() {
 		return Tenant{}, fault.Invalid("custody_mode", "custody_mode_unknown",
 			"custody_mode must be own_funds, channel_split, bank_custody or licensed_reserve")
 	}
-	t := Tenant{ID: id.New(id.Tenant), Name: name, CustodyMode: mode}
+	t := Tenant{ID: id.New(id.Tenant), Name: name, Mode: mode, CustodyMode: custody}
 	err := q.QueryRow(ctx, `
-		insert into tenants (id, name, custody_mode) values ($1, $2, $3) returning created_at`,
-		t.ID, t.Name, t.CustodyMode).Scan(&t.CreatedAt)
+		insert into tenants (id, name, mode, custody_mode) values ($1, $2, $3, $4) returning created_at`,
+		t.ID, t.Name, t.Mode, t.CustodyMode).Scan(&t.CreatedAt)
 	if err != nil {
 		return Tenant{}, fmt.Errorf("create tenant: %w", err)
 	}
@@ -73,8 +91,8 @@ func Create(ctx context.Context, q pg.Querier, name string, mode CustodyMode) (T
 func Get(ctx context.Context, q pg.Querier, tenant string) (Tenant, error) {
 	var t Tenant
 	err := q.QueryRow(ctx, `
-		select id, name, custody_mode, created_at from tenants where id = $1`,
-		tenant).Scan(&t.ID, &t.Name, &t.CustodyMode, &t.CreatedAt)
+		select id, name, mode, custody_mode, created_at from tenants where id = $1`,
+		tenant).Scan(&t.ID, &t.Name, &t.Mode, &t.CustodyMode, &t.CreatedAt)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Tenant{}, fault.NotFound()
 	}
@@ -82,6 +100,22 @@ func Get(ctx context.Context, q pg.Querier, tenant string) (Tenant, error) {
 		return Tenant{}, fmt.Errorf("read tenant: %w", err)
 	}
 	return t, nil
+}
+
+// List returns up to limit tenants, newest first, that were created before the
+// tenant with the id before; "" begins at the newest. It needs the system role.
+func List(ctx context.Context, q pg.Querier, before string, limit int) ([]Tenant, error) {
+	rows, err := q.Query(ctx, `
+		select id, name, mode, custody_mode, created_at from tenants
+		where $1 = '' or id < $1 order by id desc limit $2`, before, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list tenants: %w", err)
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Tenant, error) {
+		var t Tenant
+		err := row.Scan(&t.ID, &t.Name, &t.Mode, &t.CustodyMode, &t.CreatedAt)
+		return t, err
+	})
 }
 
 // checkText refuses what cannot be shown or stored: empty or over-long text,

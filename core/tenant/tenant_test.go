@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -46,7 +47,7 @@ func createKey(t *testing.T, db *pgtest.Database, tenantID string, scopes ...str
 	var secret string
 	asSystem(t, db, func(tx pgx.Tx) {
 		var err error
-		key, secret, err = tenant.CreateKey(t.Context(), tx, tenantID, tenant.TestKey, "till", scopes)
+		key, secret, err = tenant.CreateKey(t.Context(), tx, tenantID, tenant.NewKey{Name: "till", Scopes: scopes})
 		require.NoError(t, err)
 	})
 	return key, secret
@@ -90,11 +91,18 @@ func TestOnlyTheSystemRoleCreates(t *testing.T) {
 			_, err := tenant.Create(t.Context(), tx, "x", tenant.OwnFunds)
 			return err
 		},
-		"key": func(tx pgx.Tx) error {
-			_, _, err := tenant.CreateKey(t.Context(), tx, ours.ID, tenant.LiveKey, "x", []string{"*"})
+		"operator's key": func(tx pgx.Tx) error {
+			_, _, err := tenant.CreateOperatorKey(t.Context(), tx, "x", tenant.OperatorScopes(), nil)
 			return err
 		},
-		"revoke": func(tx pgx.Tx) error { return tenant.RevokeKey(t.Context(), tx, ours.ID, key.ID) },
+		"mode": func(tx pgx.Tx) error {
+			_, err := tx.Exec(t.Context(), `update tenants set mode = 'live'`)
+			return err
+		},
+		"scopes": func(tx pgx.Tx) error {
+			_, err := tx.Exec(t.Context(), `update api_keys set scopes = '{*}' where id = $1`, key.ID)
+			return err
+		},
 	} {
 		err := db.DB.InTenant(t.Context(), ours.ID, attempt)
 		require.ErrorContains(t, err, "permission denied", name)
@@ -113,7 +121,8 @@ func TestAuthenticate(t *testing.T) {
 
 	p, err := tenant.Authenticate(t.Context(), db.DB, secret)
 	require.NoError(t, err)
-	require.Equal(t, tenant.Principal{TenantID: ours.ID, KeyID: key.ID, Scopes: []string{"payments:write", "payments:read"}}, p)
+	require.Equal(t, tenant.Principal{TenantID: ours.ID, Mode: tenant.Test, KeyID: key.ID,
+		Scopes: []string{"payments:write", "payments:read"}, Signature: tenant.SignNever}, p)
 	require.True(t, p.Allows("payments:read"))
 	require.False(t, p.Allows("payments"))
 	require.False(t, p.Allows("refunds:write"))
@@ -126,12 +135,12 @@ func TestAuthenticate(t *testing.T) {
 	asSystem(t, db, func(tx pgx.Tx) {
 		requireFault(t, tenant.RevokeKey(t.Context(), tx, ours.ID, other.ID), fault.KindNotFound, "not_found", "")
 		require.NoError(t, tenant.RevokeKey(t.Context(), tx, ours.ID, key.ID))
-		before, err := tenant.ListKeys(t.Context(), tx, ours.ID)
+		before, err := tenant.ListKeys(t.Context(), tx, ours.ID, "", 10)
 		require.NoError(t, err)
 		require.Len(t, before, 1)
-		require.False(t, before[0].RevokedAt.IsZero())
+		require.NotNil(t, before[0].RevokedAt)
 		require.NoError(t, tenant.RevokeKey(t.Context(), tx, ours.ID, key.ID))
-		after, err := tenant.ListKeys(t.Context(), tx, ours.ID)
+		after, err := tenant.ListKeys(t.Context(), tx, ours.ID, "", 10)
 		require.NoError(t, err)
 		require.Equal(t, before, after)
 	})
@@ -178,21 +187,21 @@ func TestKeysAreValidated(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
 	ours := create(t, db, "ours")
+	past := time.Now().Add(-time.Second)
 	for _, c := range []struct {
-		kind        tenant.KeyKind
-		name        string
-		scopes      []string
+		ask         tenant.NewKey
 		code, field string
 	}{
-		{"pk_", "n", []string{"*"}, "key_kind_unknown", "kind"},
-		{tenant.LiveKey, "", []string{"*"}, "length_out_of_range", "name"},
-		{tenant.LiveKey, "n", nil, "scopes_out_of_range", "scopes"},
-		{tenant.LiveKey, "n", make([]string, 65), "scopes_out_of_range", "scopes"},
-		{tenant.LiveKey, "n", []string{"*", "payments"}, "scope_malformed", "scopes[1]"},
-		{tenant.LiveKey, "n", []string{"payments:delete"}, "scope_malformed", "scopes[0]"},
+		{tenant.NewKey{Scopes: []string{"*"}}, "length_out_of_range", "name"},
+		{tenant.NewKey{Name: "n"}, "scopes_out_of_range", "scopes"},
+		{tenant.NewKey{Name: "n", Scopes: make([]string, 65)}, "scopes_out_of_range", "scopes"},
+		{tenant.NewKey{Name: "n", Scopes: []string{"*", "payments"}}, "scope_malformed", "scopes[1]"},
+		{tenant.NewKey{Name: "n", Scopes: []string{"payments:delete"}}, "scope_malformed", "scopes[0]"},
+		{tenant.NewKey{Name: "n", Scopes: []string{"*"}, Signature: "maybe"}, "signature_demand_unknown", "signature"},
+		{tenant.NewKey{Name: "n", Scopes: []string{"*"}, ExpiresAt: &past}, "expiry_past", "expires_at"},
 	} {
 		asSystem(t, db, func(tx pgx.Tx) {
-			_, _, err := tenant.CreateKey(t.Context(), tx, ours.ID, c.kind, c.name, c.scopes)
+			_, _, err := tenant.CreateKey(t.Context(), tx, ours.ID, c.ask)
 			requireFault(t, err, fault.KindInvalid, c.code, c.field)
 		})
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/suanpan/suanpan/api"
 	"github.com/suanpan/suanpan/core/event"
+	"github.com/suanpan/suanpan/core/tenant"
 	"github.com/suanpan/suanpan/internal/config"
 	"github.com/suanpan/suanpan/internal/failpoint/intercept"
 	"github.com/suanpan/suanpan/internal/pg"
@@ -53,6 +54,8 @@ func RunAPI(ctx context.Context, cfg config.API, log *slog.Logger) error {
 		Guard:          event.NewGuard(cfg.WebhookDialAllow, nil),
 		Log:            log,
 		Dev:            cfg.Dev(),
+		Mode:           tenant.Mode(cfg.TenantMode),
+		Rates:          ratesOf(cfg.Serving),
 	})
 	if err != nil {
 		return err
@@ -66,4 +69,12 @@ func RunAPI(ctx context.Context, cfg config.API, log *slog.Logger) error {
 	background.Go(func() { sweeper.Run(ctx) })
 	defer background.Wait()
 	return api.Serve(ctx, listener, intercept.Handler(ctx, handler), log)
+}
+
+// ratesOf lets a second's worth of requests be saved up.
+func ratesOf(cfg config.Serving) api.Rates {
+	return api.Rates{
+		Tenant: tenant.Rate{PerSecond: cfg.RateTenant, Burst: cfg.RateTenant},
+		Key:    tenant.Rate{PerSecond: cfg.RateKey, Burst: cfg.RateKey},
+	}
 }

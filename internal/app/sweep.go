@@ -17,6 +17,7 @@ import (
 	"github.com/suanpan/suanpan/core/payment"
 	"github.com/suanpan/suanpan/core/refund"
 	"github.com/suanpan/suanpan/core/secret"
+	"github.com/suanpan/suanpan/core/tenant"
 	"github.com/suanpan/suanpan/internal/failpoint"
 	"github.com/suanpan/suanpan/internal/pg"
 	"github.com/suanpan/suanpan/ledger"
@@ -72,6 +73,7 @@ func (s *Sweeper) sweeps() []sweep {
 		{"forget old calls", aheadEvery, s.ForgetCalls},
 		{"forget one-time secrets", secretsEvery, s.ForgetSecrets},
 		{"forget payers' trips", aheadEvery, s.ForgetTrips},
+		{"forget nonces", secretsEvery, s.ForgetNonces},
 	}
 }
 
@@ -292,6 +294,16 @@ func (s *Sweeper) ForgetSecrets(ctx context.Context) (n int, err error) {
 func (s *Sweeper) ForgetTrips(ctx context.Context) (n int, err error) {
 	err = s.DB.AsSystem(ctx, func(tx pgx.Tx) error {
 		n, err = oauth.Sweep(ctx, tx, sweepBatch)
+		return err
+	})
+	return n, err
+}
+
+// ForgetNonces deletes nonces of signatures that nobody believes any more. It returns
+// how many.
+func (s *Sweeper) ForgetNonces(ctx context.Context) (n int, err error) {
+	err = s.DB.AsSystem(ctx, func(tx pgx.Tx) error {
+		n, err = tenant.ForgetNonces(ctx, tx, sweepBatch)
 		return err
 	})
 	return n, err

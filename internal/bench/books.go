@@ -75,7 +75,7 @@ func (b *books) makeTenant(ctx context.Context) error {
 			return err
 		}
 		b.tenant = made.ID
-		_, b.key, err = tenant.CreateKey(ctx, tx, b.tenant, tenant.TestKey, "bench", []string{tenant.AllScopes})
+		_, b.key, err = tenant.CreateKey(ctx, tx, b.tenant, tenant.NewKey{Name: "bench", Scopes: []string{tenant.AllScopes}})
 		return err
 	})
 }

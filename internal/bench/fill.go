@@ -130,7 +130,7 @@ func (h *history) find(ctx context.Context) error {
 			return err
 		}
 		var err error
-		_, h.key, err = tenant.CreateKey(ctx, tx, h.tenant, tenant.TestKey, "bench", []string{tenant.AllScopes})
+		_, h.key, err = tenant.CreateKey(ctx, tx, h.tenant, tenant.NewKey{Name: "bench", Scopes: []string{tenant.AllScopes}})
 		return err
 	})
 }

@@ -39,6 +39,7 @@ func serve(ctx context.Context, o options) error {
 		Core: config.Core{Env: config.Production, DatabaseURL: o.url, DatabaseMaxConns: int32(o.conns),
 			TemporalAddress: "127.0.0.1:1", TemporalNamespace: "suanpan"},
 		Channels: config.Channels{Secrets: config.Secrets{MasterKeyFile: masterKey}, PublicURL: "http://127.0.0.1"},
+		Serving:  config.Serving{TenantMode: "test"},
 		Listen:   o.serve,
 	}
 	return app.RunAPI(ctx, cfg, app.NewLogger(os.Stderr, cfg.Core))

@@ -65,6 +65,13 @@ type Webhooks struct {
 	WebhookDialAllow []netip.Prefix `env:"WEBHOOK_DIAL_ALLOW" doc:"Comma-separated private networks webhooks may be sent to, such as 127.0.0.0/8. Development only."`
 }
 
+// Serving says whom an API serves, and how often.
+type Serving struct {
+	TenantMode string `env:"TENANT_MODE" doc:"test or live: the tenants that this installation serves and makes. Keys of the others are unknown here. test in dev unless set, live in production."`
+	RateTenant int    `env:"RATE_TENANT" envDefault:"1000" doc:"Requests per second that all keys of a tenant may make together, in all instances; 0 bounds nothing. A second's worth can be saved up."`
+	RateKey    int    `env:"RATE_KEY" envDefault:"500" doc:"The same for a single key."`
+}
+
 // API is the configuration of starter serve.
 type API struct {
 	Core
@@ -72,6 +79,7 @@ type API struct {
 	Guards
 	Webhooks
 	Metrics
+	Serving
 
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" doc:"Comma-separated networks of the proxies before the API, such as 10.0.0.0/8: what they say in X-Forwarded-For about the payer's address is believed. Without it the caller's own address is the payer's."`
 

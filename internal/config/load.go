@@ -20,7 +20,26 @@ func LoadAPI(environ []string) (API, error) {
 	}
 	c.DatabaseURL, err = withPasswordFile(c.Core)
 	return c, errors.Join(err, c.Channels.check(c.Env), c.Guards.check(), c.Webhooks.check(c.Env), c.Metrics.check(),
-		checkListen("API_LISTEN", c.Listen))
+		c.settle(c.Env), checkListen("API_LISTEN", c.Listen))
+}
+
+// settle fills in the mode that fits the environment, and refuses real money where
+// clocks can be moved.
+func (s *Serving) settle(e Environment) error {
+	switch {
+	case s.TenantMode == "" && e == Development:
+		s.TenantMode = "test"
+	case s.TenantMode == "":
+		s.TenantMode = "live"
+	case s.TenantMode == "live" && e == Development:
+		return fmt.Errorf("%sTENANT_MODE=live is refused in development: set %sENV=production", Prefix, Prefix)
+	case s.TenantMode != "test" && s.TenantMode != "live":
+		return fmt.Errorf("%sTENANT_MODE must be test or live", Prefix)
+	}
+	if s.RateTenant < 0 || s.RateKey < 0 || s.RateTenant > 1_000_000 || s.RateKey > 1_000_000 {
+		return fmt.Errorf("%sRATE_TENANT and %sRATE_KEY must be from 0 to 1000000 requests per second", Prefix, Prefix)
+	}
+	return nil
 }
 
 // LoadWorker reads and validates the configuration of a worker.

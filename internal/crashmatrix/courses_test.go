@@ -431,8 +431,8 @@ func (w *world) beginAYearAhead() {
 // forget is the scenario whose processes start when there is something to forget.
 const forget = "forget"
 
-// leaveSomethingOld leaves a call of long ago, and a code and an approval whose time
-// is over.
+// leaveSomethingOld leaves a call of long ago, and a code, an approval and a signature
+// whose time is over.
 func (w *world) leaveSomethingOld() {
 	_, err := w.db.Pool.Exec(w.Context(), `
 		insert into channel_calls (tenant_id, id, channel_account_id, number, operation, started_at, took_ms, outcome, code,
@@ -449,13 +449,22 @@ func (w *world) leaveSomethingOld() {
 		select tenant_id, 'apv_old', 'refund', 'createRefund', '', '', false, sha256(''), min(id), now() - interval '1 hour'
 		from api_keys group by tenant_id`)
 	require.NoError(w, err)
+	_, err = w.db.Pool.Exec(w.Context(), `
+		with k as (
+		  insert into signing_keys (tenant_id, id, api_key_id, name, public_key)
+		  select tenant_id, 'sgk' || substr(id, 4), id, 'old', sha256(id::bytea) from api_keys returning tenant_id, id
+		)
+		insert into signature_nonces (tenant_id, signing_key_id, nonce, forget_after)
+		select tenant_id, id, 'nonce-of-long-ago', now() - interval '1 hour' from k`)
+	require.NoError(w, err)
 }
 
 // forgetWhatIsOld waits until it is gone; what is paid meanwhile is not old.
 func (w *world) forgetWhatIsOld() {
 	w.paid(alipay, w.shop.id, 19999)
-	w.await("the old call and the old code", func() (bool, any) {
-		left := w.count(`select (select count(*) from channel_calls where id like 'cll_old-%') + (select count(*) from one_time_secrets)`)
+	w.await("the old call, code and signature", func() (bool, any) {
+		left := w.count(`select (select count(*) from channel_calls where id like 'cll_old-%') + (select count(*) from one_time_secrets) +
+			(select count(*) from signature_nonces)`)
 		return left == 0, left
 	})
 	w.await("the old approval", func() (bool, any) {

@@ -49,6 +49,7 @@ const (
 	sweepCalls   = "forget old calls"
 	sweepSecrets = "forget one-time secrets"
 	sweepTrips   = "forget payers' trips"
+	sweepNonces  = "forget nonces"
 )
 
 // Scenarios lists everything that is run.
@@ -92,7 +93,7 @@ func Scenarios() []Scenario {
 		{"seal", []string{sweepSeal}},
 		{"expire-hold", []string{sweepHolds}},
 		{"year-ahead", []string{sweepMonths}},
-		{"forget", []string{sweepCalls, sweepSecrets, sweepWaits, sweepTrips}},
+		{"forget", []string{sweepCalls, sweepSecrets, sweepWaits, sweepTrips, sweepNonces}},
 	}
 }
 

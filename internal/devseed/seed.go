@@ -40,13 +40,15 @@ type Request struct {
 
 // Outcome is what a developer, or the demo, needs to use the stack.
 type Outcome struct {
-	TenantID   string   `json:"tenant_id"`
-	APIKey     string   `json:"api_key"`
-	APIURLs    []string `json:"api_urls"`
-	SandboxURL string   `json:"sandbox_url"`
-	TemporalUI string   `json:"temporal_ui"`
-	Alipay     Alipay   `json:"alipay"`
-	WeChatPay  WeChat   `json:"wechatpay"`
+	TenantID string `json:"tenant_id"`
+	APIKey   string `json:"api_key"`
+	// OperatorKey makes tenants and their first keys; it reads no tenant's business.
+	OperatorKey string   `json:"operator_key"`
+	APIURLs     []string `json:"api_urls"`
+	SandboxURL  string   `json:"sandbox_url"`
+	TemporalUI  string   `json:"temporal_ui"`
+	Alipay      Alipay   `json:"alipay"`
+	WeChatPay   WeChat   `json:"wechatpay"`
 }
 
 // Alipay is the tenant's app at the sandbox's Alipay.
@@ -141,7 +143,11 @@ func (s *seeder) newTenant(ctx context.Context) (Outcome, error) {
 		if err := ledger.ApproveStakeAdvance(ctx, tx, t.ID, money.CNY, stakeAdvance, "development"); err != nil {
 			return err
 		}
-		_, out.APIKey, err = tenant.CreateKey(ctx, tx, t.ID, tenant.TestKey, "development", []string{tenant.AllScopes})
+		_, out.APIKey, err = tenant.CreateKey(ctx, tx, t.ID, tenant.NewKey{Name: "development", Scopes: []string{tenant.AllScopes}})
+		if err != nil {
+			return err
+		}
+		_, out.OperatorKey, err = tenant.CreateOperatorKey(ctx, tx, "development", tenant.OperatorScopes(), nil)
 		return err
 	})
 	return out, err

@@ -19,6 +19,8 @@ type Prefix string
 const (
 	Tenant         Prefix = "ten"
 	APIKey         Prefix = "key"
+	SigningKey     Prefix = "sgk"
+	OperatorKey    Prefix = "opk"
 	Merchant       Prefix = "mch"
 	ChannelAccount Prefix = "chn"
 	Credential     Prefix = "crd"

@@ -4,6 +4,9 @@ import type { Call, CallOptions, PostOptions, Query } from "./call.js";
 import { segment } from "./call.js";
 import type { Listing } from "./listing.js";
 import type {
+  APIKey,
+  APIKeyPage,
+  APIKeyWithSecret,
   Account,
   AccountChangePage,
   AccountLimits,
@@ -27,6 +30,7 @@ import type {
   ChannelCredentialsPage,
   ChannelPage,
   ChannelProductPage,
+  CreateAPIKey,
   CreateChannelAccount,
   CreateChannelCredentials,
   CreateDailyOperation,
@@ -37,8 +41,10 @@ import type {
   CreatePrincipal,
   CreateReconciliation,
   CreateRefund,
+  CreateSigningKey,
   CreateSplitPreview,
   CreateSplitRule,
+  CreateTenant,
   CreateTransfer,
   CreateTransferBatch,
   CreateWebhookEndpoint,
@@ -70,10 +76,16 @@ import type {
   RefundPage,
   RejectApproval,
   ReleaseHold,
+  RetireSigningKey,
+  RotateAPIKey,
+  SigningKey,
+  SigningKeyPage,
   SplitPreview,
   SplitRule,
   SplitRulePage,
   Statement,
+  Tenant,
+  TenantPage,
   TestClock,
   Timeline,
   Transfer,
@@ -216,6 +228,104 @@ export abstract class Operations {
    */
   changeAccountStatus(accountId: string, body: ChangeAccountStatus, options?: PostOptions): Promise<Account | Approval> {
     return this.json<Account | Approval>({ method: "POST", path: `/v1/accounts/${segment(accountId)}/status_changes`, body }, options);
+  }
+
+  /**
+   * Create a key.
+   *
+   * It can do no more than the key that creates it: no other scopes, no longer life, no fewer signatures, nobody
+   * else's name (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+   * `secret_already_shown`.
+   *
+   * `POST /v1/api_keys`
+   * @scope keys:write
+   */
+  createAPIKey(body: CreateAPIKey, options?: PostOptions): Promise<APIKeyWithSecret> {
+    return this.json<APIKeyWithSecret>({ method: "POST", path: "/v1/api_keys", body }, options);
+  }
+
+  /**
+   * List keys, newest first.
+   *
+   * Revoked and expired ones included; never their secrets.
+   *
+   * `GET /v1/api_keys`
+   * @scope keys:read
+   */
+  listAPIKeys(query: Query<"listAPIKeys"> = {}, options?: CallOptions): Listing<APIKeyPage> {
+    return this.list<APIKeyPage>({ method: "GET", path: "/v1/api_keys", query }, options);
+  }
+
+  /**
+   * Read a key.
+   *
+   * `GET /v1/api_keys/{api_key_id}`
+   * @scope keys:read
+   */
+  getAPIKey(apiKeyId: string, options?: CallOptions): Promise<APIKey> {
+    return this.json<APIKey>({ method: "GET", path: `/v1/api_keys/${segment(apiKeyId)}` }, options);
+  }
+
+  /**
+   * End a key for good.
+   *
+   * Also the calling one. Every instance refuses it, and its previous secret, within 5 seconds. Revoking
+   * again changes nothing.
+   *
+   * `POST /v1/api_keys/{api_key_id}/revoke`
+   * @scope keys:write
+   */
+  revokeAPIKey(apiKeyId: string, options?: PostOptions): Promise<APIKey> {
+    return this.json<APIKey>({ method: "POST", path: `/v1/api_keys/${segment(apiKeyId)}/revoke` }, options);
+  }
+
+  /**
+   * Give a key a new secret.
+   *
+   * The secret before it stays good for `overlap` seconds; one from an earlier rotation ends now. Only for a
+   * key that can do no more than the calling one (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+   * `secret_already_shown`.
+   *
+   * `POST /v1/api_keys/{api_key_id}/rotate`
+   * @scope keys:write
+   */
+  rotateAPIKey(apiKeyId: string, body: RotateAPIKey, options?: PostOptions): Promise<APIKeyWithSecret> {
+    return this.json<APIKeyWithSecret>({ method: "POST", path: `/v1/api_keys/${segment(apiKeyId)}/rotate`, body }, options);
+  }
+
+  /**
+   * Register a public key for signatures.
+   *
+   * Requests under the API key are then verified with it, beside those registered before. Only for a key
+   * that can do no more than the calling one (403 `key_too_wide`).
+   *
+   * `POST /v1/api_keys/{api_key_id}/signing_keys`
+   * @scope keys:write
+   */
+  createSigningKey(apiKeyId: string, body: CreateSigningKey, options?: PostOptions): Promise<SigningKey> {
+    return this.json<SigningKey>({ method: "POST", path: `/v1/api_keys/${segment(apiKeyId)}/signing_keys`, body }, options);
+  }
+
+  /**
+   * List a key's signing keys, newest first, all on one page.
+   *
+   * `GET /v1/api_keys/{api_key_id}/signing_keys`
+   * @scope keys:read
+   */
+  listSigningKeys(apiKeyId: string, options?: CallOptions): Promise<SigningKeyPage> {
+    return this.json<SigningKeyPage>({ method: "GET", path: `/v1/api_keys/${segment(apiKeyId)}/signing_keys` }, options);
+  }
+
+  /**
+   * End a signing key.
+   *
+   * After `overlap` seconds nothing that it signs is believed any more. An earlier end stays.
+   *
+   * `POST /v1/api_keys/{api_key_id}/signing_keys/{signing_key_id}/retire`
+   * @scope keys:write
+   */
+  retireSigningKey(apiKeyId: string, signingKeyId: string, body: RetireSigningKey, options?: PostOptions): Promise<SigningKey> {
+    return this.json<SigningKey>({ method: "POST", path: `/v1/api_keys/${segment(apiKeyId)}/signing_keys/${segment(signingKeyId)}/retire`, body }, options);
   }
 
   /**
@@ -751,7 +861,7 @@ export abstract class Operations {
   /**
    * Change a principal's name, roles or status.
    *
-   * Absent fields stay. Takes effect with the next request; no key of a suspended principal works.
+   * Absent fields stay. Takes effect within five seconds; no key of a suspended principal works.
    *
    * `POST /v1/principals/{principal_id}/changes`
    * @scope principals:write
@@ -764,7 +874,7 @@ export abstract class Operations {
    * Give an API key to a principal.
    *
    * For good: a key never changes hands, so that nobody can approve through one key what he asked for
-   * through another. From the next request on the principal's roles bind the key beside its scopes.
+   * through another. Within five seconds the principal's roles bind the key beside its scopes.
    *
    * `POST /v1/principals/{principal_id}/keys`
    * @scope principals:write
@@ -881,6 +991,74 @@ export abstract class Operations {
    */
   getSplitRule(splitRuleId: string, options?: CallOptions): Promise<SplitRule> {
     return this.json<SplitRule>({ method: "GET", path: `/v1/split_rules/${segment(splitRuleId)}` }, options);
+  }
+
+  /**
+   * Open the books of a customer of the platform.
+   *
+   * For operators. Custody mode and mode are fixed for good: the mode is that of the installation, `test`
+   * or `live`, and the secrets of the tenant's keys begin with `sk_test_` or `sk_live_` accordingly.
+   *
+   * `POST /v1/tenants`
+   * @scope tenants:write
+   */
+  createTenant(body: CreateTenant, options?: PostOptions): Promise<Tenant> {
+    return this.json<Tenant>({ method: "POST", path: "/v1/tenants", body }, options);
+  }
+
+  /**
+   * List tenants, newest first.
+   *
+   * `GET /v1/tenants`
+   * @scope tenants:read
+   */
+  listTenants(query: Query<"listTenants"> = {}, options?: CallOptions): Listing<TenantPage> {
+    return this.list<TenantPage>({ method: "GET", path: "/v1/tenants", query }, options);
+  }
+
+  /**
+   * Read a tenant.
+   *
+   * `GET /v1/tenants/{tenant_id}`
+   * @scope tenants:read
+   */
+  getTenant(tenantId: string, options?: CallOptions): Promise<Tenant> {
+    return this.json<Tenant>({ method: "GET", path: `/v1/tenants/${segment(tenantId)}` }, options);
+  }
+
+  /**
+   * Give a tenant a key.
+   *
+   * For operators: a tenant's first key, or one in the place of a lost one. The answer holds the secret, this once: repeating the request under its key is answered
+   * with 409 `secret_already_shown`.
+   *
+   * `POST /v1/tenants/{tenant_id}/api_keys`
+   * @scope tenants:write
+   */
+  createTenantKey(tenantId: string, body: CreateAPIKey, options?: PostOptions): Promise<APIKeyWithSecret> {
+    return this.json<APIKeyWithSecret>({ method: "POST", path: `/v1/tenants/${segment(tenantId)}/api_keys`, body }, options);
+  }
+
+  /**
+   * List a tenant's keys, newest first.
+   *
+   * `GET /v1/tenants/{tenant_id}/api_keys`
+   * @scope tenants:read
+   */
+  listTenantKeys(tenantId: string, query: Query<"listTenantKeys"> = {}, options?: CallOptions): Listing<APIKeyPage> {
+    return this.list<APIKeyPage>({ method: "GET", path: `/v1/tenants/${segment(tenantId)}/api_keys`, query }, options);
+  }
+
+  /**
+   * End a tenant's key for good.
+   *
+   * For operators. Every instance refuses it within 5 seconds. Revoking again changes nothing.
+   *
+   * `POST /v1/tenants/{tenant_id}/api_keys/{api_key_id}/revoke`
+   * @scope tenants:write
+   */
+  revokeTenantKey(tenantId: string, apiKeyId: string, options?: PostOptions): Promise<APIKey> {
+    return this.json<APIKey>({ method: "POST", path: `/v1/tenants/${segment(tenantId)}/api_keys/${segment(apiKeyId)}/revoke` }, options);
   }
 
   /**

@@ -1265,7 +1265,7 @@ export interface paths {
         put?: never;
         /**
          * Change a principal's name, roles or status
-         * @description Absent fields stay. Takes effect with the next request; no key of a suspended principal works.
+         * @description Absent fields stay. Takes effect within five seconds; no key of a suspended principal works.
          */
         post: operations["changePrincipal"];
         delete?: never;
@@ -1289,7 +1289,7 @@ export interface paths {
         /**
          * Give an API key to a principal
          * @description For good: a key never changes hands, so that nobody can approve through one key what he asked for
-         *     through another. From the next request on the principal's roles bind the key beside its scopes.
+         *     through another. Within five seconds the principal's roles bind the key beside its scopes.
          */
         post: operations["bindPrincipalKey"];
         delete?: never;
@@ -1405,6 +1405,243 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tenants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List tenants, newest first */
+        get: operations["listTenants"];
+        put?: never;
+        /**
+         * Open the books of a customer of the platform
+         * @description For operators. Custody mode and mode are fixed for good: the mode is that of the installation, `test`
+         *     or `live`, and the secrets of the tenant's keys begin with `sk_test_` or `sk_live_` accordingly.
+         */
+        post: operations["createTenant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A tenant. */
+                tenant_id: components["parameters"]["TenantIDInPath"];
+            };
+            cookie?: never;
+        };
+        /** Read a tenant */
+        get: operations["getTenant"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant_id}/api_keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A tenant. */
+                tenant_id: components["parameters"]["TenantIDInPath"];
+            };
+            cookie?: never;
+        };
+        /** List a tenant's keys, newest first */
+        get: operations["listTenantKeys"];
+        put?: never;
+        /**
+         * Give a tenant a key
+         * @description For operators: a tenant's first key, or one in the place of a lost one. The answer holds the secret, this once: repeating the request under its key is answered
+         *     with 409 `secret_already_shown`.
+         */
+        post: operations["createTenantKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant_id}/api_keys/{api_key_id}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A tenant. */
+                tenant_id: components["parameters"]["TenantIDInPath"];
+                /** @description An API key. */
+                api_key_id: components["parameters"]["APIKeyIDInPath"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End a tenant's key for good
+         * @description For operators. Every instance refuses it within 5 seconds. Revoking again changes nothing.
+         */
+        post: operations["revokeTenantKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/api_keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List keys, newest first
+         * @description Revoked and expired ones included; never their secrets.
+         */
+        get: operations["listAPIKeys"];
+        put?: never;
+        /**
+         * Create a key
+         * @description It can do no more than the key that creates it: no other scopes, no longer life, no fewer signatures, nobody
+         *     else's name (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+         *     `secret_already_shown`.
+         */
+        post: operations["createAPIKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/api_keys/{api_key_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description An API key. */
+                api_key_id: components["parameters"]["APIKeyIDInPath"];
+            };
+            cookie?: never;
+        };
+        /** Read a key */
+        get: operations["getAPIKey"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/api_keys/{api_key_id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description An API key. */
+                api_key_id: components["parameters"]["APIKeyIDInPath"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give a key a new secret
+         * @description The secret before it stays good for `overlap` seconds; one from an earlier rotation ends now. Only for a
+         *     key that can do no more than the calling one (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+         *     `secret_already_shown`.
+         */
+        post: operations["rotateAPIKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/api_keys/{api_key_id}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description An API key. */
+                api_key_id: components["parameters"]["APIKeyIDInPath"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End a key for good
+         * @description Also the calling one. Every instance refuses it, and its previous secret, within 5 seconds. Revoking
+         *     again changes nothing.
+         */
+        post: operations["revokeAPIKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/api_keys/{api_key_id}/signing_keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description An API key. */
+                api_key_id: components["parameters"]["APIKeyIDInPath"];
+            };
+            cookie?: never;
+        };
+        /** List a key's signing keys, newest first, all on one page */
+        get: operations["listSigningKeys"];
+        put?: never;
+        /**
+         * Register a public key for signatures
+         * @description Requests under the API key are then verified with it, beside those registered before. Only for a key
+         *     that can do no more than the calling one (403 `key_too_wide`).
+         */
+        post: operations["createSigningKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/api_keys/{api_key_id}/signing_keys/{signing_key_id}/retire": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description An API key. */
+                api_key_id: components["parameters"]["APIKeyIDInPath"];
+                /** @description A signing key. */
+                signing_key_id: components["parameters"]["SigningKeyIDInPath"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End a signing key
+         * @description After `overlap` seconds nothing that it signs is believed any more. An earlier end stays.
+         */
+        post: operations["retireSigningKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/test/clock": {
         parameters: {
             query?: never;
@@ -1435,6 +1672,177 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * @description A tenant.
+         * @example ten_01JD8Y3K5T7W9ABCDEFGHJKMNP
+         */
+        TenantID: string;
+        /**
+         * @description An API key.
+         * @example key_01JD8Y3K5T7W9ABCDEFGHJKMNP
+         */
+        APIKeyID: string;
+        /**
+         * @description A key that requests are signed with.
+         * @example sgk_01JD8Y3K5T7W9ABCDEFGHJKMNP
+         */
+        SigningKeyID: string;
+        /** @description A customer of the platform. Nothing of it ever changes. */
+        Tenant: {
+            id: components["schemas"]["TenantID"];
+            name: string;
+            mode: components["schemas"]["TenantMode"];
+            custody_mode: components["schemas"]["CustodyMode"];
+            /** Format: date-time */
+            created_at: string;
+        };
+        /**
+         * @description - `test`: a sandbox's money; keys begin with `sk_test_`.
+         *     - `live`: real money; keys begin with `sk_live_`.
+         *
+         *     An installation serves one of them and knows no key of the other.
+         * @enum {string}
+         */
+        TenantMode: "test" | "live";
+        /**
+         * @description Who holds the clients' money; decides which money flows the books permit.
+         *     - `own_funds`: the tenant sells its own goods; nobody else's money is kept.
+         *     - `channel_split`: the licensed provider splits and settles; our balances are a memo.
+         *     - `bank_custody`: a custodian bank holds the money and follows instructions.
+         *     - `licensed_reserve`: the tenant works under a payment licence with reserve accounts.
+         * @enum {string}
+         */
+        CustodyMode: "own_funds" | "channel_split" | "bank_custody" | "licensed_reserve";
+        CreateTenant: {
+            name: string;
+            custody_mode: components["schemas"]["CustodyMode"];
+        };
+        /** @description One page. `next_cursor` is null on the last. */
+        TenantPage: {
+            data: components["schemas"]["Tenant"][];
+            next_cursor: string | null;
+        };
+        /**
+         * @description Which requests must be signed by HTTP Message Signatures (docs/api.md):
+         *     - `never`: none. A signature that is sent is verified all the same.
+         *     - `money`: those that move money or decide who may: operations with `x-signed`.
+         *     - `always`: all.
+         * @enum {string}
+         */
+        SignatureDemand: "never" | "money" | "always";
+        /**
+         * @description What a key may do: a noun of the API and `read` or `write`, or `*` for all. Writing does not include reading.
+         * @example payments:write
+         */
+        Scope: string;
+        /** @description A key of a tenant, without its secret. Its ends are moments of real time, also where the business clock was moved. */
+        APIKey: {
+            id: components["schemas"]["APIKeyID"];
+            name: string;
+            scopes: components["schemas"]["Scope"][];
+            signature: components["schemas"]["SignatureDemand"];
+            /** @description Whom the key belongs to, for good; null when nobody. */
+            principal_id: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description Null for a key that is good until it is revoked.
+             */
+            expires_at: string | null;
+            /**
+             * Format: date-time
+             * @description Until when the secret before the last rotation is good.
+             */
+            previous_secret_until: string | null;
+            /**
+             * Format: date-time
+             * @description To the minute.
+             */
+            last_used_at: string | null;
+            /** Format: date-time */
+            revoked_at: string | null;
+        };
+        /** @description A key and its secret, shown once. */
+        APIKeyWithSecret: {
+            id: components["schemas"]["APIKeyID"];
+            name: string;
+            scopes: components["schemas"]["Scope"][];
+            signature: components["schemas"]["SignatureDemand"];
+            /** @description Whom the key belongs to, for good; null when nobody. */
+            principal_id: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            expires_at: string | null;
+            /** Format: date-time */
+            previous_secret_until: string | null;
+            /** Format: date-time */
+            last_used_at: string | null;
+            /** Format: date-time */
+            revoked_at: string | null;
+            /**
+             * @description What follows `Bearer` in requests.
+             * @example sk_test_0aWm9YxTq4L7uV1cNsE3rHbK6dJ8pZfG2iQoXtR5yAk
+             */
+            secret: string;
+        };
+        CreateAPIKey: {
+            /** @description For people, such as where the key is kept. */
+            name: string;
+            scopes: components["schemas"]["Scope"][];
+            signature?: components["schemas"]["SignatureDemand"];
+            signing_key?: components["schemas"]["CreateSigningKey"];
+            /**
+             * Format: date-time
+             * @description Good until it is revoked unless given.
+             */
+            expires_at?: string;
+        };
+        RotateAPIKey: {
+            overlap: components["schemas"]["Overlap"];
+        };
+        /**
+         * Format: int64
+         * @description For how many seconds the old one stays good, up to 30 days; 0 ends it now.
+         * @example 86400
+         */
+        Overlap: number;
+        /** @description One page. `next_cursor` is null on the last. */
+        APIKeyPage: {
+            data: components["schemas"]["APIKey"][];
+            next_cursor: string | null;
+        };
+        /** @description The public half of a key that requests are signed with. */
+        SigningKey: {
+            id: components["schemas"]["SigningKeyID"];
+            api_key_id: components["schemas"]["APIKeyID"];
+            name: string;
+            /** @description An Ed25519 public key */
+            public_key: string;
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description From then on, in real time, nothing it signs is believed.
+             */
+            retires_at: string | null;
+        };
+        CreateSigningKey: {
+            name: string;
+            /**
+             * @description An Ed25519 public key, 32 bytes in base64. The private key stays with you.
+             * @example JrQLj5P/89iXES9+vFgrIy29clF9CC/oPPsw3c5D0bs=
+             */
+            public_key: string;
+        };
+        RetireSigningKey: {
+            overlap: components["schemas"]["Overlap"];
+        };
+        /** @description All signing keys of an API key. */
+        SigningKeyPage: {
+            data: components["schemas"]["SigningKey"][];
+        };
         /**
          * @description A payment.
          * @example pay_01JD8Y3K5T7W9ABCDEFGHJKMNP
@@ -3431,6 +3839,12 @@ export interface components {
         ApprovalIDInPath: components["schemas"]["ApprovalID"];
         /** @description A webhook endpoint. */
         WebhookEndpointIDInPath: components["schemas"]["WebhookEndpointID"];
+        /** @description A tenant. */
+        TenantIDInPath: components["schemas"]["TenantID"];
+        /** @description An API key. */
+        APIKeyIDInPath: components["schemas"]["APIKeyID"];
+        /** @description A signing key. */
+        SigningKeyIDInPath: components["schemas"]["SigningKeyID"];
     };
     requestBodies: never;
     headers: {
@@ -3439,6 +3853,26 @@ export interface components {
     };
     pathItems: never;
 }
+export type TenantID = components['schemas']['TenantID'];
+export type APIKeyID = components['schemas']['APIKeyID'];
+export type SigningKeyID = components['schemas']['SigningKeyID'];
+export type Tenant = components['schemas']['Tenant'];
+export type TenantMode = components['schemas']['TenantMode'];
+export type CustodyMode = components['schemas']['CustodyMode'];
+export type CreateTenant = components['schemas']['CreateTenant'];
+export type TenantPage = components['schemas']['TenantPage'];
+export type SignatureDemand = components['schemas']['SignatureDemand'];
+export type Scope = components['schemas']['Scope'];
+export type APIKey = components['schemas']['APIKey'];
+export type APIKeyWithSecret = components['schemas']['APIKeyWithSecret'];
+export type CreateAPIKey = components['schemas']['CreateAPIKey'];
+export type RotateAPIKey = components['schemas']['RotateAPIKey'];
+export type Overlap = components['schemas']['Overlap'];
+export type APIKeyPage = components['schemas']['APIKeyPage'];
+export type SigningKey = components['schemas']['SigningKey'];
+export type CreateSigningKey = components['schemas']['CreateSigningKey'];
+export type RetireSigningKey = components['schemas']['RetireSigningKey'];
+export type SigningKeyPage = components['schemas']['SigningKeyPage'];
 export type PaymentID = components['schemas']['PaymentID'];
 export type PaymentLinkID = components['schemas']['PaymentLinkID'];
 export type RefundID = components['schemas']['RefundID'];
@@ -3664,6 +4098,9 @@ export type ParameterCredentialIdInPath = components['parameters']['CredentialID
 export type ParameterPrincipalIdInPath = components['parameters']['PrincipalIDInPath'];
 export type ParameterApprovalIdInPath = components['parameters']['ApprovalIDInPath'];
 export type ParameterWebhookEndpointIdInPath = components['parameters']['WebhookEndpointIDInPath'];
+export type ParameterTenantIdInPath = components['parameters']['TenantIDInPath'];
+export type ParameterApiKeyIdInPath = components['parameters']['APIKeyIDInPath'];
+export type ParameterSigningKeyIdInPath = components['parameters']['SigningKeyIDInPath'];
 export type HeaderIdempotencyReplayed = components['headers']['IdempotencyReplayed'];
 export type $defs = Record<string, never>;
 export interface operations {
@@ -6595,6 +7032,494 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Approval"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Refused"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listTenants: {
+        parameters: {
+            query?: {
+                /** @description How many objects to return at most. */
+                limit?: components["parameters"]["Limit"];
+                /** @description `next_cursor` of the page before. Opaque; keep the other parameters as they were. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantPage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createTenant: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateTenant"];
+            };
+        };
+        responses: {
+            /** @description The tenant; it has no keys yet. */
+            201: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getTenant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A tenant. */
+                tenant_id: components["parameters"]["TenantIDInPath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tenant. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listTenantKeys: {
+        parameters: {
+            query?: {
+                /** @description How many objects to return at most. */
+                limit?: components["parameters"]["Limit"];
+                /** @description `next_cursor` of the page before. Opaque; keep the other parameters as they were. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path: {
+                /** @description A tenant. */
+                tenant_id: components["parameters"]["TenantIDInPath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIKeyPage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createTenantKey: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description A tenant. */
+                tenant_id: components["parameters"]["TenantIDInPath"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateAPIKey"];
+            };
+        };
+        responses: {
+            /** @description The key and its secret. */
+            201: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIKeyWithSecret"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Refused"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    revokeTenantKey: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description A tenant. */
+                tenant_id: components["parameters"]["TenantIDInPath"];
+                /** @description An API key. */
+                api_key_id: components["parameters"]["APIKeyIDInPath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The key. */
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIKey"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Refused"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listAPIKeys: {
+        parameters: {
+            query?: {
+                /** @description How many objects to return at most. */
+                limit?: components["parameters"]["Limit"];
+                /** @description `next_cursor` of the page before. Opaque; keep the other parameters as they were. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIKeyPage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createAPIKey: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateAPIKey"];
+            };
+        };
+        responses: {
+            /** @description The key and its secret. */
+            201: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIKeyWithSecret"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Refused"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getAPIKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description An API key. */
+                api_key_id: components["parameters"]["APIKeyIDInPath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The key, without its secret. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIKey"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    rotateAPIKey: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description An API key. */
+                api_key_id: components["parameters"]["APIKeyIDInPath"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RotateAPIKey"];
+            };
+        };
+        responses: {
+            /** @description The key and its new secret. */
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIKeyWithSecret"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Refused"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    revokeAPIKey: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description An API key. */
+                api_key_id: components["parameters"]["APIKeyIDInPath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The key. */
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIKey"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Refused"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listSigningKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description An API key. */
+                api_key_id: components["parameters"]["APIKeyIDInPath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SigningKeyPage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createSigningKey: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description An API key. */
+                api_key_id: components["parameters"]["APIKeyIDInPath"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateSigningKey"];
+            };
+        };
+        responses: {
+            /** @description The signing key; its id is the `keyid` of signatures. */
+            201: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SigningKey"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Refused"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    retireSigningKey: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description An API key. */
+                api_key_id: components["parameters"]["APIKeyIDInPath"];
+                /** @description A signing key. */
+                signing_key_id: components["parameters"]["SigningKeyIDInPath"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetireSigningKey"];
+            };
+        };
+        responses: {
+            /** @description The signing key. */
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SigningKey"];
                 };
             };
             400: components["responses"]["BadRequest"];
