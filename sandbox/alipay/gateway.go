@@ -1,6 +1,7 @@
 package alipay
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -97,6 +98,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		SystemError: func(answer string) faults.Reply { return g.reply(call, systemError(call.method, answer).node()) },
 		Refuse:      func(code string) faults.Reply { return g.reply(call, failed(code, "沙箱按要求拒绝").node()) },
 		Forge:       g.forge,
+		Unsign:      unsign,
+		Relabel:     relabel,
 		Rewrite:     g.rewrite,
 	})
 }
@@ -173,6 +176,28 @@ func (g *Gateway) forge(reply faults.Reply) faults.Reply {
 		return reply
 	}
 	reply.Body = []byte(body[:at] + `,"sign":"` + signature + `"}`)
+	return reply
+}
+
+// unsign takes the signature out of the envelope.
+func unsign(reply faults.Reply) faults.Reply {
+	if at := bytes.LastIndex(reply.Body, []byte(`,"sign":"`)); at >= 0 {
+		reply.Body = append(bytes.Clone(reply.Body[:at]), '}')
+	}
+	return reply
+}
+
+// relabel keeps the signature and names another certificate, in certificate mode.
+func relabel(reply faults.Reply) faults.Reply {
+	const label = `,"alipay_cert_sn":"`
+	from := bytes.LastIndex(reply.Body, []byte(label))
+	if from < 0 {
+		return reply
+	}
+	from += len(label)
+	to := from + bytes.IndexByte(reply.Body[from:], '"')
+	body := append(bytes.Clone(reply.Body[:from]), strings.Repeat("0", 32)...)
+	reply.Body = append(body, reply.Body[to:]...)
 	return reply
 }
 

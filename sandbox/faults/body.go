@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"regexp"
+	"sync"
 
 	"golang.org/x/text/encoding/simplifiedchinese"
 )
@@ -24,7 +25,8 @@ func (f *Fault) change(body []byte) []byte {
 	case DuplicateKey:
 		return repeatField(body, f.Field, f.Value)
 	case WrongCharset:
-		if text, err := simplifiedchinese.GBK.NewEncoder().Bytes(body); err == nil {
+		text := append([]byte(`{"remark":"汉字",`), bytes.TrimPrefix(body, []byte("{"))...)
+		if text, err := simplifiedchinese.GBK.NewEncoder().Bytes(text); err == nil {
 			return text
 		}
 	}
@@ -66,15 +68,25 @@ func huge(reply Reply) Reply {
 
 // gzipBomb answers about a megabyte that unpacks to bombSize.
 func gzipBomb(reply Reply) Reply {
-	var packed bytes.Buffer
-	writer := gzip.NewWriter(&packed)
-	_, _ = writer.Write(reply.Body) // a buffer takes everything
-	block := bytes.Repeat([]byte(" "), 1<<20)
-	for range bombSize / len(block) {
-		_, _ = writer.Write(block)
-	}
-	_ = writer.Close()
 	header := reply.Header.Clone()
 	header.Set("Content-Encoding", "gzip")
-	return Reply{Status: filled(reply.Status), Header: header, Body: packed.Bytes()}
+	// A gzip file may have several members: the honest body, and the bomb.
+	return Reply{Status: filled(reply.Status), Header: header, Body: append(packed(reply.Body, 1), bomb()...)}
+}
+
+// bomb is packed once: that takes seconds.
+var bomb = sync.OnceValue(func() []byte {
+	block := bytes.Repeat([]byte(" "), 1<<20)
+	return packed(block, bombSize/len(block))
+})
+
+// packed is block, repeated times, in gzip.
+func packed(block []byte, times int) []byte {
+	var out bytes.Buffer
+	writer := gzip.NewWriter(&out)
+	for range times {
+		_, _ = writer.Write(block) // a buffer takes everything
+	}
+	_ = writer.Close()
+	return out.Bytes()
 }

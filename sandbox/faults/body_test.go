@@ -21,7 +21,9 @@ func TestFieldsAreChangedWhereTheyStand(t *testing.T) {
 		require.Equal(t, c.want, string(fault.change([]byte(body))), "%s %s", c.kind, c.field)
 	}
 	gbk := &Fault{Kind: WrongCharset}
-	require.Equal(t, "\xd6\xa7\xb8\xb6", string(gbk.change([]byte("支付"))))
+	const note = "{\"remark\":\"\xba\xba\xd7\xd6\","
+	require.Equal(t, note+"\"a\":\"\xd6\xa7\xb8\xb6\"}", string(gbk.change([]byte(`{"a":"支付"}`))))
+	require.Equal(t, note+"\"a\":\"b\"}", string(gbk.change([]byte(`{"a":"b"}`))), "also where all was ASCII")
 }
 
 func TestRulesMustSayWhatTheyNeed(t *testing.T) {

@@ -14,6 +14,8 @@ import (
 type Kind string
 
 const (
+	// LoseRequest does nothing and resets the connection: the request never arrived.
+	LoseRequest Kind = "lose_request"
 	// LoseReply does the work durably and then resets the connection.
 	LoseReply Kind = "lose_reply"
 	// ErrorAfterSuccess does the work and answers with a system error.
@@ -24,6 +26,11 @@ const (
 	Slow Kind = "slow"
 	// BadSignature does the work and signs the answer wrongly.
 	BadSignature Kind = "bad_signature"
+	// Unsigned does the work and answers without a signature.
+	Unsigned Kind = "unsigned"
+	// WrongSerial does the work and answers, well signed, in the name of a key that
+	// nobody has. At Alipay only an app in certificate mode is told a serial.
+	WrongSerial Kind = "wrong_serial"
 	// Garbage does the work and answers what is not a message of the protocol.
 	Garbage Kind = "garbage"
 	// Refuse does nothing and answers with the provider's code in Answer, such as
@@ -45,7 +52,7 @@ const (
 
 func kinds() []Kind {
 	return []Kind{
-		LoseReply, ErrorAfterSuccess, ErrorBefore, Slow, BadSignature, Garbage,
+		LoseRequest, LoseReply, ErrorAfterSuccess, ErrorBefore, Slow, BadSignature, Unsigned, WrongSerial, Garbage,
 		Refuse, Flip, DuplicateKey, WrongCharset, Huge, GzipBomb,
 	}
 }

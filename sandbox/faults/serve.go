@@ -44,6 +44,11 @@ type Answers struct {
 	Refuse func(code string) Reply
 	// Forge returns the reply with a signature that does not verify.
 	Forge func(Reply) Reply
+	// Unsign returns the reply without its signature; nil where answers have none.
+	Unsign func(Reply) Reply
+	// Relabel returns the reply under the serial of a key that nobody has; nil where
+	// answers have none.
+	Relabel func(Reply) Reply
 	// Rewrite returns the reply with another body, signed as an honest one.
 	Rewrite func(reply Reply, change func(body []byte) []byte) Reply
 }
@@ -54,13 +59,7 @@ func (f *Fault) Serve(w http.ResponseWriter, r *http.Request, a Answers) {
 		a.Work().Write(w)
 		return
 	}
-	if f.Kind == ErrorBefore || f.Kind == Refuse {
-		f.pause(r)
-		if f.Kind == Refuse {
-			a.Refuse(f.Answer).Write(w)
-			return
-		}
-		f.systemError(a).Write(w)
+	if f.idle(w, r, a) {
 		return
 	}
 	reply := a.Work()
@@ -72,6 +71,10 @@ func (f *Fault) Serve(w http.ResponseWriter, r *http.Request, a Answers) {
 		f.systemError(a).Write(w)
 	case BadSignature:
 		a.Forge(reply).Write(w)
+	case Unsigned:
+		rewritten(reply, a.Unsign).Write(w)
+	case WrongSerial:
+		rewritten(reply, a.Relabel).Write(w)
 	case Garbage:
 		garbage(reply).Write(w)
 	case Flip, DuplicateKey, WrongCharset:
@@ -83,6 +86,31 @@ func (f *Fault) Serve(w http.ResponseWriter, r *http.Request, a Answers) {
 	default:
 		reply.Write(w)
 	}
+}
+
+func rewritten(reply Reply, change func(Reply) Reply) Reply {
+	if change == nil {
+		return reply
+	}
+	return change(reply)
+}
+
+// idle answers the faults that do no work, and reports whether this is one.
+func (f *Fault) idle(w http.ResponseWriter, r *http.Request, a Answers) bool {
+	switch f.Kind {
+	case LoseRequest:
+		f.pause(r)
+		reset(w)
+	case ErrorBefore:
+		f.pause(r)
+		f.systemError(a).Write(w)
+	case Refuse:
+		f.pause(r)
+		a.Refuse(f.Answer).Write(w)
+	default:
+		return false
+	}
+	return true
 }
 
 func (f *Fault) systemError(a Answers) Reply {

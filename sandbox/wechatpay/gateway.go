@@ -167,6 +167,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		SystemError: func(string) faults.Reply { return g.refuse(r, signer, systemError()) },
 		Refuse:      func(code string) faults.Reply { return g.refuse(r, signer, ordered(code)) },
 		Forge:       forge,
+		Unsign:      unsign,
+		Relabel:     relabel,
 		Rewrite: func(reply faults.Reply, change func([]byte) []byte) faults.Reply {
 			return g.signed(signer, reply.Status, change(reply.Body))
 		},
@@ -256,6 +258,26 @@ func (g *Gateway) signed(s signer, status int, body []byte) faults.Reply {
 func forge(reply faults.Reply) faults.Reply {
 	header := reply.Header.Clone()
 	header.Set("Wechatpay-Signature", "WECHATPAY/SIGNTEST/"+header.Get("Wechatpay-Signature"))
+	reply.Header = header
+	return reply
+}
+
+// unsign answers as a proxy does that drops what it does not know.
+func unsign(reply faults.Reply) faults.Reply {
+	header := reply.Header.Clone()
+	for name := range header {
+		if strings.HasPrefix(name, "Wechatpay-") {
+			header.Del(name)
+		}
+	}
+	reply.Header = header
+	return reply
+}
+
+// relabel keeps the signature and names another key.
+func relabel(reply faults.Reply) faults.Reply {
+	header := reply.Header.Clone()
+	header.Set("Wechatpay-Serial", "7132D72A03E93CDDF8C03BBD1F37EEDF00000000")
 	reply.Header = header
 	return reply
 }
