@@ -62,8 +62,7 @@ func splice(body []byte, from, to int, text string) []byte {
 
 // huge keeps the beginning and goes on with blanks, which JSON allows.
 func huge(reply Reply) Reply {
-	return Reply{Status: filled(reply.Status), Header: reply.Header.Clone(),
-		Body: append(append([]byte(nil), reply.Body...), bytes.Repeat([]byte(" "), hugeSize)...)}
+	return Reply{Status: filled(reply.Status), Header: reply.Header.Clone(), Body: reply.Body, Padding: hugeSize}
 }
 
 // gzipBomb answers about a megabyte that unpacks to bombSize.

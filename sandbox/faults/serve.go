@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"bytes"
 	"net"
 	"net/http"
 	"strconv"
@@ -12,6 +13,8 @@ type Reply struct {
 	Status int
 	Header http.Header
 	Body   []byte
+	// Padding is how many blanks follow the body.
+	Padding int
 }
 
 // Write sends the reply.
@@ -20,10 +23,16 @@ func (r Reply) Write(w http.ResponseWriter) {
 		w.Header()[name] = values
 	}
 	if r.Status != http.StatusNoContent {
-		w.Header().Set("Content-Length", strconv.Itoa(len(r.Body)))
+		w.Header().Set("Content-Length", strconv.Itoa(len(r.Body)+r.Padding))
 	}
 	w.WriteHeader(r.Status)
 	_, _ = w.Write(r.Body)
+	blanks := bytes.Repeat([]byte(" "), min(r.Padding, 64<<10))
+	for left := r.Padding; left > 0; left -= len(blanks) {
+		if _, err := w.Write(blanks[:min(left, len(blanks))]); err != nil {
+			return // the caller has had enough
+		}
+	}
 }
 
 // Fault is what happens to one request. A nil Fault is no fault.
