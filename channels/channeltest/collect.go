@@ -33,6 +33,35 @@ func payment(t *testing.T, h Harness) {
 	requireMoved(t, h, n, "payment", 8888)
 }
 
+// unpaid: prepared, resent, asked about and closed; it holds no money, and none
+// can be given back.
+func unpaid(t *testing.T, h Harness) {
+	order := orderOf(t, h, 1)
+	for range 2 {
+		out, err := h.Adapter().Prepay(t.Context(), order)
+		require.NoError(t, err)
+		require.Equal(t, channel.Succeeded, out.Outcome, "%s %s", out.Code, out.Message)
+		require.NotEmpty(t, out.Action.QRCode)
+	}
+	want := channel.TradeNotFound
+	if h.ExistsBeforeScan() {
+		want = channel.TradeAwaiting
+	}
+	require.Equal(t, want, trade(t, h, order.Number).State)
+	answer, err := h.Adapter().CloseTrade(t.Context(), order.Number)
+	require.NoError(t, err)
+	if h.ExistsBeforeScan() {
+		require.Equal(t, channel.Succeeded, answer.Outcome, "%s %s", answer.Code, answer.Message)
+		require.Equal(t, channel.TradeClosed, trade(t, h, order.Number).State)
+	} else {
+		require.Equal(t, channel.CodeNotFound, answer.Code)
+	}
+	require.Equal(t, channel.TradeNotFound, trade(t, h, number()).State, "a number nobody used")
+	back, err := h.Adapter().QueryRefund(t.Context(), refundOf(order.Number, 1, 1))
+	require.NoError(t, err)
+	require.Equal(t, channel.CodeNotFound, back.Code, "%s %s", back.Outcome, back.Message)
+}
+
 // edges: 1 fen and 100,000,000.00 yuan are exact.
 func edges(t *testing.T, h Harness) {
 	for _, fen := range []int64{1, 10, 99, 100, 101, 10_000_000_000} {

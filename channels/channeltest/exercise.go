@@ -2,6 +2,7 @@ package channeltest
 
 import (
 	"crypto/rand"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,30 +13,83 @@ import (
 	"github.com/suanpan/suanpan/money"
 )
 
+// Act is something that a case needs beside the adapter, and that not every
+// provider can be made to do.
+type Act string
+
+// The acts. The sandbox does all of them.
+const (
+	// ActPay: a payer scans and pays.
+	ActPay Act = "a payer pays"
+	// ActLate: a payer pays what is closed or expired.
+	ActLate Act = "a payer pays too late"
+	// ActBalance: the merchant's balance is what the case wants it to be.
+	ActBalance Act = "a balance of a chosen size"
+	// ActClock: the provider's business time moves.
+	ActClock Act = "days that pass"
+	// ActTrouble: the provider misbehaves.
+	ActTrouble Act = "trouble on request"
+	// ActStranger: there is a second merchant.
+	ActStranger Act = "a second merchant"
+	// ActNotify: the provider's notifications reach this process.
+	ActNotify Act = "notifications"
+)
+
+// conformance is one case of the suite, with what it needs.
+type conformance struct {
+	name  string
+	run   func(*testing.T, Harness)
+	needs []Act
+}
+
+func conformances() []conformance {
+	return []conformance{
+		{"an order nobody pays", unpaid, nil},
+		{"a payment from code to money", payment, []Act{ActPay}},
+		{"amounts at the edges", edges, []Act{ActPay, ActBalance}},
+		{"prepay is resent harmlessly", prepayTwice, []Act{ActPay}},
+		{"closing", closing, []Act{ActPay}},
+		{"paid after it was closed", lateClose, []Act{ActPay, ActLate}},
+		{"expiry", expiry, []Act{ActPay, ActClock}},
+		{"a number nobody knows", unknownNumbers, []Act{ActPay}},
+		{"another merchant's number", strangers, []Act{ActPay, ActStranger}},
+		{"refunds in parts down to zero", refunds, []Act{ActPay, ActBalance}},
+		{"a refund is sent twice", refundTwice, []Act{ActPay}},
+		{"a refund that cannot be", refusedRefund, []Act{ActPay}},
+		{"a balance that does not suffice", shortBalance, []Act{ActPay, ActBalance}},
+		{"notifications", notifications, []Act{ActPay, ActNotify}},
+		{"a bill that is not there yet", earlyBill, []Act{ActClock}},
+		{"trouble with bills", billTrouble, []Act{ActClock, ActTrouble}},
+		{"orders the adapter must refuse by itself", callersMistakes, []Act{ActPay}},
+	}
+}
+
+// Against runs the cases of the suite that need nothing but the acts in can: with
+// a provider that cannot be told to misbehave. It returns the names of those it
+// left out, each with what it would need. Products are held to what they need.
+func Against(t *testing.T, h Harness, can ...Act) (left []string) {
+	for _, c := range conformances() {
+		if at := slices.IndexFunc(c.needs, func(need Act) bool { return !slices.Contains(can, need) }); at >= 0 {
+			left = append(left, c.name+": needs "+string(c.needs[at]))
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) { c.run(t, h) })
+	}
+	for _, offer := range h.Adapter().Offers() {
+		if offer.Product != channel.ProductBarcode {
+			t.Run(string(offer.Product)+", what it needs", func(t *testing.T) { productNeeds(t, h, offer) })
+		}
+	}
+	return left
+}
+
 // Exercise runs the whole suite. open gives a fresh merchant, and books that
 // nobody else writes to, each time it is called.
 func Exercise(t *testing.T, open func(*testing.T, Contract) Harness) {
-	for name, run := range map[string]func(*testing.T, Harness){
-		"a payment from code to money":             payment,
-		"amounts at the edges":                     edges,
-		"prepay is resent harmlessly":              prepayTwice,
-		"closing":                                  closing,
-		"paid after it was closed":                 lateClose,
-		"expiry":                                   expiry,
-		"a number nobody knows":                    unknownNumbers,
-		"another merchant's number":                strangers,
-		"refunds in parts down to zero":            refunds,
-		"a refund is sent twice":                   refundTwice,
-		"a refund that cannot be":                  refusedRefund,
-		"a balance that does not suffice":          shortBalance,
-		"notifications":                            notifications,
-		"a bill that is not there yet":             earlyBill,
-		"trouble with bills":                       billTrouble,
-		"orders the adapter must refuse by itself": callersMistakes,
-	} {
-		t.Run(name, func(t *testing.T) {
+	for _, c := range conformances() {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			run(t, open(t, Contract{}))
+			c.run(t, open(t, Contract{}))
 		})
 	}
 	t.Run("products", func(t *testing.T) { offered(t, open) })
