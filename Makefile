@@ -24,6 +24,10 @@ CHAOS_FLAGS ?=
 CRASH_FLAGS ?=
 # What attacks the notifications' address, such as ATTACK_FLAGS="-attacks 100000 -attack-seed 7".
 ATTACK_FLAGS ?= -attacks 100000 -attack-seed 7
+# What meets unusable answers, such as UNKNOWN_FLAGS="-unknown.seed 8 -unknown.live 1000 -unknown.core 10000".
+UNKNOWN_FLAGS ?= -unknown.live 1000 -unknown.core 10000 -unknown.seed 7
+# What runs against the providers themselves, such as CONTRACT_FLAGS="-run Alipay".
+CONTRACT_FLAGS ?=
 # How long each parser is fuzzed.
 FUZZ_TIME ?= 2s
 # What `make test` tests and how, such as TEST="-race ./ledger/...".
@@ -95,6 +99,24 @@ chaos: ## Kill and cut off a loaded platform for 20 minutes and look for every f
 attacks: ## Forge, change, replay and misdirect 100,000 notifications and look that nothing changed (ATTACK_FLAGS="-attack-seed 8")
 	$(GO) run ./internal/testenv -- $(GO) test -count=1 -timeout 60m -v -run TestForgedNotifications ./internal/e2e $(ATTACK_FLAGS)
 
+.PHONY: products
+products: ## Bring every product of every provider to every end, and write the table of docs/channels.md
+	$(GO) run ./internal/testenv -- $(GO) test -count=1 -timeout 30m -v -run TestEveryProductToEveryEnd ./internal/e2e \
+	  -products.all -products.write -patience 4m
+
+.PHONY: unknowns
+unknowns: ## Let every kind of unusable answer meet every operation, 11,000 times, and count numbers and movements (UNKNOWN_FLAGS="-unknown.seed 8")
+	$(GO) run ./internal/testenv -- $(GO) test -count=1 -timeout 90m -v -run TestUnknownResults ./internal/e2e $(UNKNOWN_FLAGS)
+
+.PHONY: rotation
+rotation: ## Change keys and certificates on both sides while payments come in
+	$(GO) run ./internal/testenv -- $(GO) test -count=1 -timeout 30m -v -run TestKeysRotateUnderLoad ./internal/e2e \
+	  -rotation.payments 25 -patience 4m
+
+.PHONY: contract
+contract: ## Hold the adapters to the providers' own servers, with keys of yours (docs/going-live.md)
+	$(GO) test -tags contract -count=1 -timeout 60m -v -run Contract ./channels/channeltest $(CONTRACT_FLAGS)
+
 .PHONY: fuzz
 fuzz: ## Fuzz every parser and canonicaliser for a moment each (FUZZ_TIME=60s)
 	@git grep -oE '^func Fuzz[A-Za-z0-9]+' -- '*_test.go' | sed -E 's|/[^/]*:func | |' | while read -r dir name; do \
@@ -122,6 +144,7 @@ lint: ## gofmt, vet, staticcheck, workflowcheck, tidytest
 	$(GO) vet ./...
 	$(TOOL) staticcheck ./...
 	$(GO) vet -tags chaos ./internal/failpoint/... ./internal/crashmatrix
+	$(GO) vet -tags contract ./channels/channeltest
 	$(TOOL) workflowcheck ./workflows/...
 	$(GO) test -count=1 ./internal/tidytest
 

@@ -204,8 +204,14 @@ type trouble struct {
 	Provider  string `json:"provider"`
 	Operation string `json:"operation,omitempty"`
 	Kind      string `json:"kind"`
+	Number    string `json:"number,omitempty"`
 	Count     int    `json:"count,omitempty"`
+	DelayMS   int64  `json:"delay_ms,omitempty"`
 	Answer    string `json:"answer,omitempty"`
+	Field     string `json:"field,omitempty"`
+	Value     string `json:"value,omitempty"`
+	// Hits is the sandbox's to say.
+	Hits int `json:"hits,omitempty"`
 }
 
 func (w *world) fault(f trouble) {
@@ -240,6 +246,16 @@ func (w *world) healed(n int) {
 // control calls the sandbox and wants success.
 func (w *world) control(method, path string, body, into any) {
 	w.Helper()
+	status, text := w.controlled(method, path, body)
+	require.Equal(w, http.StatusOK, status, "%s %s: %s", method, path, text)
+	if into != nil {
+		require.NoError(w, json.Unmarshal(text, into))
+	}
+}
+
+// controlled calls the sandbox and returns what it answers.
+func (w *world) controlled(method, path string, body any) (int, []byte) {
+	w.Helper()
 	encoded, err := json.Marshal(body)
 	require.NoError(w, err)
 	request, err := http.NewRequestWithContext(w.ctx, method, w.sandbox+path, bytes.NewReader(encoded))
@@ -249,10 +265,7 @@ func (w *world) control(method, path string, body, into any) {
 	defer func() { _ = response.Body.Close() }()
 	text, err := io.ReadAll(response.Body)
 	require.NoError(w, err)
-	require.Equal(w, http.StatusOK, response.StatusCode, "%s %s: %s", method, path, text)
-	if into != nil {
-		require.NoError(w, json.Unmarshal(text, into))
-	}
+	return response.StatusCode, text
 }
 
 // now is the business time.
