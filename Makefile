@@ -28,6 +28,8 @@ ATTACK_FLAGS ?= -attacks 100000 -attack-seed 7
 UNKNOWN_FLAGS ?= -unknown.live 1000 -unknown.core 10000 -unknown.seed 7
 # What runs against the providers themselves, such as CONTRACT_FLAGS="-run Alipay".
 CONTRACT_FLAGS ?=
+# What the browser walks, such as SCREENS_FLAGS=-smoke or SCREENS_FLAGS="-only phone".
+SCREENS_FLAGS ?=
 # How long each parser is fuzzed.
 FUZZ_TIME ?= 2s
 # What `make test` tests and how, such as TEST="-race ./ledger/...".
@@ -94,6 +96,12 @@ bench-isolation: ## Measure what a channel account that takes 30 s for every ans
 .PHONY: chaos
 chaos: ## Kill and cut off a loaded platform for 20 minutes and look for every fen (CHAOS_FLAGS="-seed 7", "-smoke")
 	$(GO) run ./internal/chaos $(CHAOS_FLAGS)
+
+.PHONY: screens
+screens: ## Take a browser through the cashier of the running stack and keep pictures in dist/screens (SCREENS_FLAGS=-smoke)
+	@mkdir -p bin dist
+	$(GO) build -C tools/screens -o ../../bin/screens .
+	bin/screens $(SCREENS_FLAGS)
 
 .PHONY: attacks
 attacks: ## Forge, change, replay and misdirect 100,000 notifications and look that nothing changed (ATTACK_FLAGS="-attack-seed 8")

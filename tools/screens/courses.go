@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // look is how a payer's browser is set.
@@ -37,16 +38,16 @@ func courses() []course {
 	return []course{
 		{"pc-alipay-qr-pay", "pc", zh, scanned("alipay.qr", "pay"), "succeeded", true},
 		{"pc-wechatpay-qr-pay", "pc", en, scanned("wechatpay.qr", "pay"), "succeeded", false},
-		{"pc-alipay-page-pay", "pc", en, redirected("alipay.page", "#pay", "paid"), "succeeded", false},
-		{"pc-alipay-page-back", "pc", zh, redirected("alipay.page", "#back", "go"), "awaiting_payer", false},
+		{"pc-alipay-page-pay", "pc", en, redirected("alipay.page", "paid", "#pay"), "succeeded", false},
+		{"pc-alipay-page-back", "pc", zh, redirected("alipay.page", "go", "#back"), "awaiting_payer", false},
 		{"pc-alipay-qr-decline", "pc", zh, scanned("alipay.qr", "decline"), "awaiting_payer", false},
-		{"phone-alipay-wap-pay", "phone", zh, redirected("alipay.wap", "#pay", "paid"), "succeeded", true},
-		{"phone-alipay-wap-decline", "phone", zh, redirected("alipay.wap", "#decline", "go"), "awaiting_payer", false},
-		{"phone-wechatpay-wap-pay", "phone", en, redirected("wechatpay.wap", "#pay", "paid"), "succeeded", false},
-		{"phone-wechatpay-wap-back", "phone", zh, redirected("wechatpay.wap", "#back", "go"), "awaiting_payer", false},
+		{"phone-alipay-wap-pay", "phone", zh, redirected("alipay.wap", "paid", "#pay"), "succeeded", true},
+		{"phone-alipay-wap-decline", "phone", zh, redirected("alipay.wap", "go", "#decline", "#back"), "awaiting_payer", false},
+		{"phone-wechatpay-wap-pay", "phone", en, redirected("wechatpay.wap", "paid", "#pay"), "succeeded", false},
+		{"phone-wechatpay-wap-back", "phone", zh, redirected("wechatpay.wap", "go", "#back"), "awaiting_payer", false},
 		{"wechat-jsapi-pay", "wechat", zh, insideWeChat, "succeeded", true},
 		{"alipay-jsapi-pay", "alipay", zh, insideAlipay, "succeeded", false},
-		{"phone-dark", "phone", dark, redirected("alipay.wap", "#pay", "paid"), "succeeded", false},
+		{"phone-dark", "phone", dark, redirected("alipay.wap", "paid", "#pay"), "succeeded", false},
 		{"pc-dark", "pc", dark, scanned("wechatpay.qr", "pay"), "succeeded", false},
 		{"phone-noscript-pay", "phone", bare, withoutScript, "succeeded", false},
 		{"pc-keyboard-pay", "pc", en, byKeyboard, "succeeded", false},
@@ -155,13 +156,17 @@ func (m *mall) payerPage(ctx context.Context, id string) (string, error) {
 	return p.NextAction.QRCode, nil
 }
 
-func redirected(way, button, end string) func(*window, *mall, payment) error {
+// redirected presses the buttons at the provider, one after the other, and ends on
+// the screen end.
+func redirected(way, end string, buttons ...string) func(*window, *mall, payment) error {
 	return func(w *window, _ *mall, _ payment) error {
 		if err := w.choose(way); err != nil {
 			return err
 		}
-		if err := w.atProvider(button); err != nil {
-			return err
+		for _, button := range buttons {
+			if err := w.atProvider(button); err != nil {
+				return err
+			}
 		}
 		return w.screen(end)
 	}
@@ -232,8 +237,7 @@ func withoutScript(w *window, _ *mall, _ payment) error {
 
 func byKeyboard(w *window, m *mall, p payment) error {
 	// Tab to the choice, down to the second, and Enter.
-	err := w.do(chromedp.Focus(`.bar a`, chromedp.ByQuery), chromedp.KeyEvent("\t"), chromedp.KeyEvent("\ue015"),
-		chromedp.ActionFunc(func(context.Context) error { return nil }))
+	err := w.do(chromedp.Focus(`.bar a`, chromedp.ByQuery), chromedp.KeyEvent("\t"), chromedp.KeyEvent(kb.ArrowDown))
 	if err != nil {
 		return err
 	}
@@ -347,7 +351,7 @@ func byLink(w *window, m *mall, _ payment) error {
 	if strings.TrimSpace(due) != "¥12.50" {
 		return fmt.Errorf("the payer entered 12.50 and is asked for %s", due)
 	}
-	return redirected("alipay.wap", "#pay", "paid")(w, m, payment{})
+	return redirected("alipay.wap", "paid", "#pay")(w, m, payment{})
 }
 
 func expired(w *window, m *mall, p payment) error {
@@ -360,7 +364,7 @@ func expired(w *window, m *mall, p payment) error {
 	if err := w.screen("go"); err != nil {
 		return err
 	}
-	if err := m.moveClock(w.ctx, 960); err != nil {
+	if err := m.moveClock(w.ctx, 16*time.Minute); err != nil {
 		return err
 	}
 	return w.screen("expired")

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // mall is the tenant: it asks for payments by the public API, and plays the
@@ -79,8 +80,14 @@ func (m *mall) link(ctx context.Context) (address string, err error) {
 }
 
 // moveClock lets the business clock run ahead.
-func (m *mall) moveClock(ctx context.Context, seconds int) error {
-	return m.call(ctx, http.MethodPost, "/v1/test/clock", map[string]any{"advance_seconds": seconds}, &struct{}{})
+func (m *mall) moveClock(ctx context.Context, ahead time.Duration) error {
+	var clock struct {
+		Now time.Time `json:"now"`
+	}
+	if err := m.call(ctx, http.MethodGet, "/v1/test/clock", nil, &clock); err != nil {
+		return err
+	}
+	return m.call(ctx, http.MethodPost, "/v1/test/clock", map[string]any{"now": clock.Now.Add(ahead)}, &clock)
 }
 
 func (m *mall) call(ctx context.Context, method, path string, in, out any) error {

@@ -74,8 +74,8 @@ type window struct {
 	taken int
 }
 
-// patience bounds one course, far beyond what any takes.
-const patience = 60 * time.Second
+// patience bounds one course, far beyond what any takes on a machine with time to spare.
+const patience = 150 * time.Second
 
 // newWindow opens an empty window of its own, so that no other hides it: pages that
 // nobody looks at do not ask how the payment stands.

@@ -29,11 +29,15 @@
     const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
     const next = fresh.getElementById('main');
     if (!next) return location.reload();
+    // A parser without scripts takes for content what is for browsers without.
+    for (const bare of next.querySelectorAll('noscript')) bare.remove();
     if (address) history.pushState(null, '', address);
     document.title = fresh.title;
     document.querySelector('.bar').replaceWith(fresh.querySelector('.bar'));
-    const changed = main().dataset.screen !== next.dataset.screen;
+    const before = main().dataset.screen, changed = before !== next.dataset.screen;
     main().replaceWith(next);
+    // A provider that took its time: the payer has pressed the button before.
+    if (before === 'preparing' && next.dataset.screen === 'go') location.assign(next.querySelector('a.button').href);
     if (changed) pause = 2000;
     begin(changed);
   }
