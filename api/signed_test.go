@@ -156,8 +156,7 @@ func covered() []string {
 	return []string{"@method", "@authority", "@path", "@query", "authorization", "content-digest", "idempotency-key"}
 }
 
-// TestSignatureGuards holds one case against each guard of the profile; each was seen
-// to be let in with its guard removed (internal/seededbugs).
+// TestSignatureGuards holds one case against each guard of the profile.
 func TestSignatureGuards(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
