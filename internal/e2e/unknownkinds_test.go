@@ -144,18 +144,6 @@ func (n encounters) sum() (all int) {
 	return all
 }
 
-// missing lists what was never met.
-func (n encounters) missing() (list []string) {
-	for _, o := range operations() {
-		for _, u := range o.unknowns() {
-			if n[[3]string{o.provider, o.name, u.name}] == 0 {
-				list = append(list, o.provider+" "+o.name+": "+u.name)
-			}
-		}
-	}
-	return list
-}
-
 // table has a row for each unknown and a column for each operation: Alipay's
 // count, a slash, WeChat Pay's.
 func (n encounters) table() string {
