@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/puddle/v2"
 )
 
 // IsUnavailable reports whether err says that the database cannot answer now,
@@ -18,7 +19,8 @@ func IsUnavailable(err error) bool {
 		connect *pgconn.ConnectError
 		netErr  *net.OpError
 	)
-	if errors.Is(err, io.ErrUnexpectedEOF) { // the connection ended in the middle of an answer
+	// The connection ended in the middle of an answer, or this process is going down.
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, puddle.ErrClosedPool) {
 		return true
 	}
 	if errors.As(err, &connect) || errors.As(err, &netErr) || pgconn.Timeout(err) || pgconn.SafeToRetry(err) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/puddle/v2"
 	"github.com/stretchr/testify/require"
 
 	"github.com/suanpan/suanpan/internal/pg"
@@ -24,6 +25,7 @@ func TestIsUnavailableTellsLaterFromNever(t *testing.T) {
 	}
 	require.True(t, pg.IsUnavailable(fmt.Errorf("read: %w", &net.OpError{Op: "read", Err: errors.New("connection reset by peer")})))
 	require.True(t, pg.IsUnavailable(fmt.Errorf("create refund: %w", io.ErrUnexpectedEOF)), "the server died in the middle of its answer")
+	require.True(t, pg.IsUnavailable(fmt.Errorf("list: %w", puddle.ErrClosedPool)), "this process is going down")
 	require.False(t, pg.IsUnavailable(errors.New("anything else")))
 	require.False(t, pg.IsUnavailable(nil))
 	_, err := pgconn.Connect(context.Background(), "postgres://127.0.0.1:1/none")
