@@ -175,7 +175,7 @@ func TestASecretIsShownOnce(t *testing.T) {
 	require.NotContains(t, f.log.String(), strings.TrimPrefix(secret, "whsec_"))
 
 	f.post("/v1/webhook_endpoints", `{"url":"https://192.168.0.1/hook"}`).refused(400, "webhook_url_refused", "url")
-	f.post("/v1/webhook_endpoints", `{"url":"http://127.0.0.1:9/","event_types":["payment.exploded"]}`).refused(400, "value_unknown", "event_types[0]")
+	f.post("/v1/webhook_endpoints", `{"url":"http://127.0.0.1:9/","event_types":["payment.exploded"]}`).refused(400, "event_type_unknown", "event_types[0]")
 	f.post("/v1/webhook_endpoints", `{"url":"http://127.0.0.1:9/","event_types":["payment.closed","payment.closed"]}`).refused(400, "items_repeated", "event_types")
 	require.Equal(t, http.StatusNoContent, f.send(http.MethodDelete, "/v1/webhook_endpoints/"+endpoint, nil).Code)
 	f.get("/v1/webhook_endpoints/"+endpoint).refused(404, "not_found", "")

@@ -20,7 +20,7 @@ func (h *handlers) CreateWebhookEndpoint(ctx context.Context, r gen.CreateWebhoo
 	c, body := callOf(ctx), r.Body
 	n := event.NewEndpoint{URL: body.URL, Description: text(body.Description)}
 	if body.EventTypes != nil {
-		n.Types = mapped(*body.EventTypes, func(t gen.EventType) event.Type { return event.Type(t) })
+		n.Types = patterns(*body.EventTypes)
 	}
 	if err := event.CheckEndpoint(c.ctx, h.opts.Guard, n); err != nil {
 		return nil, err
@@ -48,7 +48,9 @@ func (h *handlers) withSecret(c call, key string, status int, create func(tx pgx
 		shown := showEndpoint(e)
 		return gen.WebhookEndpointWithSecret{
 			ID: shown.ID, URL: shown.URL, EventTypes: shown.EventTypes, Description: shown.Description,
-			Enabled: shown.Enabled, DisabledReason: shown.DisabledReason, CreatedAt: shown.CreatedAt, Secret: shownSecret,
+			Enabled: shown.Enabled, DisabledReason: shown.DisabledReason,
+			Status: shown.Status, StatusReason: shown.StatusReason, FailingSince: shown.FailingSince, RestsUntil: shown.RestsUntil,
+			CreatedAt: shown.CreatedAt, Secret: shownSecret,
 		}, err
 	}
 	return h.acceptedOnce(c, creation{
@@ -96,42 +98,58 @@ func (h *handlers) DeleteWebhookEndpoint(ctx context.Context, r gen.DeleteWebhoo
 	return gen.DeleteWebhookEndpoint204Response{}, err
 }
 
-// ListWebhookDeliveries implements GET /v1/webhook_endpoints/{webhook_endpoint_id}/deliveries.
-// Cursors are positions among events.
-func (h *handlers) ListWebhookDeliveries(ctx context.Context, r gen.ListWebhookDeliveriesRequestObject) (gen.ListWebhookDeliveriesResponseObject, error) {
-	c := callOf(ctx)
-	page, err := readPage(r.Params.Limit, r.Params.Cursor, id.Event)
-	if err != nil {
+// ChangeWebhookEndpoint implements PATCH /v1/webhook_endpoints/{webhook_endpoint_id}.
+// A new URL is resolved before the transaction.
+func (h *handlers) ChangeWebhookEndpoint(ctx context.Context, r gen.ChangeWebhookEndpointRequestObject) (gen.ChangeWebhookEndpointResponseObject, error) {
+	c, body := callOf(ctx), r.Body
+	change := event.EndpointChange{URL: body.URL, Description: body.Description}
+	if body.EventTypes != nil {
+		change.Types = new(patterns(*body.EventTypes))
+	}
+	if body.Status != nil {
+		change.Status = new(event.EndpointStatus(*body.Status))
+	}
+	// An endpoint that does not exist comes before what is wrong with the change.
+	found := func(tx pgx.Tx) error {
+		_, err := event.GetEndpoint(c.ctx, tx, c.tenant, r.WebhookEndpointID)
+		return err
+	}
+	if err := h.read(c, found); err != nil {
 		return nil, err
 	}
-	var list []event.Delivery
-	err = h.read(c, func(tx pgx.Tx) error {
-		if _, err := event.GetEndpoint(c.ctx, tx, c.tenant, r.WebhookEndpointID); err != nil {
-			return err
-		}
-		status := event.DeliveryStatus(text(r.Params.Status))
-		list, err = event.ListDeliveries(c.ctx, tx, c.tenant, r.WebhookEndpointID, status, page.before, page.limit+1)
+	if err := event.CheckChange(c.ctx, h.opts.Guard, change); err != nil {
+		return nil, err
+	}
+	var changed event.Endpoint
+	err := h.read(c, func(tx pgx.Tx) (err error) {
+		changed, err = event.ChangeEndpoint(c.ctx, tx, c.tenant, r.WebhookEndpointID, change)
 		return err
 	})
-	data, next := cut(list, page.limit, func(d event.Delivery) string { return d.EventID }, showDelivery)
-	return gen.ListWebhookDeliveries200JSONResponse{Data: data, NextCursor: next}, err
+	return gen.ChangeWebhookEndpoint200JSONResponse(showEndpoint(changed)), err
+}
+
+// PingWebhookEndpoint implements POST /v1/webhook_endpoints/{webhook_endpoint_id}/ping.
+func (h *handlers) PingWebhookEndpoint(ctx context.Context, r gen.PingWebhookEndpointRequestObject) (gen.PingWebhookEndpointResponseObject, error) {
+	c := callOf(ctx)
+	return h.acceptedAtOnce(c, r.Params.IdempotencyKey, func(tx pgx.Tx) (string, int, any, error) {
+		e, err := event.PingEndpoint(c.ctx, tx, c.tenant, r.WebhookEndpointID)
+		if err != nil {
+			return "", 0, nil, err
+		}
+		shown, err := showEvent(e)
+		return e.ID, http.StatusCreated, shown, err
+	})
+}
+
+func patterns(list []gen.EventPattern) []event.Pattern {
+	return mapped(list, func(p gen.EventPattern) event.Pattern { return event.Pattern(p) })
 }
 
 func showEndpoint(e event.Endpoint) gen.WebhookEndpoint {
 	return gen.WebhookEndpoint{
-		ID: e.ID, URL: e.URL, EventTypes: mapped(e.Types, func(t event.Type) gen.EventType { return gen.EventType(t) }),
-		Description: e.Description, Enabled: e.Enabled, DisabledReason: orNull(e.DisabledReason), CreatedAt: showTime(e.CreatedAt),
+		ID: e.ID, URL: e.URL, EventTypes: mapped(e.Types, func(p event.Pattern) gen.EventPattern { return gen.EventPattern(p) }),
+		Description: e.Description, Enabled: e.Status == event.EndpointActive, DisabledReason: orNull(e.StatusReason),
+		Status: gen.WebhookEndpointStatus(e.Status), StatusReason: orNull(e.StatusReason),
+		FailingSince: showTimeOrNull(e.FailingSince), RestsUntil: showTimeOrNull(e.RestsUntil), CreatedAt: showTime(e.CreatedAt),
 	}
-}
-
-func showDelivery(d event.Delivery) gen.WebhookDelivery {
-	out := gen.WebhookDelivery{
-		EventID: d.EventID, WebhookEndpointID: d.EndpointID, Status: gen.WebhookDeliveryStatus(d.Status), Attempts: d.Attempts,
-		LastAttemptAt: showTimeOrNull(d.LastAttemptAt), LastStatus: d.LastStatus, LastAnswer: d.LastAnswer,
-		DeliveredAt: showTimeOrNull(d.DeliveredAt),
-	}
-	if d.Status == event.DeliveryPending {
-		out.NextAt = showTimeOrNull(&d.NextAt)
-	}
-	return out
 }

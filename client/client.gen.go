@@ -224,6 +224,24 @@ func (e ChangeApprovalPolicyKind) Valid() bool {
 	}
 }
 
+// Defines values for ChangeWebhookEndpointStatus.
+const (
+	ChangeWebhookEndpointStatusActive ChangeWebhookEndpointStatus = "active"
+	ChangeWebhookEndpointStatusPaused ChangeWebhookEndpointStatus = "paused"
+)
+
+// Valid indicates whether the value is a known member of the ChangeWebhookEndpointStatus enum.
+func (e ChangeWebhookEndpointStatus) Valid() bool {
+	switch e {
+	case ChangeWebhookEndpointStatusActive:
+		return true
+	case ChangeWebhookEndpointStatusPaused:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Channel.
 const (
 	ChannelAlipay    Channel = "alipay"
@@ -585,11 +603,15 @@ const (
 	EventTypePaymentPaidLate          EventType = "payment.paid_late"
 	EventTypePaymentPaidTwice         EventType = "payment.paid_twice"
 	EventTypePaymentSucceeded         EventType = "payment.succeeded"
+	EventTypePing                     EventType = "ping"
 	EventTypeReconciliationBalanced   EventType = "reconciliation.balanced"
 	EventTypeReconciliationDiscrepant EventType = "reconciliation.discrepant"
 	EventTypeRefundFailed             EventType = "refund.failed"
 	EventTypeRefundSucceeded          EventType = "refund.succeeded"
 	EventTypeTransferSucceeded        EventType = "transfer.succeeded"
+	EventTypeWebhookEndpointDisabled  EventType = "webhook_endpoint.disabled"
+	EventTypeWebhookEndpointFailing   EventType = "webhook_endpoint.failing"
+	EventTypeWebhookEndpointPaused    EventType = "webhook_endpoint.paused"
 	EventTypeWithdrawalFailed         EventType = "withdrawal.failed"
 	EventTypeWithdrawalSucceeded      EventType = "withdrawal.succeeded"
 )
@@ -631,6 +653,8 @@ func (e EventType) Valid() bool {
 		return true
 	case EventTypePaymentSucceeded:
 		return true
+	case EventTypePing:
+		return true
 	case EventTypeReconciliationBalanced:
 		return true
 	case EventTypeReconciliationDiscrepant:
@@ -640,6 +664,12 @@ func (e EventType) Valid() bool {
 	case EventTypeRefundSucceeded:
 		return true
 	case EventTypeTransferSucceeded:
+		return true
+	case EventTypeWebhookEndpointDisabled:
+		return true
+	case EventTypeWebhookEndpointFailing:
+		return true
+	case EventTypeWebhookEndpointPaused:
 		return true
 	case EventTypeWithdrawalFailed:
 		return true
@@ -1256,6 +1286,66 @@ func (e WebhookDeliveryStatus) Valid() bool {
 	}
 }
 
+// Defines values for WebhookEndpointStatus.
+const (
+	WebhookEndpointStatusActive   WebhookEndpointStatus = "active"
+	WebhookEndpointStatusDisabled WebhookEndpointStatus = "disabled"
+	WebhookEndpointStatusPaused   WebhookEndpointStatus = "paused"
+)
+
+// Valid indicates whether the value is a known member of the WebhookEndpointStatus enum.
+func (e WebhookEndpointStatus) Valid() bool {
+	switch e {
+	case WebhookEndpointStatusActive:
+		return true
+	case WebhookEndpointStatusDisabled:
+		return true
+	case WebhookEndpointStatusPaused:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookRedeliveryScope.
+const (
+	WebhookRedeliveryScopeAll    WebhookRedeliveryScope = "all"
+	WebhookRedeliveryScopeMissed WebhookRedeliveryScope = "missed"
+)
+
+// Valid indicates whether the value is a known member of the WebhookRedeliveryScope enum.
+func (e WebhookRedeliveryScope) Valid() bool {
+	switch e {
+	case WebhookRedeliveryScopeAll:
+		return true
+	case WebhookRedeliveryScopeMissed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookRedeliveryStatus.
+const (
+	WebhookRedeliveryStatusCancelled WebhookRedeliveryStatus = "cancelled"
+	WebhookRedeliveryStatusDone      WebhookRedeliveryStatus = "done"
+	WebhookRedeliveryStatusRunning   WebhookRedeliveryStatus = "running"
+)
+
+// Valid indicates whether the value is a known member of the WebhookRedeliveryStatus enum.
+func (e WebhookRedeliveryStatus) Valid() bool {
+	switch e {
+	case WebhookRedeliveryStatusCancelled:
+		return true
+	case WebhookRedeliveryStatusDone:
+		return true
+	case WebhookRedeliveryStatusRunning:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for WithdrawalStatus.
 const (
 	WithdrawalStatusFailed     WithdrawalStatus = "failed"
@@ -1793,6 +1883,21 @@ type ChangePrincipal struct {
 	Roles  *[]Role          `json:"roles,omitempty"`
 	Status *PrincipalStatus `json:"status,omitempty"`
 }
+
+// ChangeWebhookEndpoint defines model for ChangeWebhookEndpoint.
+type ChangeWebhookEndpoint struct {
+	Description *string `json:"description,omitempty"`
+
+	// EventTypes Which events to post from now on; all when empty.
+	EventTypes *[]EventPattern              `json:"event_types,omitempty"`
+	Status     *ChangeWebhookEndpointStatus `json:"status,omitempty"`
+
+	// URL https, a public host name, port 443 or 8443.
+	URL *string `json:"url,omitempty"`
+}
+
+// ChangeWebhookEndpointStatus defines model for ChangeWebhookEndpoint.Status.
+type ChangeWebhookEndpointStatus string
 
 // Channel A payment provider.
 type Channel string
@@ -2342,12 +2447,25 @@ type CreateWebhookEndpoint struct {
 	Description *string `json:"description,omitempty"`
 
 	// EventTypes Which events to post; all when absent or empty.
-	EventTypes *[]EventType `json:"event_types,omitempty"`
+	EventTypes *[]EventPattern `json:"event_types,omitempty"`
 
 	// URL https, a public host name, port 443 or 8443.
 	//
 	// Example: https://shop.example.com/suanpan
 	URL string `json:"url"`
+}
+
+// CreateWebhookRedelivery defines model for CreateWebhookRedelivery.
+type CreateWebhookRedelivery struct {
+	// CreatedFrom Events from this moment on.
+	CreatedFrom time.Time `json:"created_from"`
+
+	// CreatedTo Events before this moment; at most 31 days later.
+	CreatedTo time.Time `json:"created_to"`
+
+	// Scope - `missed`: what was given up, or happened while the endpoint was disabled or did not exist.
+	// - `all`: also what was delivered.
+	Scope *WebhookRedeliveryScope `json:"scope,omitempty"`
 }
 
 // CreateWithdrawal defines model for CreateWithdrawal.
@@ -2624,6 +2742,8 @@ type Event struct {
 	// - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
 	// - `reconciliation.balanced`, `reconciliation.discrepant`
 	// - `approval.requested`, `approval.approved`, `approval.rejected`, `approval.expired`: a request that needs a second person.
+	// - `webhook_endpoint.failing`, `webhook_endpoint.paused`, `webhook_endpoint.disabled`: one of your endpoints is in trouble.
+	// - `ping`: asked for by you, for one endpoint.
 	Type EventType `json:"type"`
 }
 
@@ -2638,6 +2758,11 @@ type EventPage struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
+// EventPattern An event type, or a noun and `.*` for all of its types.
+//
+// Example: payment.*
+type EventPattern = string
+
 // EventType - `payment.awaiting_payer`: the payer can pay by an attempt of it.
 // - `payment.succeeded`, `payment.closed`, `payment.failed`: the payment reached its end.
 // - `payment.paid_late`: money arrived after it was closed; it is being given back.
@@ -2648,6 +2773,8 @@ type EventPage struct {
 // - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
 // - `reconciliation.balanced`, `reconciliation.discrepant`
 // - `approval.requested`, `approval.approved`, `approval.rejected`, `approval.expired`: a request that needs a second person.
+// - `webhook_endpoint.failing`, `webhook_endpoint.paused`, `webhook_endpoint.disabled`: one of your endpoints is in trouble.
+// - `ping`: asked for by you, for one endpoint.
 type EventType string
 
 // Explanation A call's answer in words.
@@ -3366,6 +3493,14 @@ type ReconciliationSide struct {
 // - `failed`: a person; read `failure` and run the day again.
 type ReconciliationStatus string
 
+// RedeliverEvent defines model for RedeliverEvent.
+type RedeliverEvent struct {
+	// WebhookEndpointID A webhook endpoint.
+	//
+	// Example: whe_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	WebhookEndpointID *WebhookEndpointID `json:"webhook_endpoint_id,omitempty"`
+}
+
 // Reference The tenant's own number, unique per tenant and kind of object for ever.
 //
 // Example: order-20261123-000042
@@ -4075,12 +4210,15 @@ type WebhookDelivery struct {
 	// Example: evt_01JD8Y3K5T7W9ABCDEFGHJKMNP
 	EventID EventID `json:"event_id"`
 
-	// LastAnswer The start of the last answer, or what went wrong.
+	// LastAnswer The start of the last answer, masked, or what went wrong.
 	LastAnswer    string     `json:"last_answer"`
 	LastAttemptAt *time.Time `json:"last_attempt_at"`
 
 	// LastStatus The HTTP status of the last try; null when there was no answer.
 	LastStatus *int `json:"last_status"`
+
+	// LastTookMs How long the last try took.
+	LastTookMs *int64 `json:"last_took_ms"`
 
 	// NextAt Null unless pending.
 	NextAt *time.Time `json:"next_at"`
@@ -4088,13 +4226,18 @@ type WebhookDelivery struct {
 	// Status Who acts next:
 	// - `pending`: the platform; it posts at `next_at`.
 	// - `delivered`: nobody.
-	// - `failed`: the tenant; given up after a week of tries or because the endpoint is gone. Read what was missed from the list of events.
+	// - `failed`: the tenant; given up after a week of tries or because the endpoint is gone. It may be had again by a redelivery.
 	Status WebhookDeliveryStatus `json:"status"`
 
 	// WebhookEndpointID A webhook endpoint.
 	//
 	// Example: whe_01JD8Y3K5T7W9ABCDEFGHJKMNP
 	WebhookEndpointID WebhookEndpointID `json:"webhook_endpoint_id"`
+}
+
+// WebhookDeliveryList defines model for WebhookDeliveryList.
+type WebhookDeliveryList struct {
+	Data []WebhookDelivery `json:"data"`
 }
 
 // WebhookDeliveryPage One page. `next_cursor` is null on the last.
@@ -4106,24 +4249,77 @@ type WebhookDeliveryPage struct {
 // WebhookDeliveryStatus Who acts next:
 // - `pending`: the platform; it posts at `next_at`.
 // - `delivered`: nobody.
-// - `failed`: the tenant; given up after a week of tries or because the endpoint is gone. Read what was missed from the list of events.
+// - `failed`: the tenant; given up after a week of tries or because the endpoint is gone. It may be had again by a redelivery.
 type WebhookDeliveryStatus string
+
+// WebhookDeliveryWithTries A delivery and its newest tries.
+type WebhookDeliveryWithTries struct {
+	Attempts    int        `json:"attempts"`
+	DeliveredAt *time.Time `json:"delivered_at"`
+
+	// EventID An event.
+	//
+	// Example: evt_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	EventID EventID `json:"event_id"`
+
+	// LastAnswer The start of the last answer, masked, or what went wrong.
+	LastAnswer    string     `json:"last_answer"`
+	LastAttemptAt *time.Time `json:"last_attempt_at"`
+
+	// LastStatus The HTTP status of the last try; null when there was no answer.
+	LastStatus *int `json:"last_status"`
+
+	// LastTookMs How long the last try took.
+	LastTookMs *int64 `json:"last_took_ms"`
+
+	// NextAt Null unless pending.
+	NextAt *time.Time `json:"next_at"`
+
+	// Status Who acts next:
+	// - `pending`: the platform; it posts at `next_at`.
+	// - `delivered`: nobody.
+	// - `failed`: the tenant; given up after a week of tries or because the endpoint is gone. It may be had again by a redelivery.
+	Status WebhookDeliveryStatus `json:"status"`
+	Tries  []WebhookTry          `json:"tries"`
+
+	// WebhookEndpointID A webhook endpoint.
+	//
+	// Example: whe_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	WebhookEndpointID WebhookEndpointID `json:"webhook_endpoint_id"`
+}
 
 // WebhookEndpoint A URL that hears of events.
 type WebhookEndpoint struct {
 	CreatedAt   time.Time `json:"created_at"`
 	Description string    `json:"description"`
 
-	// DisabledReason `gone`: the URL answered 410. Create the endpoint anew to go on.
-	DisabledReason *string     `json:"disabled_reason"`
-	Enabled        bool        `json:"enabled"`
-	EventTypes     []EventType `json:"event_types"`
+	// DisabledReason The same as status_reason.
+	DisabledReason *string `json:"disabled_reason"`
+
+	// Enabled Whether it is active; `status` tells more.
+	Enabled    bool           `json:"enabled"`
+	EventTypes []EventPattern `json:"event_types"`
+
+	// FailingSince Nothing but failures since; null when the last try succeeded.
+	FailingSince *time.Time `json:"failing_since"`
 
 	// ID A webhook endpoint.
 	//
 	// Example: whe_01JD8Y3K5T7W9ABCDEFGHJKMNP
-	ID  WebhookEndpointID `json:"id"`
-	URL string            `json:"url"`
+	ID WebhookEndpointID `json:"id"`
+
+	// RestsUntil Nothing is sent before this moment.
+	RestsUntil *time.Time `json:"rests_until"`
+
+	// Status Who acts next:
+	// - `active`: the platform; it posts what happens.
+	// - `paused`: you; what happens is kept for it until it is active again.
+	// - `disabled`: you; it answered 410, and what happens passes it by.
+	Status WebhookEndpointStatus `json:"status"`
+
+	// StatusReason Why it is not active: `requested` by you, `failing` for the whole schedule, `gone` (it answered 410).
+	StatusReason *string `json:"status_reason"`
+	URL          string  `json:"url"`
 }
 
 // WebhookEndpointID A webhook endpoint.
@@ -4137,24 +4333,109 @@ type WebhookEndpointPage struct {
 	NextCursor *string           `json:"next_cursor"`
 }
 
+// WebhookEndpointStatus Who acts next:
+// - `active`: the platform; it posts what happens.
+// - `paused`: you; what happens is kept for it until it is active again.
+// - `disabled`: you; it answered 410, and what happens passes it by.
+type WebhookEndpointStatus string
+
 // WebhookEndpointWithSecret A webhook endpoint and its signing secret, shown once.
 type WebhookEndpointWithSecret struct {
-	CreatedAt      time.Time   `json:"created_at"`
-	Description    string      `json:"description"`
-	DisabledReason *string     `json:"disabled_reason"`
-	Enabled        bool        `json:"enabled"`
-	EventTypes     []EventType `json:"event_types"`
+	CreatedAt   time.Time `json:"created_at"`
+	Description string    `json:"description"`
+
+	// DisabledReason The same as status_reason.
+	DisabledReason *string `json:"disabled_reason"`
+
+	// Enabled Whether it is active; `status` tells more.
+	Enabled      bool           `json:"enabled"`
+	EventTypes   []EventPattern `json:"event_types"`
+	FailingSince *time.Time     `json:"failing_since"`
 
 	// ID A webhook endpoint.
 	//
 	// Example: whe_01JD8Y3K5T7W9ABCDEFGHJKMNP
-	ID WebhookEndpointID `json:"id"`
+	ID         WebhookEndpointID `json:"id"`
+	RestsUntil *time.Time        `json:"rests_until"`
 
 	// Secret A Standard Webhooks secret: `whsec_` and base64.
 	//
 	// Example: whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD
 	Secret string `json:"secret"`
-	URL    string `json:"url"`
+
+	// Status Who acts next:
+	// - `active`: the platform; it posts what happens.
+	// - `paused`: you; what happens is kept for it until it is active again.
+	// - `disabled`: you; it answered 410, and what happens passes it by.
+	Status       WebhookEndpointStatus `json:"status"`
+	StatusReason *string               `json:"status_reason"`
+	URL          string                `json:"url"`
+}
+
+// WebhookRedelivery Events of a range of time that are delivered again to one endpoint.
+type WebhookRedelivery struct {
+	CreatedAt   time.Time `json:"created_at"`
+	CreatedFrom time.Time `json:"created_from"`
+	CreatedTo   time.Time `json:"created_to"`
+
+	// Examined Events of the range looked at.
+	Examined   int64      `json:"examined"`
+	FinishedAt *time.Time `json:"finished_at"`
+
+	// ID A redelivery.
+	//
+	// Example: whr_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ID WebhookRedeliveryID `json:"id"`
+
+	// Position Up to when the range has been looked at; null at the beginning.
+	Position *time.Time `json:"position"`
+
+	// Queued Deliveries made due.
+	Queued int64 `json:"queued"`
+
+	// Scope - `missed`: what was given up, or happened while the endpoint was disabled or did not exist.
+	// - `all`: also what was delivered.
+	Scope WebhookRedeliveryScope `json:"scope"`
+
+	// Status Who acts next:
+	// - `running`: the platform; it queues the next events as the endpoint takes them.
+	// - `done`: nobody; everything is queued. How the deliveries went is in their list.
+	// - `cancelled`: nobody; the endpoint was deleted or answered 410.
+	Status WebhookRedeliveryStatus `json:"status"`
+
+	// WebhookEndpointID A webhook endpoint.
+	//
+	// Example: whe_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	WebhookEndpointID WebhookEndpointID `json:"webhook_endpoint_id"`
+}
+
+// WebhookRedeliveryID A redelivery.
+//
+// Example: whr_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type WebhookRedeliveryID = string
+
+// WebhookRedeliveryScope - `missed`: what was given up, or happened while the endpoint was disabled or did not exist.
+// - `all`: also what was delivered.
+type WebhookRedeliveryScope string
+
+// WebhookRedeliveryStatus Who acts next:
+// - `running`: the platform; it queues the next events as the endpoint takes them.
+// - `done`: nobody; everything is queued. How the deliveries went is in their list.
+// - `cancelled`: nobody; the endpoint was deleted or answered 410.
+type WebhookRedeliveryStatus string
+
+// WebhookTry One try that came to an end.
+type WebhookTry struct {
+	// Answer The start of the answer, masked, or what went wrong.
+	Answer string `json:"answer"`
+
+	// Number Counts the tries; one that is missing was cut off by the sender's end.
+	Number    int       `json:"number"`
+	StartedAt time.Time `json:"started_at"`
+
+	// Status The HTTP status; null when there was no answer.
+	Status *int  `json:"status"`
+	TookMs int64 `json:"took_ms"`
 }
 
 // Withdrawal A merchant's available money paid out to its payout account.
@@ -4345,6 +4626,11 @@ type TransferIDInPath = TransferID
 //
 // Example: whe_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type WebhookEndpointIDInPath = WebhookEndpointID
+
+// WebhookRedeliveryIDInPath A redelivery.
+//
+// Example: whr_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type WebhookRedeliveryIDInPath = WebhookRedeliveryID
 
 // WithdrawalIDInPath A withdrawal.
 //
@@ -4598,6 +4884,12 @@ type ListEventsParams struct {
 
 	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// RedeliverEventParams defines parameters for RedeliverEvent.
+type RedeliverEventParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
 // ListHoldsParams defines parameters for ListHolds.
@@ -4963,6 +5255,18 @@ type ListWebhookDeliveriesParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// PingWebhookEndpointParams defines parameters for PingWebhookEndpoint.
+type PingWebhookEndpointParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// CreateWebhookRedeliveryParams defines parameters for CreateWebhookRedelivery.
+type CreateWebhookRedeliveryParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // RotateWebhookSecretParams defines parameters for RotateWebhookSecret.
 type RotateWebhookSecretParams struct {
 	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
@@ -5044,6 +5348,9 @@ type ChangeChannelProductsJSONRequestBody = ChangeChannelProducts
 // CreateDailyOperationJSONRequestBody defines body for CreateDailyOperation for application/json ContentType.
 type CreateDailyOperationJSONRequestBody = CreateDailyOperation
 
+// RedeliverEventJSONRequestBody defines body for RedeliverEvent for application/json ContentType.
+type RedeliverEventJSONRequestBody = RedeliverEvent
+
 // PlaceHoldJSONRequestBody defines body for PlaceHold for application/json ContentType.
 type PlaceHoldJSONRequestBody = PlaceHold
 
@@ -5100,6 +5407,12 @@ type CreateTransferJSONRequestBody = CreateTransfer
 
 // CreateWebhookEndpointJSONRequestBody defines body for CreateWebhookEndpoint for application/json ContentType.
 type CreateWebhookEndpointJSONRequestBody = CreateWebhookEndpoint
+
+// ChangeWebhookEndpointJSONRequestBody defines body for ChangeWebhookEndpoint for application/json ContentType.
+type ChangeWebhookEndpointJSONRequestBody = ChangeWebhookEndpoint
+
+// CreateWebhookRedeliveryJSONRequestBody defines body for CreateWebhookRedelivery for application/json ContentType.
+type CreateWebhookRedeliveryJSONRequestBody = CreateWebhookRedelivery
 
 // CreateWithdrawalJSONRequestBody defines body for CreateWithdrawal for application/json ContentType.
 type CreateWithdrawalJSONRequestBody = CreateWithdrawal
@@ -5636,6 +5949,28 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/events/{event_id} (the `GetEvent` operationId).
 	GetEvent(ctx context.Context, eventID EventIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RedeliverEventWithBody Have an event delivered again
+	//
+	// To the endpoint named, or to every endpoint that asks for the event or has heard of it. It goes out
+	// under the same id, with the same bytes, and its retries begin anew. Of a delivery that is under way
+	// already nothing changes, and `data` does not list it. 422 `no_webhook_endpoint` when nobody asks for it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/events/{event_id}/redeliver (the `RedeliverEvent` operationId).
+	RedeliverEventWithBody(ctx context.Context, eventID EventIDInPath, params *RedeliverEventParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RedeliverEvent Have an event delivered again
+	//
+	// To the endpoint named, or to every endpoint that asks for the event or has heard of it. It goes out
+	// under the same id, with the same bytes, and its retries begin anew. Of a delivery that is under way
+	// already nothing changes, and `data` does not list it. 422 `no_webhook_endpoint` when nobody asks for it.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/events/{event_id}/redeliver (the `RedeliverEvent` operationId).
+	RedeliverEvent(ctx context.Context, eventID EventIDInPath, params *RedeliverEventParams, body RedeliverEventJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListHolds List holds, newest first
 	//
@@ -6224,10 +6559,70 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/webhook_endpoints/{webhook_endpoint_id} (the `GetWebhookEndpoint` operationId).
 	GetWebhookEndpoint(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ChangeWebhookEndpointWithBody Change, pause or resume an endpoint
+	//
+	// Fields that are left out stay. `status: paused` keeps what happens until the endpoint is active
+	// again; `status: active` makes what was kept due at once and forgets past failures. It also brings
+	// back an endpoint that answered 410, for what happens from then on: have it redelivered what it missed.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/webhook_endpoints/{webhook_endpoint_id} (the `ChangeWebhookEndpoint` operationId).
+	ChangeWebhookEndpointWithBody(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeWebhookEndpoint Change, pause or resume an endpoint
+	//
+	// Fields that are left out stay. `status: paused` keeps what happens until the endpoint is active
+	// again; `status: active` makes what was kept due at once and forgets past failures. It also brings
+	// back an endpoint that answered 410, for what happens from then on: have it redelivered what it missed.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /v1/webhook_endpoints/{webhook_endpoint_id} (the `ChangeWebhookEndpoint` operationId).
+	ChangeWebhookEndpoint(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, body ChangeWebhookEndpointJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListWebhookDeliveries List how deliveries to an endpoint went, newest event first
 	//
 	// Corresponds with GET /v1/webhook_endpoints/{webhook_endpoint_id}/deliveries (the `ListWebhookDeliveries` operationId).
 	ListWebhookDeliveries(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, params *ListWebhookDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetWebhookDelivery Read how a delivery went, try by try
+	//
+	// Corresponds with GET /v1/webhook_endpoints/{webhook_endpoint_id}/deliveries/{event_id} (the `GetWebhookDelivery` operationId).
+	GetWebhookDelivery(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, eventID EventIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PingWebhookEndpoint Send a test event to an endpoint
+	//
+	// An event of type `ping`, whatever the endpoint asks for. How it went is in its delivery. 422
+	// `webhook_endpoint_not_active` for an endpoint that is paused or disabled.
+	//
+	// Corresponds with POST /v1/webhook_endpoints/{webhook_endpoint_id}/ping (the `PingWebhookEndpoint` operationId).
+	PingWebhookEndpoint(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, params *PingWebhookEndpointParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateWebhookRedeliveryWithBody Have the events of a range of time delivered again
+	//
+	// Queues the events of at most 31 days that the endpoint asks for now, oldest first, and no more
+	// at a time than the endpoint takes. One runs per endpoint at a time.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/webhook_endpoints/{webhook_endpoint_id}/redeliveries (the `CreateWebhookRedelivery` operationId).
+	CreateWebhookRedeliveryWithBody(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, params *CreateWebhookRedeliveryParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateWebhookRedelivery Have the events of a range of time delivered again
+	//
+	// Queues the events of at most 31 days that the endpoint asks for now, oldest first, and no more
+	// at a time than the endpoint takes. One runs per endpoint at a time.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/webhook_endpoints/{webhook_endpoint_id}/redeliveries (the `CreateWebhookRedelivery` operationId).
+	CreateWebhookRedelivery(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, params *CreateWebhookRedeliveryParams, body CreateWebhookRedeliveryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetWebhookRedelivery Read how far a redelivery is
+	//
+	// Corresponds with GET /v1/webhook_endpoints/{webhook_endpoint_id}/redeliveries/{webhook_redelivery_id} (the `GetWebhookRedelivery` operationId).
+	GetWebhookRedelivery(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, webhookRedeliveryID WebhookRedeliveryIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RotateWebhookSecret Give an endpoint a new signing secret
 	//
@@ -7277,6 +7672,48 @@ func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEd
 // Corresponds with GET /v1/events/{event_id} (the `GetEvent` operationId).
 func (c *Client) GetEvent(ctx context.Context, eventID EventIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetEventRequest(c.Server, eventID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RedeliverEventWithBody Have an event delivered again
+//
+// To the endpoint named, or to every endpoint that asks for the event or has heard of it. It goes out
+// under the same id, with the same bytes, and its retries begin anew. Of a delivery that is under way
+// already nothing changes, and `data` does not list it. 422 `no_webhook_endpoint` when nobody asks for it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/events/{event_id}/redeliver (the `RedeliverEvent` operationId).
+func (c *Client) RedeliverEventWithBody(ctx context.Context, eventID EventIDInPath, params *RedeliverEventParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRedeliverEventRequestWithBody(c.Server, eventID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RedeliverEvent Have an event delivered again
+//
+// To the endpoint named, or to every endpoint that asks for the event or has heard of it. It goes out
+// under the same id, with the same bytes, and its retries begin anew. Of a delivery that is under way
+// already nothing changes, and `data` does not list it. 422 `no_webhook_endpoint` when nobody asks for it.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/events/{event_id}/redeliver (the `RedeliverEvent` operationId).
+func (c *Client) RedeliverEvent(ctx context.Context, eventID EventIDInPath, params *RedeliverEventParams, body RedeliverEventJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRedeliverEventRequest(c.Server, eventID, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8584,11 +9021,141 @@ func (c *Client) GetWebhookEndpoint(ctx context.Context, webhookEndpointID Webho
 	return c.Client.Do(req)
 }
 
+// ChangeWebhookEndpointWithBody Change, pause or resume an endpoint
+//
+// Fields that are left out stay. `status: paused` keeps what happens until the endpoint is active
+// again; `status: active` makes what was kept due at once and forgets past failures. It also brings
+// back an endpoint that answered 410, for what happens from then on: have it redelivered what it missed.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/webhook_endpoints/{webhook_endpoint_id} (the `ChangeWebhookEndpoint` operationId).
+func (c *Client) ChangeWebhookEndpointWithBody(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeWebhookEndpointRequestWithBody(c.Server, webhookEndpointID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeWebhookEndpoint Change, pause or resume an endpoint
+//
+// Fields that are left out stay. `status: paused` keeps what happens until the endpoint is active
+// again; `status: active` makes what was kept due at once and forgets past failures. It also brings
+// back an endpoint that answered 410, for what happens from then on: have it redelivered what it missed.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /v1/webhook_endpoints/{webhook_endpoint_id} (the `ChangeWebhookEndpoint` operationId).
+func (c *Client) ChangeWebhookEndpoint(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, body ChangeWebhookEndpointJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeWebhookEndpointRequest(c.Server, webhookEndpointID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListWebhookDeliveries List how deliveries to an endpoint went, newest event first
 //
 // Corresponds with GET /v1/webhook_endpoints/{webhook_endpoint_id}/deliveries (the `ListWebhookDeliveries` operationId).
 func (c *Client) ListWebhookDeliveries(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, params *ListWebhookDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListWebhookDeliveriesRequest(c.Server, webhookEndpointID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetWebhookDelivery Read how a delivery went, try by try
+//
+// Corresponds with GET /v1/webhook_endpoints/{webhook_endpoint_id}/deliveries/{event_id} (the `GetWebhookDelivery` operationId).
+func (c *Client) GetWebhookDelivery(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, eventID EventIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetWebhookDeliveryRequest(c.Server, webhookEndpointID, eventID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PingWebhookEndpoint Send a test event to an endpoint
+//
+// An event of type `ping`, whatever the endpoint asks for. How it went is in its delivery. 422
+// `webhook_endpoint_not_active` for an endpoint that is paused or disabled.
+//
+// Corresponds with POST /v1/webhook_endpoints/{webhook_endpoint_id}/ping (the `PingWebhookEndpoint` operationId).
+func (c *Client) PingWebhookEndpoint(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, params *PingWebhookEndpointParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPingWebhookEndpointRequest(c.Server, webhookEndpointID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateWebhookRedeliveryWithBody Have the events of a range of time delivered again
+//
+// Queues the events of at most 31 days that the endpoint asks for now, oldest first, and no more
+// at a time than the endpoint takes. One runs per endpoint at a time.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/webhook_endpoints/{webhook_endpoint_id}/redeliveries (the `CreateWebhookRedelivery` operationId).
+func (c *Client) CreateWebhookRedeliveryWithBody(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, params *CreateWebhookRedeliveryParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateWebhookRedeliveryRequestWithBody(c.Server, webhookEndpointID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateWebhookRedelivery Have the events of a range of time delivered again
+//
+// Queues the events of at most 31 days that the endpoint asks for now, oldest first, and no more
+// at a time than the endpoint takes. One runs per endpoint at a time.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/webhook_endpoints/{webhook_endpoint_id}/redeliveries (the `CreateWebhookRedelivery` operationId).
+func (c *Client) CreateWebhookRedelivery(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, params *CreateWebhookRedeliveryParams, body CreateWebhookRedeliveryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateWebhookRedeliveryRequest(c.Server, webhookEndpointID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetWebhookRedelivery Read how far a redelivery is
+//
+// Corresponds with GET /v1/webhook_endpoints/{webhook_endpoint_id}/redeliveries/{webhook_redelivery_id} (the `GetWebhookRedelivery` operationId).
+func (c *Client) GetWebhookRedelivery(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, webhookRedeliveryID WebhookRedeliveryIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetWebhookRedeliveryRequest(c.Server, webhookEndpointID, webhookRedeliveryID)
 	if err != nil {
 		return nil, err
 	}
@@ -11021,6 +11588,66 @@ func NewGetEventRequest(server string, eventID EventIDInPath) (*http.Request, er
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRedeliverEventRequest calls the generic RedeliverEvent builder with application/json body
+func NewRedeliverEventRequest(server string, eventID EventIDInPath, params *RedeliverEventParams, body RedeliverEventJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRedeliverEventRequestWithBody(server, eventID, params, "application/json", bodyReader)
+}
+
+// NewRedeliverEventRequestWithBody constructs an http.Request for the RedeliverEvent method, with any body, and a specified content type
+func NewRedeliverEventRequestWithBody(server string, eventID EventIDInPath, params *RedeliverEventParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "event_id", eventID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/events/%s/redeliver", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
 	}
 
 	return req, nil
@@ -14047,6 +14674,53 @@ func NewGetWebhookEndpointRequest(server string, webhookEndpointID WebhookEndpoi
 	return req, nil
 }
 
+// NewChangeWebhookEndpointRequest calls the generic ChangeWebhookEndpoint builder with application/json body
+func NewChangeWebhookEndpointRequest(server string, webhookEndpointID WebhookEndpointIDInPath, body ChangeWebhookEndpointJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewChangeWebhookEndpointRequestWithBody(server, webhookEndpointID, "application/json", bodyReader)
+}
+
+// NewChangeWebhookEndpointRequestWithBody constructs an http.Request for the ChangeWebhookEndpoint method, with any body, and a specified content type
+func NewChangeWebhookEndpointRequestWithBody(server string, webhookEndpointID WebhookEndpointIDInPath, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhook_endpoint_id", webhookEndpointID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhook_endpoints/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListWebhookDeliveriesRequest constructs an http.Request for the ListWebhookDeliveries method
 func NewListWebhookDeliveriesRequest(server string, webhookEndpointID WebhookEndpointIDInPath, params *ListWebhookDeliveriesParams) (*http.Request, error) {
 	var err error
@@ -14122,6 +14796,195 @@ func NewListWebhookDeliveriesRequest(server string, webhookEndpointID WebhookEnd
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
 		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetWebhookDeliveryRequest constructs an http.Request for the GetWebhookDelivery method
+func NewGetWebhookDeliveryRequest(server string, webhookEndpointID WebhookEndpointIDInPath, eventID EventIDInPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhook_endpoint_id", webhookEndpointID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "event_id", eventID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhook_endpoints/%s/deliveries/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPingWebhookEndpointRequest constructs an http.Request for the PingWebhookEndpoint method
+func NewPingWebhookEndpointRequest(server string, webhookEndpointID WebhookEndpointIDInPath, params *PingWebhookEndpointParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhook_endpoint_id", webhookEndpointID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhook_endpoints/%s/ping", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewCreateWebhookRedeliveryRequest calls the generic CreateWebhookRedelivery builder with application/json body
+func NewCreateWebhookRedeliveryRequest(server string, webhookEndpointID WebhookEndpointIDInPath, params *CreateWebhookRedeliveryParams, body CreateWebhookRedeliveryJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateWebhookRedeliveryRequestWithBody(server, webhookEndpointID, params, "application/json", bodyReader)
+}
+
+// NewCreateWebhookRedeliveryRequestWithBody constructs an http.Request for the CreateWebhookRedelivery method, with any body, and a specified content type
+func NewCreateWebhookRedeliveryRequestWithBody(server string, webhookEndpointID WebhookEndpointIDInPath, params *CreateWebhookRedeliveryParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhook_endpoint_id", webhookEndpointID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhook_endpoints/%s/redeliveries", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewGetWebhookRedeliveryRequest constructs an http.Request for the GetWebhookRedelivery method
+func NewGetWebhookRedeliveryRequest(server string, webhookEndpointID WebhookEndpointIDInPath, webhookRedeliveryID WebhookRedeliveryIDInPath) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhook_endpoint_id", webhookEndpointID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "webhook_redelivery_id", webhookRedeliveryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhook_endpoints/%s/redeliveries/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -14947,6 +15810,28 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/events/{event_id} (the `GetEvent` operationId).
 	GetEventWithResponse(ctx context.Context, eventID EventIDInPath, reqEditors ...RequestEditorFn) (*GetEventResponse, error)
 
+	// RedeliverEventWithBodyWithResponse Have an event delivered again
+	//
+	// To the endpoint named, or to every endpoint that asks for the event or has heard of it. It goes out
+	// under the same id, with the same bytes, and its retries begin anew. Of a delivery that is under way
+	// already nothing changes, and `data` does not list it. 422 `no_webhook_endpoint` when nobody asks for it.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/events/{event_id}/redeliver (the `RedeliverEvent` operationId).
+	RedeliverEventWithBodyWithResponse(ctx context.Context, eventID EventIDInPath, params *RedeliverEventParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RedeliverEventResponse, error)
+
+	// RedeliverEventWithResponse Have an event delivered again
+	//
+	// To the endpoint named, or to every endpoint that asks for the event or has heard of it. It goes out
+	// under the same id, with the same bytes, and its retries begin anew. Of a delivery that is under way
+	// already nothing changes, and `data` does not list it. 422 `no_webhook_endpoint` when nobody asks for it.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/events/{event_id}/redeliver (the `RedeliverEvent` operationId).
+	RedeliverEventWithResponse(ctx context.Context, eventID EventIDInPath, params *RedeliverEventParams, body RedeliverEventJSONRequestBody, reqEditors ...RequestEditorFn) (*RedeliverEventResponse, error)
+
 	// ListHoldsWithResponse List holds, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -15600,12 +16485,78 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/webhook_endpoints/{webhook_endpoint_id} (the `GetWebhookEndpoint` operationId).
 	GetWebhookEndpointWithResponse(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, reqEditors ...RequestEditorFn) (*GetWebhookEndpointResponse, error)
 
+	// ChangeWebhookEndpointWithBodyWithResponse Change, pause or resume an endpoint
+	//
+	// Fields that are left out stay. `status: paused` keeps what happens until the endpoint is active
+	// again; `status: active` makes what was kept due at once and forgets past failures. It also brings
+	// back an endpoint that answered 410, for what happens from then on: have it redelivered what it missed.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/webhook_endpoints/{webhook_endpoint_id} (the `ChangeWebhookEndpoint` operationId).
+	ChangeWebhookEndpointWithBodyWithResponse(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeWebhookEndpointResponse, error)
+
+	// ChangeWebhookEndpointWithResponse Change, pause or resume an endpoint
+	//
+	// Fields that are left out stay. `status: paused` keeps what happens until the endpoint is active
+	// again; `status: active` makes what was kept due at once and forgets past failures. It also brings
+	// back an endpoint that answered 410, for what happens from then on: have it redelivered what it missed.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/webhook_endpoints/{webhook_endpoint_id} (the `ChangeWebhookEndpoint` operationId).
+	ChangeWebhookEndpointWithResponse(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, body ChangeWebhookEndpointJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeWebhookEndpointResponse, error)
+
 	// ListWebhookDeliveriesWithResponse List how deliveries to an endpoint went, newest event first
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/webhook_endpoints/{webhook_endpoint_id}/deliveries (the `ListWebhookDeliveries` operationId).
 	ListWebhookDeliveriesWithResponse(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, params *ListWebhookDeliveriesParams, reqEditors ...RequestEditorFn) (*ListWebhookDeliveriesResponse, error)
+
+	// GetWebhookDeliveryWithResponse Read how a delivery went, try by try
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/webhook_endpoints/{webhook_endpoint_id}/deliveries/{event_id} (the `GetWebhookDelivery` operationId).
+	GetWebhookDeliveryWithResponse(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, eventID EventIDInPath, reqEditors ...RequestEditorFn) (*GetWebhookDeliveryResponse, error)
+
+	// PingWebhookEndpointWithResponse Send a test event to an endpoint
+	//
+	// An event of type `ping`, whatever the endpoint asks for. How it went is in its delivery. 422
+	// `webhook_endpoint_not_active` for an endpoint that is paused or disabled.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/webhook_endpoints/{webhook_endpoint_id}/ping (the `PingWebhookEndpoint` operationId).
+	PingWebhookEndpointWithResponse(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, params *PingWebhookEndpointParams, reqEditors ...RequestEditorFn) (*PingWebhookEndpointResponse, error)
+
+	// CreateWebhookRedeliveryWithBodyWithResponse Have the events of a range of time delivered again
+	//
+	// Queues the events of at most 31 days that the endpoint asks for now, oldest first, and no more
+	// at a time than the endpoint takes. One runs per endpoint at a time.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/webhook_endpoints/{webhook_endpoint_id}/redeliveries (the `CreateWebhookRedelivery` operationId).
+	CreateWebhookRedeliveryWithBodyWithResponse(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, params *CreateWebhookRedeliveryParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateWebhookRedeliveryResponse, error)
+
+	// CreateWebhookRedeliveryWithResponse Have the events of a range of time delivered again
+	//
+	// Queues the events of at most 31 days that the endpoint asks for now, oldest first, and no more
+	// at a time than the endpoint takes. One runs per endpoint at a time.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/webhook_endpoints/{webhook_endpoint_id}/redeliveries (the `CreateWebhookRedelivery` operationId).
+	CreateWebhookRedeliveryWithResponse(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, params *CreateWebhookRedeliveryParams, body CreateWebhookRedeliveryJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateWebhookRedeliveryResponse, error)
+
+	// GetWebhookRedeliveryWithResponse Read how far a redelivery is
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/webhook_endpoints/{webhook_endpoint_id}/redeliveries/{webhook_redelivery_id} (the `GetWebhookRedelivery` operationId).
+	GetWebhookRedeliveryWithResponse(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, webhookRedeliveryID WebhookRedeliveryIDInPath, reqEditors ...RequestEditorFn) (*GetWebhookRedeliveryResponse, error)
 
 	// RotateWebhookSecretWithResponse Give an endpoint a new signing secret
 	//
@@ -17509,6 +18460,54 @@ func (r GetEventResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetEventResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RedeliverEventResponse200Headers the declared response headers of an HTTP 200 response for RedeliverEvent
+type RedeliverEventResponse200Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type RedeliverEventResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WebhookDeliveryList
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RedeliverEventResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RedeliverEventResponse) GetJSON200() *WebhookDeliveryList {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r RedeliverEventResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RedeliverEventResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RedeliverEventResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RedeliverEventResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -19920,6 +20919,47 @@ func (r GetWebhookEndpointResponse) ContentType() string {
 	return ""
 }
 
+type ChangeWebhookEndpointResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WebhookEndpoint
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ChangeWebhookEndpointResponse) GetJSON200() *WebhookEndpoint {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ChangeWebhookEndpointResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChangeWebhookEndpointResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChangeWebhookEndpointResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChangeWebhookEndpointResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListWebhookDeliveriesResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -19955,6 +20995,184 @@ func (r ListWebhookDeliveriesResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListWebhookDeliveriesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetWebhookDeliveryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WebhookDeliveryWithTries
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetWebhookDeliveryResponse) GetJSON200() *WebhookDeliveryWithTries {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetWebhookDeliveryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetWebhookDeliveryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetWebhookDeliveryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetWebhookDeliveryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PingWebhookEndpointResponse201Headers the declared response headers of an HTTP 201 response for PingWebhookEndpoint
+type PingWebhookEndpointResponse201Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type PingWebhookEndpointResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Event
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *PingWebhookEndpointResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r PingWebhookEndpointResponse) GetJSON201() *Event {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r PingWebhookEndpointResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PingWebhookEndpointResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PingWebhookEndpointResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PingWebhookEndpointResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateWebhookRedeliveryResponse201Headers the declared response headers of an HTTP 201 response for CreateWebhookRedelivery
+type CreateWebhookRedeliveryResponse201Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type CreateWebhookRedeliveryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *WebhookRedelivery
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateWebhookRedeliveryResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateWebhookRedeliveryResponse) GetJSON201() *WebhookRedelivery {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateWebhookRedeliveryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateWebhookRedeliveryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateWebhookRedeliveryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateWebhookRedeliveryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetWebhookRedeliveryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WebhookRedelivery
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetWebhookRedeliveryResponse) GetJSON200() *WebhookRedelivery {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetWebhookRedeliveryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetWebhookRedeliveryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetWebhookRedeliveryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetWebhookRedeliveryResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -20998,6 +22216,40 @@ func (c *ClientWithResponses) GetEventWithResponse(ctx context.Context, eventID 
 		return nil, err
 	}
 	return ParseGetEventResponse(rsp)
+}
+
+// RedeliverEventWithBodyWithResponse Have an event delivered again
+//
+// To the endpoint named, or to every endpoint that asks for the event or has heard of it. It goes out
+// under the same id, with the same bytes, and its retries begin anew. Of a delivery that is under way
+// already nothing changes, and `data` does not list it. 422 `no_webhook_endpoint` when nobody asks for it.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/events/{event_id}/redeliver (the `RedeliverEvent` operationId).
+func (c *ClientWithResponses) RedeliverEventWithBodyWithResponse(ctx context.Context, eventID EventIDInPath, params *RedeliverEventParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RedeliverEventResponse, error) {
+	rsp, err := c.RedeliverEventWithBody(ctx, eventID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRedeliverEventResponse(rsp)
+}
+
+// RedeliverEventWithResponse Have an event delivered again
+//
+// To the endpoint named, or to every endpoint that asks for the event or has heard of it. It goes out
+// under the same id, with the same bytes, and its retries begin anew. Of a delivery that is under way
+// already nothing changes, and `data` does not list it. 422 `no_webhook_endpoint` when nobody asks for it.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/events/{event_id}/redeliver (the `RedeliverEvent` operationId).
+func (c *ClientWithResponses) RedeliverEventWithResponse(ctx context.Context, eventID EventIDInPath, params *RedeliverEventParams, body RedeliverEventJSONRequestBody, reqEditors ...RequestEditorFn) (*RedeliverEventResponse, error) {
+	rsp, err := c.RedeliverEvent(ctx, eventID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRedeliverEventResponse(rsp)
 }
 
 // ListHoldsWithResponse List holds, newest first
@@ -22079,6 +23331,40 @@ func (c *ClientWithResponses) GetWebhookEndpointWithResponse(ctx context.Context
 	return ParseGetWebhookEndpointResponse(rsp)
 }
 
+// ChangeWebhookEndpointWithBodyWithResponse Change, pause or resume an endpoint
+//
+// Fields that are left out stay. `status: paused` keeps what happens until the endpoint is active
+// again; `status: active` makes what was kept due at once and forgets past failures. It also brings
+// back an endpoint that answered 410, for what happens from then on: have it redelivered what it missed.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/webhook_endpoints/{webhook_endpoint_id} (the `ChangeWebhookEndpoint` operationId).
+func (c *ClientWithResponses) ChangeWebhookEndpointWithBodyWithResponse(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeWebhookEndpointResponse, error) {
+	rsp, err := c.ChangeWebhookEndpointWithBody(ctx, webhookEndpointID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeWebhookEndpointResponse(rsp)
+}
+
+// ChangeWebhookEndpointWithResponse Change, pause or resume an endpoint
+//
+// Fields that are left out stay. `status: paused` keeps what happens until the endpoint is active
+// again; `status: active` makes what was kept due at once and forgets past failures. It also brings
+// back an endpoint that answered 410, for what happens from then on: have it redelivered what it missed.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/webhook_endpoints/{webhook_endpoint_id} (the `ChangeWebhookEndpoint` operationId).
+func (c *ClientWithResponses) ChangeWebhookEndpointWithResponse(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, body ChangeWebhookEndpointJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeWebhookEndpointResponse, error) {
+	rsp, err := c.ChangeWebhookEndpoint(ctx, webhookEndpointID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeWebhookEndpointResponse(rsp)
+}
+
 // ListWebhookDeliveriesWithResponse List how deliveries to an endpoint went, newest event first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -22090,6 +23376,80 @@ func (c *ClientWithResponses) ListWebhookDeliveriesWithResponse(ctx context.Cont
 		return nil, err
 	}
 	return ParseListWebhookDeliveriesResponse(rsp)
+}
+
+// GetWebhookDeliveryWithResponse Read how a delivery went, try by try
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/webhook_endpoints/{webhook_endpoint_id}/deliveries/{event_id} (the `GetWebhookDelivery` operationId).
+func (c *ClientWithResponses) GetWebhookDeliveryWithResponse(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, eventID EventIDInPath, reqEditors ...RequestEditorFn) (*GetWebhookDeliveryResponse, error) {
+	rsp, err := c.GetWebhookDelivery(ctx, webhookEndpointID, eventID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetWebhookDeliveryResponse(rsp)
+}
+
+// PingWebhookEndpointWithResponse Send a test event to an endpoint
+//
+// An event of type `ping`, whatever the endpoint asks for. How it went is in its delivery. 422
+// `webhook_endpoint_not_active` for an endpoint that is paused or disabled.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/webhook_endpoints/{webhook_endpoint_id}/ping (the `PingWebhookEndpoint` operationId).
+func (c *ClientWithResponses) PingWebhookEndpointWithResponse(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, params *PingWebhookEndpointParams, reqEditors ...RequestEditorFn) (*PingWebhookEndpointResponse, error) {
+	rsp, err := c.PingWebhookEndpoint(ctx, webhookEndpointID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePingWebhookEndpointResponse(rsp)
+}
+
+// CreateWebhookRedeliveryWithBodyWithResponse Have the events of a range of time delivered again
+//
+// Queues the events of at most 31 days that the endpoint asks for now, oldest first, and no more
+// at a time than the endpoint takes. One runs per endpoint at a time.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/webhook_endpoints/{webhook_endpoint_id}/redeliveries (the `CreateWebhookRedelivery` operationId).
+func (c *ClientWithResponses) CreateWebhookRedeliveryWithBodyWithResponse(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, params *CreateWebhookRedeliveryParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateWebhookRedeliveryResponse, error) {
+	rsp, err := c.CreateWebhookRedeliveryWithBody(ctx, webhookEndpointID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateWebhookRedeliveryResponse(rsp)
+}
+
+// CreateWebhookRedeliveryWithResponse Have the events of a range of time delivered again
+//
+// Queues the events of at most 31 days that the endpoint asks for now, oldest first, and no more
+// at a time than the endpoint takes. One runs per endpoint at a time.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/webhook_endpoints/{webhook_endpoint_id}/redeliveries (the `CreateWebhookRedelivery` operationId).
+func (c *ClientWithResponses) CreateWebhookRedeliveryWithResponse(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, params *CreateWebhookRedeliveryParams, body CreateWebhookRedeliveryJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateWebhookRedeliveryResponse, error) {
+	rsp, err := c.CreateWebhookRedelivery(ctx, webhookEndpointID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateWebhookRedeliveryResponse(rsp)
+}
+
+// GetWebhookRedeliveryWithResponse Read how far a redelivery is
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/webhook_endpoints/{webhook_endpoint_id}/redeliveries/{webhook_redelivery_id} (the `GetWebhookRedelivery` operationId).
+func (c *ClientWithResponses) GetWebhookRedeliveryWithResponse(ctx context.Context, webhookEndpointID WebhookEndpointIDInPath, webhookRedeliveryID WebhookRedeliveryIDInPath, reqEditors ...RequestEditorFn) (*GetWebhookRedeliveryResponse, error) {
+	rsp, err := c.GetWebhookRedelivery(ctx, webhookEndpointID, webhookRedeliveryID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetWebhookRedeliveryResponse(rsp)
 }
 
 // RotateWebhookSecretWithResponse Give an endpoint a new signing secret
@@ -23523,6 +24883,45 @@ func ParseGetEventResponse(rsp *http.Response) (*GetEventResponse, error) {
 		}
 		response.JSON200 = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseRedeliverEventResponse parses an HTTP response from a RedeliverEventWithResponse call
+func ParseRedeliverEventResponse(rsp *http.Response) (*RedeliverEventResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RedeliverEventResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WebhookDeliveryList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RedeliverEventResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil
@@ -25312,6 +26711,32 @@ func ParseGetWebhookEndpointResponse(rsp *http.Response) (*GetWebhookEndpointRes
 	return response, nil
 }
 
+// ParseChangeWebhookEndpointResponse parses an HTTP response from a ChangeWebhookEndpointWithResponse call
+func ParseChangeWebhookEndpointResponse(rsp *http.Response) (*ChangeWebhookEndpointResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChangeWebhookEndpointResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WebhookEndpoint
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListWebhookDeliveriesResponse parses an HTTP response from a ListWebhookDeliveriesWithResponse call
 func ParseListWebhookDeliveriesResponse(rsp *http.Response) (*ListWebhookDeliveriesResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -25328,6 +26753,136 @@ func ParseListWebhookDeliveriesResponse(rsp *http.Response) (*ListWebhookDeliver
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest WebhookDeliveryPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetWebhookDeliveryResponse parses an HTTP response from a GetWebhookDeliveryWithResponse call
+func ParseGetWebhookDeliveryResponse(rsp *http.Response) (*GetWebhookDeliveryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetWebhookDeliveryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WebhookDeliveryWithTries
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePingWebhookEndpointResponse parses an HTTP response from a PingWebhookEndpointWithResponse call
+func ParsePingWebhookEndpointResponse(rsp *http.Response) (*PingWebhookEndpointResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PingWebhookEndpointResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Event
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers PingWebhookEndpointResponse201Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateWebhookRedeliveryResponse parses an HTTP response from a CreateWebhookRedeliveryWithResponse call
+func ParseCreateWebhookRedeliveryResponse(rsp *http.Response) (*CreateWebhookRedeliveryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateWebhookRedeliveryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest WebhookRedelivery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateWebhookRedeliveryResponse201Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetWebhookRedeliveryResponse parses an HTTP response from a GetWebhookRedeliveryWithResponse call
+func ParseGetWebhookRedeliveryResponse(rsp *http.Response) (*GetWebhookRedeliveryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetWebhookRedeliveryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WebhookRedelivery
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -41,8 +41,8 @@ func TestPartitionsAreMadeAhead(t *testing.T) {
 	require.Empty(t, b.shortOfPartitions())
 
 	b.ahead("11 months")
-	require.ElementsMatch(t, []string{"postings", "accepted_responses", "bill_lines", "channel_calls"}, b.shortOfPartitions())
-	require.GreaterOrEqual(t, b.makePartitions(), 4*3)
+	require.ElementsMatch(t, []string{"postings", "accepted_responses", "bill_lines", "channel_calls", "webhook_attempts"}, b.shortOfPartitions())
+	require.GreaterOrEqual(t, b.makePartitions(), 5*3)
 	require.Empty(t, b.shortOfPartitions())
 	require.Zero(t, b.makePartitions(), "again makes none")
 
@@ -50,7 +50,7 @@ func TestPartitionsAreMadeAhead(t *testing.T) {
 	b.ahead("2 years")
 	_, err := b.Pool.Exec(ctx, `alter role suanpan_system in database `+pgx.Identifier{b.name()}.Sanitize()+` set timezone = 'America/New_York'`)
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, b.makePartitions(), 4*22)
+	require.GreaterOrEqual(t, b.makePartitions(), 5*22)
 	b.mustPost(collect("p1", "mch_a", 500))
 	var inRest, holes int
 	require.NoError(t, b.Pool.QueryRow(ctx, `select count(*) from postings_rest`).Scan(&inRest))

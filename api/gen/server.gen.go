@@ -224,6 +224,24 @@ func (e ChangeApprovalPolicyKind) Valid() bool {
 	}
 }
 
+// Defines values for ChangeWebhookEndpointStatus.
+const (
+	ChangeWebhookEndpointStatusActive ChangeWebhookEndpointStatus = "active"
+	ChangeWebhookEndpointStatusPaused ChangeWebhookEndpointStatus = "paused"
+)
+
+// Valid indicates whether the value is a known member of the ChangeWebhookEndpointStatus enum.
+func (e ChangeWebhookEndpointStatus) Valid() bool {
+	switch e {
+	case ChangeWebhookEndpointStatusActive:
+		return true
+	case ChangeWebhookEndpointStatusPaused:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Channel.
 const (
 	ChannelAlipay    Channel = "alipay"
@@ -585,11 +603,15 @@ const (
 	EventTypePaymentPaidLate          EventType = "payment.paid_late"
 	EventTypePaymentPaidTwice         EventType = "payment.paid_twice"
 	EventTypePaymentSucceeded         EventType = "payment.succeeded"
+	EventTypePing                     EventType = "ping"
 	EventTypeReconciliationBalanced   EventType = "reconciliation.balanced"
 	EventTypeReconciliationDiscrepant EventType = "reconciliation.discrepant"
 	EventTypeRefundFailed             EventType = "refund.failed"
 	EventTypeRefundSucceeded          EventType = "refund.succeeded"
 	EventTypeTransferSucceeded        EventType = "transfer.succeeded"
+	EventTypeWebhookEndpointDisabled  EventType = "webhook_endpoint.disabled"
+	EventTypeWebhookEndpointFailing   EventType = "webhook_endpoint.failing"
+	EventTypeWebhookEndpointPaused    EventType = "webhook_endpoint.paused"
 	EventTypeWithdrawalFailed         EventType = "withdrawal.failed"
 	EventTypeWithdrawalSucceeded      EventType = "withdrawal.succeeded"
 )
@@ -631,6 +653,8 @@ func (e EventType) Valid() bool {
 		return true
 	case EventTypePaymentSucceeded:
 		return true
+	case EventTypePing:
+		return true
 	case EventTypeReconciliationBalanced:
 		return true
 	case EventTypeReconciliationDiscrepant:
@@ -640,6 +664,12 @@ func (e EventType) Valid() bool {
 	case EventTypeRefundSucceeded:
 		return true
 	case EventTypeTransferSucceeded:
+		return true
+	case EventTypeWebhookEndpointDisabled:
+		return true
+	case EventTypeWebhookEndpointFailing:
+		return true
+	case EventTypeWebhookEndpointPaused:
 		return true
 	case EventTypeWithdrawalFailed:
 		return true
@@ -1256,6 +1286,66 @@ func (e WebhookDeliveryStatus) Valid() bool {
 	}
 }
 
+// Defines values for WebhookEndpointStatus.
+const (
+	WebhookEndpointStatusActive   WebhookEndpointStatus = "active"
+	WebhookEndpointStatusDisabled WebhookEndpointStatus = "disabled"
+	WebhookEndpointStatusPaused   WebhookEndpointStatus = "paused"
+)
+
+// Valid indicates whether the value is a known member of the WebhookEndpointStatus enum.
+func (e WebhookEndpointStatus) Valid() bool {
+	switch e {
+	case WebhookEndpointStatusActive:
+		return true
+	case WebhookEndpointStatusDisabled:
+		return true
+	case WebhookEndpointStatusPaused:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookRedeliveryScope.
+const (
+	WebhookRedeliveryScopeAll    WebhookRedeliveryScope = "all"
+	WebhookRedeliveryScopeMissed WebhookRedeliveryScope = "missed"
+)
+
+// Valid indicates whether the value is a known member of the WebhookRedeliveryScope enum.
+func (e WebhookRedeliveryScope) Valid() bool {
+	switch e {
+	case WebhookRedeliveryScopeAll:
+		return true
+	case WebhookRedeliveryScopeMissed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookRedeliveryStatus.
+const (
+	WebhookRedeliveryStatusCancelled WebhookRedeliveryStatus = "cancelled"
+	WebhookRedeliveryStatusDone      WebhookRedeliveryStatus = "done"
+	WebhookRedeliveryStatusRunning   WebhookRedeliveryStatus = "running"
+)
+
+// Valid indicates whether the value is a known member of the WebhookRedeliveryStatus enum.
+func (e WebhookRedeliveryStatus) Valid() bool {
+	switch e {
+	case WebhookRedeliveryStatusCancelled:
+		return true
+	case WebhookRedeliveryStatusDone:
+		return true
+	case WebhookRedeliveryStatusRunning:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for WithdrawalStatus.
 const (
 	WithdrawalStatusFailed     WithdrawalStatus = "failed"
@@ -1793,6 +1883,21 @@ type ChangePrincipal struct {
 	Roles  *[]Role          `json:"roles,omitempty"`
 	Status *PrincipalStatus `json:"status,omitempty"`
 }
+
+// ChangeWebhookEndpoint defines model for ChangeWebhookEndpoint.
+type ChangeWebhookEndpoint struct {
+	Description *string `json:"description,omitempty"`
+
+	// EventTypes Which events to post from now on; all when empty.
+	EventTypes *[]EventPattern              `json:"event_types,omitempty"`
+	Status     *ChangeWebhookEndpointStatus `json:"status,omitempty"`
+
+	// URL https, a public host name, port 443 or 8443.
+	URL *string `json:"url,omitempty"`
+}
+
+// ChangeWebhookEndpointStatus defines model for ChangeWebhookEndpoint.Status.
+type ChangeWebhookEndpointStatus string
 
 // Channel A payment provider.
 type Channel string
@@ -2342,12 +2447,25 @@ type CreateWebhookEndpoint struct {
 	Description *string `json:"description,omitempty"`
 
 	// EventTypes Which events to post; all when absent or empty.
-	EventTypes *[]EventType `json:"event_types,omitempty"`
+	EventTypes *[]EventPattern `json:"event_types,omitempty"`
 
 	// URL https, a public host name, port 443 or 8443.
 	//
 	// Example: https://shop.example.com/suanpan
 	URL string `json:"url"`
+}
+
+// CreateWebhookRedelivery defines model for CreateWebhookRedelivery.
+type CreateWebhookRedelivery struct {
+	// CreatedFrom Events from this moment on.
+	CreatedFrom time.Time `json:"created_from"`
+
+	// CreatedTo Events before this moment; at most 31 days later.
+	CreatedTo time.Time `json:"created_to"`
+
+	// Scope - `missed`: what was given up, or happened while the endpoint was disabled or did not exist.
+	// - `all`: also what was delivered.
+	Scope *WebhookRedeliveryScope `json:"scope,omitempty"`
 }
 
 // CreateWithdrawal defines model for CreateWithdrawal.
@@ -2624,6 +2742,8 @@ type Event struct {
 	// - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
 	// - `reconciliation.balanced`, `reconciliation.discrepant`
 	// - `approval.requested`, `approval.approved`, `approval.rejected`, `approval.expired`: a request that needs a second person.
+	// - `webhook_endpoint.failing`, `webhook_endpoint.paused`, `webhook_endpoint.disabled`: one of your endpoints is in trouble.
+	// - `ping`: asked for by you, for one endpoint.
 	Type EventType `json:"type"`
 }
 
@@ -2638,6 +2758,11 @@ type EventPage struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
+// EventPattern An event type, or a noun and `.*` for all of its types.
+//
+// Example: payment.*
+type EventPattern = string
+
 // EventType - `payment.awaiting_payer`: the payer can pay by an attempt of it.
 // - `payment.succeeded`, `payment.closed`, `payment.failed`: the payment reached its end.
 // - `payment.paid_late`: money arrived after it was closed; it is being given back.
@@ -2648,6 +2773,8 @@ type EventPage struct {
 // - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
 // - `reconciliation.balanced`, `reconciliation.discrepant`
 // - `approval.requested`, `approval.approved`, `approval.rejected`, `approval.expired`: a request that needs a second person.
+// - `webhook_endpoint.failing`, `webhook_endpoint.paused`, `webhook_endpoint.disabled`: one of your endpoints is in trouble.
+// - `ping`: asked for by you, for one endpoint.
 type EventType string
 
 // Explanation A call's answer in words.
@@ -3366,6 +3493,14 @@ type ReconciliationSide struct {
 // - `failed`: a person; read `failure` and run the day again.
 type ReconciliationStatus string
 
+// RedeliverEvent defines model for RedeliverEvent.
+type RedeliverEvent struct {
+	// WebhookEndpointID A webhook endpoint.
+	//
+	// Example: whe_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	WebhookEndpointID *WebhookEndpointID `json:"webhook_endpoint_id,omitempty"`
+}
+
 // Reference The tenant's own number, unique per tenant and kind of object for ever.
 //
 // Example: order-20261123-000042
@@ -4075,12 +4210,15 @@ type WebhookDelivery struct {
 	// Example: evt_01JD8Y3K5T7W9ABCDEFGHJKMNP
 	EventID EventID `json:"event_id"`
 
-	// LastAnswer The start of the last answer, or what went wrong.
+	// LastAnswer The start of the last answer, masked, or what went wrong.
 	LastAnswer    string     `json:"last_answer"`
 	LastAttemptAt *time.Time `json:"last_attempt_at"`
 
 	// LastStatus The HTTP status of the last try; null when there was no answer.
 	LastStatus *int `json:"last_status"`
+
+	// LastTookMs How long the last try took.
+	LastTookMs *int64 `json:"last_took_ms"`
 
 	// NextAt Null unless pending.
 	NextAt *time.Time `json:"next_at"`
@@ -4088,13 +4226,18 @@ type WebhookDelivery struct {
 	// Status Who acts next:
 	// - `pending`: the platform; it posts at `next_at`.
 	// - `delivered`: nobody.
-	// - `failed`: the tenant; given up after a week of tries or because the endpoint is gone. Read what was missed from the list of events.
+	// - `failed`: the tenant; given up after a week of tries or because the endpoint is gone. It may be had again by a redelivery.
 	Status WebhookDeliveryStatus `json:"status"`
 
 	// WebhookEndpointID A webhook endpoint.
 	//
 	// Example: whe_01JD8Y3K5T7W9ABCDEFGHJKMNP
 	WebhookEndpointID WebhookEndpointID `json:"webhook_endpoint_id"`
+}
+
+// WebhookDeliveryList defines model for WebhookDeliveryList.
+type WebhookDeliveryList struct {
+	Data []WebhookDelivery `json:"data"`
 }
 
 // WebhookDeliveryPage One page. `next_cursor` is null on the last.
@@ -4106,24 +4249,77 @@ type WebhookDeliveryPage struct {
 // WebhookDeliveryStatus Who acts next:
 // - `pending`: the platform; it posts at `next_at`.
 // - `delivered`: nobody.
-// - `failed`: the tenant; given up after a week of tries or because the endpoint is gone. Read what was missed from the list of events.
+// - `failed`: the tenant; given up after a week of tries or because the endpoint is gone. It may be had again by a redelivery.
 type WebhookDeliveryStatus string
+
+// WebhookDeliveryWithTries A delivery and its newest tries.
+type WebhookDeliveryWithTries struct {
+	Attempts    int        `json:"attempts"`
+	DeliveredAt *time.Time `json:"delivered_at"`
+
+	// EventID An event.
+	//
+	// Example: evt_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	EventID EventID `json:"event_id"`
+
+	// LastAnswer The start of the last answer, masked, or what went wrong.
+	LastAnswer    string     `json:"last_answer"`
+	LastAttemptAt *time.Time `json:"last_attempt_at"`
+
+	// LastStatus The HTTP status of the last try; null when there was no answer.
+	LastStatus *int `json:"last_status"`
+
+	// LastTookMs How long the last try took.
+	LastTookMs *int64 `json:"last_took_ms"`
+
+	// NextAt Null unless pending.
+	NextAt *time.Time `json:"next_at"`
+
+	// Status Who acts next:
+	// - `pending`: the platform; it posts at `next_at`.
+	// - `delivered`: nobody.
+	// - `failed`: the tenant; given up after a week of tries or because the endpoint is gone. It may be had again by a redelivery.
+	Status WebhookDeliveryStatus `json:"status"`
+	Tries  []WebhookTry          `json:"tries"`
+
+	// WebhookEndpointID A webhook endpoint.
+	//
+	// Example: whe_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	WebhookEndpointID WebhookEndpointID `json:"webhook_endpoint_id"`
+}
 
 // WebhookEndpoint A URL that hears of events.
 type WebhookEndpoint struct {
 	CreatedAt   time.Time `json:"created_at"`
 	Description string    `json:"description"`
 
-	// DisabledReason `gone`: the URL answered 410. Create the endpoint anew to go on.
-	DisabledReason *string     `json:"disabled_reason"`
-	Enabled        bool        `json:"enabled"`
-	EventTypes     []EventType `json:"event_types"`
+	// DisabledReason The same as status_reason.
+	DisabledReason *string `json:"disabled_reason"`
+
+	// Enabled Whether it is active; `status` tells more.
+	Enabled    bool           `json:"enabled"`
+	EventTypes []EventPattern `json:"event_types"`
+
+	// FailingSince Nothing but failures since; null when the last try succeeded.
+	FailingSince *time.Time `json:"failing_since"`
 
 	// ID A webhook endpoint.
 	//
 	// Example: whe_01JD8Y3K5T7W9ABCDEFGHJKMNP
-	ID  WebhookEndpointID `json:"id"`
-	URL string            `json:"url"`
+	ID WebhookEndpointID `json:"id"`
+
+	// RestsUntil Nothing is sent before this moment.
+	RestsUntil *time.Time `json:"rests_until"`
+
+	// Status Who acts next:
+	// - `active`: the platform; it posts what happens.
+	// - `paused`: you; what happens is kept for it until it is active again.
+	// - `disabled`: you; it answered 410, and what happens passes it by.
+	Status WebhookEndpointStatus `json:"status"`
+
+	// StatusReason Why it is not active: `requested` by you, `failing` for the whole schedule, `gone` (it answered 410).
+	StatusReason *string `json:"status_reason"`
+	URL          string  `json:"url"`
 }
 
 // WebhookEndpointID A webhook endpoint.
@@ -4137,24 +4333,109 @@ type WebhookEndpointPage struct {
 	NextCursor *string           `json:"next_cursor"`
 }
 
+// WebhookEndpointStatus Who acts next:
+// - `active`: the platform; it posts what happens.
+// - `paused`: you; what happens is kept for it until it is active again.
+// - `disabled`: you; it answered 410, and what happens passes it by.
+type WebhookEndpointStatus string
+
 // WebhookEndpointWithSecret A webhook endpoint and its signing secret, shown once.
 type WebhookEndpointWithSecret struct {
-	CreatedAt      time.Time   `json:"created_at"`
-	Description    string      `json:"description"`
-	DisabledReason *string     `json:"disabled_reason"`
-	Enabled        bool        `json:"enabled"`
-	EventTypes     []EventType `json:"event_types"`
+	CreatedAt   time.Time `json:"created_at"`
+	Description string    `json:"description"`
+
+	// DisabledReason The same as status_reason.
+	DisabledReason *string `json:"disabled_reason"`
+
+	// Enabled Whether it is active; `status` tells more.
+	Enabled      bool           `json:"enabled"`
+	EventTypes   []EventPattern `json:"event_types"`
+	FailingSince *time.Time     `json:"failing_since"`
 
 	// ID A webhook endpoint.
 	//
 	// Example: whe_01JD8Y3K5T7W9ABCDEFGHJKMNP
-	ID WebhookEndpointID `json:"id"`
+	ID         WebhookEndpointID `json:"id"`
+	RestsUntil *time.Time        `json:"rests_until"`
 
 	// Secret A Standard Webhooks secret: `whsec_` and base64.
 	//
 	// Example: whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD
 	Secret string `json:"secret"`
-	URL    string `json:"url"`
+
+	// Status Who acts next:
+	// - `active`: the platform; it posts what happens.
+	// - `paused`: you; what happens is kept for it until it is active again.
+	// - `disabled`: you; it answered 410, and what happens passes it by.
+	Status       WebhookEndpointStatus `json:"status"`
+	StatusReason *string               `json:"status_reason"`
+	URL          string                `json:"url"`
+}
+
+// WebhookRedelivery Events of a range of time that are delivered again to one endpoint.
+type WebhookRedelivery struct {
+	CreatedAt   time.Time `json:"created_at"`
+	CreatedFrom time.Time `json:"created_from"`
+	CreatedTo   time.Time `json:"created_to"`
+
+	// Examined Events of the range looked at.
+	Examined   int64      `json:"examined"`
+	FinishedAt *time.Time `json:"finished_at"`
+
+	// ID A redelivery.
+	//
+	// Example: whr_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	ID WebhookRedeliveryID `json:"id"`
+
+	// Position Up to when the range has been looked at; null at the beginning.
+	Position *time.Time `json:"position"`
+
+	// Queued Deliveries made due.
+	Queued int64 `json:"queued"`
+
+	// Scope - `missed`: what was given up, or happened while the endpoint was disabled or did not exist.
+	// - `all`: also what was delivered.
+	Scope WebhookRedeliveryScope `json:"scope"`
+
+	// Status Who acts next:
+	// - `running`: the platform; it queues the next events as the endpoint takes them.
+	// - `done`: nobody; everything is queued. How the deliveries went is in their list.
+	// - `cancelled`: nobody; the endpoint was deleted or answered 410.
+	Status WebhookRedeliveryStatus `json:"status"`
+
+	// WebhookEndpointID A webhook endpoint.
+	//
+	// Example: whe_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	WebhookEndpointID WebhookEndpointID `json:"webhook_endpoint_id"`
+}
+
+// WebhookRedeliveryID A redelivery.
+//
+// Example: whr_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type WebhookRedeliveryID = string
+
+// WebhookRedeliveryScope - `missed`: what was given up, or happened while the endpoint was disabled or did not exist.
+// - `all`: also what was delivered.
+type WebhookRedeliveryScope string
+
+// WebhookRedeliveryStatus Who acts next:
+// - `running`: the platform; it queues the next events as the endpoint takes them.
+// - `done`: nobody; everything is queued. How the deliveries went is in their list.
+// - `cancelled`: nobody; the endpoint was deleted or answered 410.
+type WebhookRedeliveryStatus string
+
+// WebhookTry One try that came to an end.
+type WebhookTry struct {
+	// Answer The start of the answer, masked, or what went wrong.
+	Answer string `json:"answer"`
+
+	// Number Counts the tries; one that is missing was cut off by the sender's end.
+	Number    int       `json:"number"`
+	StartedAt time.Time `json:"started_at"`
+
+	// Status The HTTP status; null when there was no answer.
+	Status *int  `json:"status"`
+	TookMs int64 `json:"took_ms"`
 }
 
 // Withdrawal A merchant's available money paid out to its payout account.
@@ -4345,6 +4626,11 @@ type TransferIDInPath = TransferID
 //
 // Example: whe_01JD8Y3K5T7W9ABCDEFGHJKMNP
 type WebhookEndpointIDInPath = WebhookEndpointID
+
+// WebhookRedeliveryIDInPath A redelivery.
+//
+// Example: whr_01JD8Y3K5T7W9ABCDEFGHJKMNP
+type WebhookRedeliveryIDInPath = WebhookRedeliveryID
 
 // WithdrawalIDInPath A withdrawal.
 //
@@ -4598,6 +4884,12 @@ type ListEventsParams struct {
 
 	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// RedeliverEventParams defines parameters for RedeliverEvent.
+type RedeliverEventParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
 // ListHoldsParams defines parameters for ListHolds.
@@ -4963,6 +5255,18 @@ type ListWebhookDeliveriesParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// PingWebhookEndpointParams defines parameters for PingWebhookEndpoint.
+type PingWebhookEndpointParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// CreateWebhookRedeliveryParams defines parameters for CreateWebhookRedelivery.
+type CreateWebhookRedeliveryParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // RotateWebhookSecretParams defines parameters for RotateWebhookSecret.
 type RotateWebhookSecretParams struct {
 	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
@@ -5044,6 +5348,9 @@ type ChangeChannelProductsJSONRequestBody = ChangeChannelProducts
 // CreateDailyOperationJSONRequestBody defines body for CreateDailyOperation for application/json ContentType.
 type CreateDailyOperationJSONRequestBody = CreateDailyOperation
 
+// RedeliverEventJSONRequestBody defines body for RedeliverEvent for application/json ContentType.
+type RedeliverEventJSONRequestBody = RedeliverEvent
+
 // PlaceHoldJSONRequestBody defines body for PlaceHold for application/json ContentType.
 type PlaceHoldJSONRequestBody = PlaceHold
 
@@ -5100,6 +5407,12 @@ type CreateTransferJSONRequestBody = CreateTransfer
 
 // CreateWebhookEndpointJSONRequestBody defines body for CreateWebhookEndpoint for application/json ContentType.
 type CreateWebhookEndpointJSONRequestBody = CreateWebhookEndpoint
+
+// ChangeWebhookEndpointJSONRequestBody defines body for ChangeWebhookEndpoint for application/json ContentType.
+type ChangeWebhookEndpointJSONRequestBody = ChangeWebhookEndpoint
+
+// CreateWebhookRedeliveryJSONRequestBody defines body for CreateWebhookRedelivery for application/json ContentType.
+type CreateWebhookRedeliveryJSONRequestBody = CreateWebhookRedelivery
 
 // CreateWithdrawalJSONRequestBody defines body for CreateWithdrawal for application/json ContentType.
 type CreateWithdrawalJSONRequestBody = CreateWithdrawal
@@ -5229,6 +5542,9 @@ type ServerInterface interface {
 	// GetEvent Read an event
 	// (GET /v1/events/{event_id})
 	GetEvent(c *gin.Context, eventID EventIDInPath)
+	// RedeliverEvent Have an event delivered again
+	// (POST /v1/events/{event_id}/redeliver)
+	RedeliverEvent(c *gin.Context, eventID EventIDInPath, params RedeliverEventParams)
 	// ListHolds List holds, newest first
 	// (GET /v1/holds)
 	ListHolds(c *gin.Context, params ListHoldsParams)
@@ -5385,9 +5701,24 @@ type ServerInterface interface {
 	// GetWebhookEndpoint Read a webhook endpoint
 	// (GET /v1/webhook_endpoints/{webhook_endpoint_id})
 	GetWebhookEndpoint(c *gin.Context, webhookEndpointID WebhookEndpointIDInPath)
+	// ChangeWebhookEndpoint Change, pause or resume an endpoint
+	// (PATCH /v1/webhook_endpoints/{webhook_endpoint_id})
+	ChangeWebhookEndpoint(c *gin.Context, webhookEndpointID WebhookEndpointIDInPath)
 	// ListWebhookDeliveries List how deliveries to an endpoint went, newest event first
 	// (GET /v1/webhook_endpoints/{webhook_endpoint_id}/deliveries)
 	ListWebhookDeliveries(c *gin.Context, webhookEndpointID WebhookEndpointIDInPath, params ListWebhookDeliveriesParams)
+	// GetWebhookDelivery Read how a delivery went, try by try
+	// (GET /v1/webhook_endpoints/{webhook_endpoint_id}/deliveries/{event_id})
+	GetWebhookDelivery(c *gin.Context, webhookEndpointID WebhookEndpointIDInPath, eventID EventIDInPath)
+	// PingWebhookEndpoint Send a test event to an endpoint
+	// (POST /v1/webhook_endpoints/{webhook_endpoint_id}/ping)
+	PingWebhookEndpoint(c *gin.Context, webhookEndpointID WebhookEndpointIDInPath, params PingWebhookEndpointParams)
+	// CreateWebhookRedelivery Have the events of a range of time delivered again
+	// (POST /v1/webhook_endpoints/{webhook_endpoint_id}/redeliveries)
+	CreateWebhookRedelivery(c *gin.Context, webhookEndpointID WebhookEndpointIDInPath, params CreateWebhookRedeliveryParams)
+	// GetWebhookRedelivery Read how far a redelivery is
+	// (GET /v1/webhook_endpoints/{webhook_endpoint_id}/redeliveries/{webhook_redelivery_id})
+	GetWebhookRedelivery(c *gin.Context, webhookEndpointID WebhookEndpointIDInPath, webhookRedeliveryID WebhookRedeliveryIDInPath)
 	// RotateWebhookSecret Give an endpoint a new signing secret
 	// (POST /v1/webhook_endpoints/{webhook_endpoint_id}/rotate_secret)
 	RotateWebhookSecret(c *gin.Context, webhookEndpointID WebhookEndpointIDInPath, params RotateWebhookSecretParams)
@@ -7085,6 +7416,58 @@ func (siw *ServerInterfaceWrapper) GetEvent(c *gin.Context) {
 	}
 
 	siw.Handler.GetEvent(c, eventID)
+}
+
+// RedeliverEvent operation middleware
+func (siw *ServerInterfaceWrapper) RedeliverEvent(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "event_id" -------------
+	var eventID EventIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "event_id", c.Param("event_id"), &eventID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter event_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RedeliverEventParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RedeliverEvent(c, eventID, params)
 }
 
 // ListHolds operation middleware
@@ -9247,6 +9630,31 @@ func (siw *ServerInterfaceWrapper) GetWebhookEndpoint(c *gin.Context) {
 	siw.Handler.GetWebhookEndpoint(c, webhookEndpointID)
 }
 
+// ChangeWebhookEndpoint operation middleware
+func (siw *ServerInterfaceWrapper) ChangeWebhookEndpoint(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook_endpoint_id" -------------
+	var webhookEndpointID WebhookEndpointIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_endpoint_id", c.Param("webhook_endpoint_id"), &webhookEndpointID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter webhook_endpoint_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ChangeWebhookEndpoint(c, webhookEndpointID)
+}
+
 // ListWebhookDeliveries operation middleware
 func (siw *ServerInterfaceWrapper) ListWebhookDeliveries(c *gin.Context) {
 
@@ -9297,6 +9705,178 @@ func (siw *ServerInterfaceWrapper) ListWebhookDeliveries(c *gin.Context) {
 	}
 
 	siw.Handler.ListWebhookDeliveries(c, webhookEndpointID, params)
+}
+
+// GetWebhookDelivery operation middleware
+func (siw *ServerInterfaceWrapper) GetWebhookDelivery(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook_endpoint_id" -------------
+	var webhookEndpointID WebhookEndpointIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_endpoint_id", c.Param("webhook_endpoint_id"), &webhookEndpointID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter webhook_endpoint_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "event_id" -------------
+	var eventID EventIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "event_id", c.Param("event_id"), &eventID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter event_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetWebhookDelivery(c, webhookEndpointID, eventID)
+}
+
+// PingWebhookEndpoint operation middleware
+func (siw *ServerInterfaceWrapper) PingWebhookEndpoint(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook_endpoint_id" -------------
+	var webhookEndpointID WebhookEndpointIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_endpoint_id", c.Param("webhook_endpoint_id"), &webhookEndpointID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter webhook_endpoint_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PingWebhookEndpointParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PingWebhookEndpoint(c, webhookEndpointID, params)
+}
+
+// CreateWebhookRedelivery operation middleware
+func (siw *ServerInterfaceWrapper) CreateWebhookRedelivery(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook_endpoint_id" -------------
+	var webhookEndpointID WebhookEndpointIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_endpoint_id", c.Param("webhook_endpoint_id"), &webhookEndpointID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter webhook_endpoint_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateWebhookRedeliveryParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateWebhookRedelivery(c, webhookEndpointID, params)
+}
+
+// GetWebhookRedelivery operation middleware
+func (siw *ServerInterfaceWrapper) GetWebhookRedelivery(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook_endpoint_id" -------------
+	var webhookEndpointID WebhookEndpointIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_endpoint_id", c.Param("webhook_endpoint_id"), &webhookEndpointID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter webhook_endpoint_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "webhook_redelivery_id" -------------
+	var webhookRedeliveryID WebhookRedeliveryIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_redelivery_id", c.Param("webhook_redelivery_id"), &webhookRedeliveryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter webhook_redelivery_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetWebhookRedelivery(c, webhookEndpointID, webhookRedeliveryID)
 }
 
 // RotateWebhookSecret operation middleware
@@ -9562,6 +10142,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/entries/:entry_id", wrapper.GetEntry)
 	router.GET(options.BaseURL+"/v1/events", wrapper.ListEvents)
 	router.GET(options.BaseURL+"/v1/events/:event_id", wrapper.GetEvent)
+	router.POST(options.BaseURL+"/v1/events/:event_id/redeliver", wrapper.RedeliverEvent)
 	router.GET(options.BaseURL+"/v1/holds", wrapper.ListHolds)
 	router.POST(options.BaseURL+"/v1/holds", wrapper.PlaceHold)
 	router.GET(options.BaseURL+"/v1/holds/:hold_id", wrapper.GetHold)
@@ -9614,7 +10195,12 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/webhook_endpoints", wrapper.CreateWebhookEndpoint)
 	router.DELETE(options.BaseURL+"/v1/webhook_endpoints/:webhook_endpoint_id", wrapper.DeleteWebhookEndpoint)
 	router.GET(options.BaseURL+"/v1/webhook_endpoints/:webhook_endpoint_id", wrapper.GetWebhookEndpoint)
+	router.PATCH(options.BaseURL+"/v1/webhook_endpoints/:webhook_endpoint_id", wrapper.ChangeWebhookEndpoint)
 	router.GET(options.BaseURL+"/v1/webhook_endpoints/:webhook_endpoint_id/deliveries", wrapper.ListWebhookDeliveries)
+	router.GET(options.BaseURL+"/v1/webhook_endpoints/:webhook_endpoint_id/deliveries/:event_id", wrapper.GetWebhookDelivery)
+	router.POST(options.BaseURL+"/v1/webhook_endpoints/:webhook_endpoint_id/ping", wrapper.PingWebhookEndpoint)
+	router.POST(options.BaseURL+"/v1/webhook_endpoints/:webhook_endpoint_id/redeliveries", wrapper.CreateWebhookRedelivery)
+	router.GET(options.BaseURL+"/v1/webhook_endpoints/:webhook_endpoint_id/redeliveries/:webhook_redelivery_id", wrapper.GetWebhookRedelivery)
 	router.POST(options.BaseURL+"/v1/webhook_endpoints/:webhook_endpoint_id/rotate_secret", wrapper.RotateWebhookSecret)
 	router.GET(options.BaseURL+"/v1/withdrawals", wrapper.ListWithdrawals)
 	router.POST(options.BaseURL+"/v1/withdrawals", wrapper.CreateWithdrawal)
@@ -10867,6 +11453,40 @@ func (response GetEvent200JSONResponse) VisitGetEventResponse(w http.ResponseWri
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeliverEventRequestObject struct {
+	EventID EventIDInPath `json:"event_id"`
+	Params  RedeliverEventParams
+	Body    *RedeliverEventJSONRequestBody
+}
+
+type RedeliverEventResponseObject interface {
+	VisitRedeliverEventResponse(w http.ResponseWriter) error
+}
+
+type RedeliverEvent200ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type RedeliverEvent200JSONResponse struct {
+	Body    WebhookDeliveryList
+	Headers RedeliverEvent200ResponseHeaders
+}
+
+func (response RedeliverEvent200JSONResponse) VisitRedeliverEventResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -12515,6 +13135,29 @@ func (response GetWebhookEndpoint200JSONResponse) VisitGetWebhookEndpointRespons
 	return err
 }
 
+type ChangeWebhookEndpointRequestObject struct {
+	WebhookEndpointID WebhookEndpointIDInPath `json:"webhook_endpoint_id"`
+	Body              *ChangeWebhookEndpointJSONRequestBody
+}
+
+type ChangeWebhookEndpointResponseObject interface {
+	VisitChangeWebhookEndpointResponse(w http.ResponseWriter) error
+}
+
+type ChangeWebhookEndpoint200JSONResponse WebhookEndpoint
+
+func (response ChangeWebhookEndpoint200JSONResponse) VisitChangeWebhookEndpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListWebhookDeliveriesRequestObject struct {
 	WebhookEndpointID WebhookEndpointIDInPath `json:"webhook_endpoint_id"`
 	Params            ListWebhookDeliveriesParams
@@ -12527,6 +13170,119 @@ type ListWebhookDeliveriesResponseObject interface {
 type ListWebhookDeliveries200JSONResponse WebhookDeliveryPage
 
 func (response ListWebhookDeliveries200JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookDeliveryRequestObject struct {
+	WebhookEndpointID WebhookEndpointIDInPath `json:"webhook_endpoint_id"`
+	EventID           EventIDInPath           `json:"event_id"`
+}
+
+type GetWebhookDeliveryResponseObject interface {
+	VisitGetWebhookDeliveryResponse(w http.ResponseWriter) error
+}
+
+type GetWebhookDelivery200JSONResponse WebhookDeliveryWithTries
+
+func (response GetWebhookDelivery200JSONResponse) VisitGetWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PingWebhookEndpointRequestObject struct {
+	WebhookEndpointID WebhookEndpointIDInPath `json:"webhook_endpoint_id"`
+	Params            PingWebhookEndpointParams
+}
+
+type PingWebhookEndpointResponseObject interface {
+	VisitPingWebhookEndpointResponse(w http.ResponseWriter) error
+}
+
+type PingWebhookEndpoint201ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type PingWebhookEndpoint201JSONResponse struct {
+	Body    Event
+	Headers PingWebhookEndpoint201ResponseHeaders
+}
+
+func (response PingWebhookEndpoint201JSONResponse) VisitPingWebhookEndpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhookRedeliveryRequestObject struct {
+	WebhookEndpointID WebhookEndpointIDInPath `json:"webhook_endpoint_id"`
+	Params            CreateWebhookRedeliveryParams
+	Body              *CreateWebhookRedeliveryJSONRequestBody
+}
+
+type CreateWebhookRedeliveryResponseObject interface {
+	VisitCreateWebhookRedeliveryResponse(w http.ResponseWriter) error
+}
+
+type CreateWebhookRedelivery201ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type CreateWebhookRedelivery201JSONResponse struct {
+	Body    WebhookRedelivery
+	Headers CreateWebhookRedelivery201ResponseHeaders
+}
+
+func (response CreateWebhookRedelivery201JSONResponse) VisitCreateWebhookRedeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookRedeliveryRequestObject struct {
+	WebhookEndpointID   WebhookEndpointIDInPath   `json:"webhook_endpoint_id"`
+	WebhookRedeliveryID WebhookRedeliveryIDInPath `json:"webhook_redelivery_id"`
+}
+
+type GetWebhookRedeliveryResponseObject interface {
+	VisitGetWebhookRedeliveryResponse(w http.ResponseWriter) error
+}
+
+type GetWebhookRedelivery200JSONResponse WebhookRedelivery
+
+func (response GetWebhookRedelivery200JSONResponse) VisitGetWebhookRedeliveryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -12797,6 +13553,9 @@ type StrictServerInterface interface {
 	// GetEvent Read an event
 	// (GET /v1/events/{event_id})
 	GetEvent(ctx context.Context, request GetEventRequestObject) (GetEventResponseObject, error)
+	// RedeliverEvent Have an event delivered again
+	// (POST /v1/events/{event_id}/redeliver)
+	RedeliverEvent(ctx context.Context, request RedeliverEventRequestObject) (RedeliverEventResponseObject, error)
 	// ListHolds List holds, newest first
 	// (GET /v1/holds)
 	ListHolds(ctx context.Context, request ListHoldsRequestObject) (ListHoldsResponseObject, error)
@@ -12953,9 +13712,24 @@ type StrictServerInterface interface {
 	// GetWebhookEndpoint Read a webhook endpoint
 	// (GET /v1/webhook_endpoints/{webhook_endpoint_id})
 	GetWebhookEndpoint(ctx context.Context, request GetWebhookEndpointRequestObject) (GetWebhookEndpointResponseObject, error)
+	// ChangeWebhookEndpoint Change, pause or resume an endpoint
+	// (PATCH /v1/webhook_endpoints/{webhook_endpoint_id})
+	ChangeWebhookEndpoint(ctx context.Context, request ChangeWebhookEndpointRequestObject) (ChangeWebhookEndpointResponseObject, error)
 	// ListWebhookDeliveries List how deliveries to an endpoint went, newest event first
 	// (GET /v1/webhook_endpoints/{webhook_endpoint_id}/deliveries)
 	ListWebhookDeliveries(ctx context.Context, request ListWebhookDeliveriesRequestObject) (ListWebhookDeliveriesResponseObject, error)
+	// GetWebhookDelivery Read how a delivery went, try by try
+	// (GET /v1/webhook_endpoints/{webhook_endpoint_id}/deliveries/{event_id})
+	GetWebhookDelivery(ctx context.Context, request GetWebhookDeliveryRequestObject) (GetWebhookDeliveryResponseObject, error)
+	// PingWebhookEndpoint Send a test event to an endpoint
+	// (POST /v1/webhook_endpoints/{webhook_endpoint_id}/ping)
+	PingWebhookEndpoint(ctx context.Context, request PingWebhookEndpointRequestObject) (PingWebhookEndpointResponseObject, error)
+	// CreateWebhookRedelivery Have the events of a range of time delivered again
+	// (POST /v1/webhook_endpoints/{webhook_endpoint_id}/redeliveries)
+	CreateWebhookRedelivery(ctx context.Context, request CreateWebhookRedeliveryRequestObject) (CreateWebhookRedeliveryResponseObject, error)
+	// GetWebhookRedelivery Read how far a redelivery is
+	// (GET /v1/webhook_endpoints/{webhook_endpoint_id}/redeliveries/{webhook_redelivery_id})
+	GetWebhookRedelivery(ctx context.Context, request GetWebhookRedeliveryRequestObject) (GetWebhookRedeliveryResponseObject, error)
 	// RotateWebhookSecret Give an endpoint a new signing secret
 	// (POST /v1/webhook_endpoints/{webhook_endpoint_id}/rotate_secret)
 	RotateWebhookSecret(ctx context.Context, request RotateWebhookSecretRequestObject) (RotateWebhookSecretResponseObject, error)
@@ -14367,6 +15141,51 @@ func (sh *strictHandler) GetEvent(ctx *gin.Context, eventID EventIDInPath) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetEventResponseObject); ok {
 		if err := validResponse.VisitGetEventResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RedeliverEvent operation middleware
+func (sh *strictHandler) RedeliverEvent(ctx *gin.Context, eventID EventIDInPath, params RedeliverEventParams) {
+	var request RedeliverEventRequestObject
+
+	request.EventID = eventID
+	request.Params = params
+
+	var body RedeliverEventJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RedeliverEvent(ctx, request.(RedeliverEventRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RedeliverEvent")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RedeliverEventResponseObject); ok {
+		if err := validResponse.VisitRedeliverEventResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -16076,6 +16895,50 @@ func (sh *strictHandler) GetWebhookEndpoint(ctx *gin.Context, webhookEndpointID 
 	}
 }
 
+// ChangeWebhookEndpoint operation middleware
+func (sh *strictHandler) ChangeWebhookEndpoint(ctx *gin.Context, webhookEndpointID WebhookEndpointIDInPath) {
+	var request ChangeWebhookEndpointRequestObject
+
+	request.WebhookEndpointID = webhookEndpointID
+
+	var body ChangeWebhookEndpointJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeWebhookEndpoint(ctx, request.(ChangeWebhookEndpointRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeWebhookEndpoint")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ChangeWebhookEndpointResponseObject); ok {
+		if err := validResponse.VisitChangeWebhookEndpointResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListWebhookDeliveries operation middleware
 func (sh *strictHandler) ListWebhookDeliveries(ctx *gin.Context, webhookEndpointID WebhookEndpointIDInPath, params ListWebhookDeliveriesParams) {
 	var request ListWebhookDeliveriesRequestObject
@@ -16096,6 +16959,132 @@ func (sh *strictHandler) ListWebhookDeliveries(ctx *gin.Context, webhookEndpoint
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListWebhookDeliveriesResponseObject); ok {
 		if err := validResponse.VisitListWebhookDeliveriesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetWebhookDelivery operation middleware
+func (sh *strictHandler) GetWebhookDelivery(ctx *gin.Context, webhookEndpointID WebhookEndpointIDInPath, eventID EventIDInPath) {
+	var request GetWebhookDeliveryRequestObject
+
+	request.WebhookEndpointID = webhookEndpointID
+	request.EventID = eventID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetWebhookDelivery(ctx, request.(GetWebhookDeliveryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetWebhookDelivery")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetWebhookDeliveryResponseObject); ok {
+		if err := validResponse.VisitGetWebhookDeliveryResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PingWebhookEndpoint operation middleware
+func (sh *strictHandler) PingWebhookEndpoint(ctx *gin.Context, webhookEndpointID WebhookEndpointIDInPath, params PingWebhookEndpointParams) {
+	var request PingWebhookEndpointRequestObject
+
+	request.WebhookEndpointID = webhookEndpointID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PingWebhookEndpoint(ctx, request.(PingWebhookEndpointRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PingWebhookEndpoint")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(PingWebhookEndpointResponseObject); ok {
+		if err := validResponse.VisitPingWebhookEndpointResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateWebhookRedelivery operation middleware
+func (sh *strictHandler) CreateWebhookRedelivery(ctx *gin.Context, webhookEndpointID WebhookEndpointIDInPath, params CreateWebhookRedeliveryParams) {
+	var request CreateWebhookRedeliveryRequestObject
+
+	request.WebhookEndpointID = webhookEndpointID
+	request.Params = params
+
+	var body CreateWebhookRedeliveryJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateWebhookRedelivery(ctx, request.(CreateWebhookRedeliveryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateWebhookRedelivery")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateWebhookRedeliveryResponseObject); ok {
+		if err := validResponse.VisitCreateWebhookRedeliveryResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetWebhookRedelivery operation middleware
+func (sh *strictHandler) GetWebhookRedelivery(ctx *gin.Context, webhookEndpointID WebhookEndpointIDInPath, webhookRedeliveryID WebhookRedeliveryIDInPath) {
+	var request GetWebhookRedeliveryRequestObject
+
+	request.WebhookEndpointID = webhookEndpointID
+	request.WebhookRedeliveryID = webhookRedeliveryID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetWebhookRedelivery(ctx, request.(GetWebhookRedeliveryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetWebhookRedelivery")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetWebhookRedeliveryResponseObject); ok {
+		if err := validResponse.VisitGetWebhookRedeliveryResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -110,14 +110,30 @@ func TestADeliveryIsGivenUpAfterTheLastRetry(t *testing.T) {
 	t.Parallel()
 	d := pgtest.New(t)
 	tenant := newTenant(t, d)
-	s := newSink(t, answerWith(http.StatusBadGateway))
+	var poison atomic.Value
+	s := newSink(t, func(_ int, w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("webhook-id") == poison.Load() {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+	})
 	endpoint, _ := newEndpoint(t, d, tenant, NewEndpoint{URL: s.URL})
-	emit(t, d, tenant, PaymentFailed, id.New(id.Payment))
-	run(t, d, quick(loopback()))
+	poison.Store(emit(t, d, tenant, PaymentFailed, id.New(id.Payment)))
+	clock := newClock()
+	opts := quick(loopback())
+	opts.Clock, opts.Schedule = clock.now, []time.Duration{time.Minute, time.Minute, time.Minute}
+	run(t, d, opts)
 
-	eventually(t, func() bool { return deliveries(t, d, tenant, endpoint.ID)[0].Status == DeliveryFailed })
-	require.Len(t, s.all(), 4, "the first try and one per place in the schedule")
-	require.Equal(t, http.StatusBadGateway, *deliveries(t, d, tenant, endpoint.ID)[0].LastStatus)
+	for try := 1; try <= 4; try++ {
+		eventually(t, func() bool { return tried(t, d, tenant, endpoint.ID, poison.Load().(string)) == try })
+		// What the endpoint takes in between shows that it is alive.
+		other := emit(t, d, tenant, PaymentSucceeded, id.New(id.Payment))
+		eventually(t, func() bool { return delivery(t, d, tenant, endpoint.ID, other).Status == DeliveryDelivered })
+		clock.move(2 * time.Minute)
+	}
+	given := delivery(t, d, tenant, endpoint.ID, poison.Load().(string))
+	require.Equal(t, DeliveryFailed, given.Status)
+	require.Equal(t, http.StatusBadGateway, *given.LastStatus)
+	require.Equal(t, EndpointActive, endpointNow(t, d, tenant, endpoint.ID).Status)
 }
 
 func TestWhatCountsAsAFailure(t *testing.T) {
@@ -143,7 +159,7 @@ func TestWhatCountsAsAFailure(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := newSender(loopback(), 300*time.Millisecond).send(t.Context(), message{
+			a := newSender(loopback(), 300*time.Millisecond, nil).send(t.Context(), message{
 				url: newSink(t, respond).URL, id: "evt_1", body: []byte(`{}`), secrets: []string{"whsec_AAAA"}})
 			require.False(t, a.accepted())
 			require.Contains(t, a.words, name)
@@ -156,7 +172,7 @@ func TestABadCertificateIsAFailure(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(s.Close)
-	a := newSender(loopback(), time.Second).send(t.Context(), message{url: s.URL, id: "evt_1", secrets: []string{"whsec_AAAA"}})
+	a := newSender(loopback(), time.Second, nil).send(t.Context(), message{url: s.URL, id: "evt_1", secrets: []string{"whsec_AAAA"}})
 	require.Equal(t, answer{words: "the TLS certificate was not accepted"}, a)
 }
 
@@ -173,7 +189,7 @@ func TestAnEndlessAnswerIsCutOff(t *testing.T) {
 			sent.Add(int64(n))
 		}
 	})
-	a := newSender(loopback(), 5*time.Second).send(t.Context(), message{url: s.URL, id: "evt_1", secrets: []string{"whsec_AAAA"}})
+	a := newSender(loopback(), 5*time.Second, nil).send(t.Context(), message{url: s.URL, id: "evt_1", secrets: []string{"whsec_AAAA"}})
 	require.True(t, a.accepted())
 	require.LessOrEqual(t, len(a.words), maxAnswerRunes)
 	require.Less(t, sent.Load(), int64(1<<29), "we stopped listening long before the receiver stopped talking")
@@ -192,8 +208,8 @@ func TestGoneDisablesTheEndpoint(t *testing.T) {
 	require.NoError(t, d.DB.InTenant(t.Context(), tenant, func(tx pgx.Tx) error {
 		e, err := GetEndpoint(t.Context(), tx, tenant, endpoint.ID)
 		require.NoError(t, err)
-		require.False(t, e.Enabled)
-		require.Equal(t, "gone", e.DisabledReason)
+		require.Equal(t, EndpointDisabled, e.Status)
+		require.Equal(t, ReasonGone, e.StatusReason)
 		return nil
 	}))
 }

@@ -15,65 +15,14 @@ import (
 	"github.com/suanpan/suanpan/internal/pg"
 )
 
-// Type names what happened: a noun of the contract, a dot, a past participle.
-type Type string
-
-// The event types of the contract.
-const (
-	PaymentAwaitingPayer     Type = "payment.awaiting_payer"
-	PaymentSucceeded         Type = "payment.succeeded"
-	PaymentClosed            Type = "payment.closed"
-	PaymentFailed            Type = "payment.failed"
-	PaymentPaidLate          Type = "payment.paid_late"
-	PaymentPaidTwice         Type = "payment.paid_twice"
-	PaymentLinkClosed        Type = "payment_link.closed"
-	RefundSucceeded          Type = "refund.succeeded"
-	RefundFailed             Type = "refund.failed"
-	WithdrawalSucceeded      Type = "withdrawal.succeeded"
-	WithdrawalFailed         Type = "withdrawal.failed"
-	TransferSucceeded        Type = "transfer.succeeded"
-	AccountStatusChanged     Type = "account.status_changed"
-	AccountLimitsChanged     Type = "account.limits_changed"
-	HoldPlaced               Type = "hold.placed"
-	HoldCaptured             Type = "hold.captured"
-	HoldReleased             Type = "hold.released"
-	HoldExpired              Type = "hold.expired"
-	ReconciliationBalanced   Type = "reconciliation.balanced"
-	ReconciliationDiscrepant Type = "reconciliation.discrepant"
-	ApprovalRequested        Type = "approval.requested"
-	ApprovalApproved         Type = "approval.approved"
-	ApprovalRejected         Type = "approval.rejected"
-	ApprovalExpired          Type = "approval.expired"
-)
-
-// Types lists every type an endpoint may ask for.
-func Types() []Type {
-	return []Type{
-		PaymentAwaitingPayer, PaymentSucceeded, PaymentClosed, PaymentFailed, PaymentPaidLate, PaymentPaidTwice,
-		PaymentLinkClosed, RefundSucceeded, RefundFailed, WithdrawalSucceeded, WithdrawalFailed, TransferSucceeded,
-		AccountStatusChanged, AccountLimitsChanged, HoldPlaced, HoldCaptured, HoldReleased, HoldExpired,
-		ReconciliationBalanced, ReconciliationDiscrepant,
-		ApprovalRequested, ApprovalApproved, ApprovalRejected, ApprovalExpired,
-	}
-}
-
-// Known reports whether t is a type of the contract.
-func (t Type) Known() bool {
-	for _, known := range Types() {
-		if t == known {
-			return true
-		}
-	}
-	return false
-}
-
 // News is what a caller reports through Emit.
 type News struct {
 	Type Type
 	// ObjectID is the id of the object that changed ("pay_…").
 	ObjectID string
-	// Data is encoded as one JSON object of at most 4096 bytes; nil means {}. It
-	// holds ids and statuses only: receivers fetch the object for the rest.
+	// Data is encoded as one JSON object; nil means {}. It holds what the catalogue
+	// (Kinds) lists for the type, ids and statuses only: receivers fetch the object
+	// for the rest.
 	Data map[string]string
 }
 
@@ -89,7 +38,7 @@ type Event struct {
 }
 
 // Emit records news in tx and queues its deliveries to every enabled endpoint of
-// the tenant that asked for its type, so that the change, the event and the
+// the tenant, also a paused one, that asked for its type, so that the change, the event and the
 // deliveries commit together or not at all. The caller holds the lock on the
 // object's row (it has just updated it), which makes the sequence gapless; a
 // caller that does not gets a unique violation and its transaction rolls back.
@@ -132,8 +81,8 @@ type tellCall struct {
 }
 
 func (call *tellCall) add(news News) (eventID string, err error) {
-	if !news.Type.Known() {
-		return "", fmt.Errorf("event: unknown type %q", news.Type)
+	if err := news.check(); err != nil {
+		return "", err
 	}
 	data := []byte("{}")
 	if news.Data != nil {
@@ -170,8 +119,12 @@ const sqlHappened = `
 	insert into webhook_deliveries (tenant_id, event_id, endpoint_id)
 	select h.tenant_id, h.id, e.id
 	  from happened h
-	  join webhook_endpoints e on e.tenant_id = h.tenant_id and e.enabled
-	   and (cardinality(e.event_types) = 0 or h.type = any (e.event_types))`
+	  join webhook_endpoints e on e.tenant_id = h.tenant_id and e.enabled and ` + sqlAsked
+
+// sqlAsked says whether the endpoint e asked for the event h: for everything, for
+// its type, or for all of its noun. A ping is for nobody who was not named.
+const sqlAsked = `h.type <> 'ping' and (cardinality(e.event_types) = 0 or h.type = any (e.event_types)
+	    or split_part(h.type, '.', 1) || '.*' = any (e.event_types))`
 
 // statement records what calls of one tenant tell, in their order.
 func statement(calls []*tellCall) *pgx.Batch {

@@ -17,7 +17,7 @@ func TestEmitNumbersEventsPerObjectAndQueuesForThoseWhoAsked(t *testing.T) {
 	d := pgtest.New(t)
 	tenant := newTenant(t, d)
 	everything, _ := newEndpoint(t, d, tenant, NewEndpoint{URL: "https://a.example.com/hook"})
-	refunds, _ := newEndpoint(t, d, tenant, NewEndpoint{URL: "https://b.example.com/hook", Types: []Type{RefundSucceeded}})
+	refunds, _ := newEndpoint(t, d, tenant, NewEndpoint{URL: "https://b.example.com/hook", Types: []Pattern{"refund.succeeded"}})
 	stranger := newTenant(t, d)
 	foreign, _ := newEndpoint(t, d, stranger, NewEndpoint{URL: "https://c.example.com/hook"})
 

@@ -148,7 +148,7 @@ func TestTheAllowListOpensOnlyWhatItNames(t *testing.T) {
 
 func TestARefusalDoesNotTellWhyTheDialFailed(t *testing.T) {
 	t.Parallel()
-	s := newSender(NewGuard(nil, nil), time.Second)
+	s := newSender(NewGuard(nil, nil), time.Second, nil)
 	require.Equal(t, "the connection failed or broke off", s.explain(errors.New("dial tcp 10.1.2.3:5432: connection refused")))
 }
 

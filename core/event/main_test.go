@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -45,8 +46,8 @@ func quick(guard *Guard) DispatcherOptions {
 	return DispatcherOptions{
 		Guard:    guard,
 		Poll:     10 * time.Millisecond,
-		Lease:    400 * time.Millisecond,
-		Timeout:  300 * time.Millisecond,
+		Lease:    4 * time.Second,
+		Timeout:  2 * time.Second,
 		Schedule: []time.Duration{20 * time.Millisecond, 20 * time.Millisecond, 20 * time.Millisecond},
 	}
 }
@@ -115,4 +116,63 @@ func run(t *testing.T, d *pgtest.Database, opts DispatcherOptions) {
 func eventually(t *testing.T, condition func() bool) {
 	t.Helper()
 	require.Eventually(t, condition, 20*time.Second, 10*time.Millisecond)
+}
+
+// clock is a clock that a test moves; it never stands before the database's.
+type clock struct {
+	mu    sync.Mutex
+	ahead time.Duration
+}
+
+func newClock() *clock { return &clock{} }
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Now().Add(c.ahead)
+}
+
+func (c *clock) move(by time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ahead += max(0, by)
+}
+
+func delivery(t *testing.T, d *pgtest.Database, tenant, endpoint, event string) Delivery {
+	t.Helper()
+	found, _, err := GetDelivery(t.Context(), d.Pool, tenant, endpoint, event)
+	require.NoError(t, err)
+	return found
+}
+
+// tried counts the tries of a delivery that came to their end.
+func tried(t *testing.T, d *pgtest.Database, tenant, endpoint, event string) int {
+	t.Helper()
+	_, tries, err := GetDelivery(t.Context(), d.Pool, tenant, endpoint, event)
+	require.NoError(t, err)
+	return len(tries)
+}
+
+func endpointNow(t *testing.T, d *pgtest.Database, tenant, endpoint string) Endpoint {
+	t.Helper()
+	e, err := GetEndpoint(t.Context(), d.Pool, tenant, endpoint)
+	require.NoError(t, err)
+	return e
+}
+
+func change(t *testing.T, d *pgtest.Database, tenant, endpoint string, by EndpointChange) (e Endpoint, err error) {
+	t.Helper()
+	err = d.DB.InTenant(t.Context(), tenant, func(tx pgx.Tx) (err error) {
+		e, err = ChangeEndpoint(t.Context(), tx, tenant, endpoint, by)
+		return err
+	})
+	return e, err
+}
+
+// told lists the events of a type.
+func told(t *testing.T, d *pgtest.Database, tenant string, what Type) []Event {
+	t.Helper()
+	list, err := List(t.Context(), d.Pool, tenant, Filter{Type: what, Limit: 100})
+	require.NoError(t, err)
+	return list
 }

@@ -36,9 +36,11 @@ type message struct {
 type answer struct {
 	// status is the receiver's HTTP status; 0 when there was no complete answer.
 	status int
-	// words are the start of the receiver's body, or what went wrong.
+	// words are the start of the receiver's body, masked, or what went wrong.
 	words      string
 	retryAfter time.Duration
+	// took is how long the exchange lasted.
+	took time.Duration
 }
 
 func (a answer) accepted() bool { return a.status >= 200 && a.status <= 299 }
@@ -51,7 +53,8 @@ type sender struct {
 	timeout time.Duration
 }
 
-func newSender(guard *Guard, timeout time.Duration) *sender {
+// newSender returns a sender that accepts certificates of roots, nil for the system's.
+func newSender(guard *Guard, timeout time.Duration, roots *x509.CertPool) *sender {
 	return &sender{
 		timeout: timeout,
 		client: &http.Client{
@@ -59,7 +62,7 @@ func newSender(guard *Guard, timeout time.Duration) *sender {
 			Transport: &http.Transport{
 				Proxy:                  nil, // a proxy from the environment would dial in our place, past the guard
 				DialContext:            guard.DialContext,
-				TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+				TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
 				TLSHandshakeTimeout:    5 * time.Second,
 				DisableCompression:     true, // a small answer must not unpack into a large one
 				MaxResponseHeaderBytes: maxAnswerBytes,
@@ -133,9 +136,11 @@ func (s *sender) explain(err error) string {
 	}
 }
 
-// excerpt keeps the printable start of a body.
+// excerpt keeps the printable start of a body, without what looks like a secret or
+// personal data.
 func excerpt(body []byte) string {
-	text := []rune(strings.ToValidUTF8(string(body[:min(len(body), 4*maxAnswerRunes)]), ""))
+	// Masked before it is cut: half a secret would not be recognised.
+	text := []rune(mask(strings.ToValidUTF8(string(body[:min(len(body), 4<<10)]), "")))
 	text = text[:min(len(text), maxAnswerRunes)]
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

@@ -9,11 +9,11 @@ import (
 	"sync"
 
 	"github.com/suanpan/suanpan/api"
-	"github.com/suanpan/suanpan/core/event"
 	"github.com/suanpan/suanpan/core/tenant"
 	"github.com/suanpan/suanpan/internal/config"
 	"github.com/suanpan/suanpan/internal/failpoint/intercept"
 	"github.com/suanpan/suanpan/internal/pg"
+	"github.com/suanpan/suanpan/internal/telemetry"
 	"github.com/suanpan/suanpan/workflows"
 )
 
@@ -34,7 +34,7 @@ func RunAPI(ctx context.Context, cfg config.API, log *slog.Logger) error {
 		return err
 	}
 	defer temporal.Close()
-	guards, stop, err := startGuards(ctx, cfg.Guards, cfg.Metrics, db, log)
+	guards, stop, err := startGuards(ctx, cfg.Guards, cfg.Metrics, telemetry.New(), db, log)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func RunAPI(ctx context.Context, cfg config.API, log *slog.Logger) error {
 		PublicURL: strings.TrimSuffix(cfg.PublicURL, "/"),
 
 		TrustedProxies: cfg.TrustedProxies,
-		Guard:          event.NewGuard(cfg.WebhookDialAllow, nil),
+		Guard:          webhookGuard(cfg.Webhooks, log),
 		Log:            log,
 		Dev:            cfg.Dev(),
 		Mode:           tenant.Mode(cfg.TenantMode),
@@ -65,7 +65,8 @@ func RunAPI(ctx context.Context, cfg config.API, log *slog.Logger) error {
 		return fmt.Errorf("address %s (choose another with SUANPAN_API_LISTEN): %w", cfg.Listen, err)
 	}
 	var background sync.WaitGroup
-	sweeper := &Sweeper{DB: db, Starter: starter, Log: log, Grace: PaymentGrace, CallMonths: cfg.ChannelCallMonths}
+	sweeper := &Sweeper{DB: db, Starter: starter, Log: log, Grace: PaymentGrace,
+		CallMonths: cfg.ChannelCallMonths, TryMonths: cfg.WebhookTryMonths}
 	background.Go(func() { sweeper.Run(ctx) })
 	defer background.Wait()
 	return api.Serve(ctx, listener, intercept.Handler(ctx, handler), log)

@@ -14,6 +14,7 @@ import (
 	"github.com/suanpan/suanpan/channels/guard"
 	"github.com/suanpan/suanpan/channels/wechatpay"
 	"github.com/suanpan/suanpan/core/channel"
+	"github.com/suanpan/suanpan/core/event"
 	"github.com/suanpan/suanpan/core/tenant"
 	"github.com/suanpan/suanpan/internal/config"
 	"github.com/suanpan/suanpan/internal/pg"
@@ -164,12 +165,11 @@ func identityOf(account tenant.ChannelAccount) string {
 	return account.ID
 }
 
-// startGuards makes the guards and the metrics of a process and starts what writes
-// and shows them; stop ends that, after the last call.
+// startGuards makes the guards of a process and starts what writes what they see and
+// what shows the metrics; stop ends that, after the last call.
 func startGuards(
-	ctx context.Context, cfg config.Guards, show config.Metrics, db *pg.DB, log *slog.Logger,
+	ctx context.Context, cfg config.Guards, show config.Metrics, metrics *telemetry.Metrics, db *pg.DB, log *slog.Logger,
 ) (guards *Guards, stop func(), err error) {
-	metrics := telemetry.New()
 	guards, err = NewGuards(cfg, db, metrics, log)
 	if err != nil {
 		return nil, nil, err
@@ -182,15 +182,25 @@ func startGuards(
 	return guards, func() { stopWriting(); stopMetrics() }, nil
 }
 
-// ForgetCalls drops the months of the record of calls that are too old. It returns
-// how many.
+// ForgetCalls drops the months of the records of calls to providers and of tries of
+// webhooks that are too old. It returns how many.
 func (s *Sweeper) ForgetCalls(ctx context.Context) (n int, err error) {
-	if s.CallMonths == 0 {
-		return 0, nil
-	}
 	err = s.DB.AsSystem(ctx, func(tx pgx.Tx) error {
-		n, err = channel.ForgetCalls(ctx, tx, s.CallMonths)
-		return err
+		n = 0
+		for _, record := range []struct {
+			months int
+			forget func(context.Context, pgx.Tx, int) (int, error)
+		}{{s.CallMonths, channel.ForgetCalls}, {s.TryMonths, event.ForgetAttempts}} {
+			if record.months == 0 {
+				continue
+			}
+			dropped, err := record.forget(ctx, tx, record.months)
+			if err != nil {
+				return err
+			}
+			n += dropped
+		}
+		return nil
 	})
 	return n, err
 }

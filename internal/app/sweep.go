@@ -37,6 +37,8 @@ type Sweeper struct {
 	// CallMonths is for how many whole months the record of calls to providers is
 	// kept; 0 keeps it for ever.
 	CallMonths int
+	// TryMonths is the same for tries of webhooks.
+	TryMonths int
 }
 
 // The rhythm of the sweeps. A workflow that its own API call did not start is
@@ -49,6 +51,7 @@ const (
 	sealEvery      = 5 * time.Second
 	aheadEvery     = time.Hour
 	secretsEvery   = 30 * time.Second
+	redeliverEvery = time.Second
 	sweepBatch     = 100
 	sweepTimeLimit = 20 * time.Second
 )
@@ -74,6 +77,7 @@ func (s *Sweeper) sweeps() []sweep {
 		{"forget one-time secrets", secretsEvery, s.ForgetSecrets},
 		{"forget payers' trips", aheadEvery, s.ForgetTrips},
 		{"forget nonces", secretsEvery, s.ForgetNonces},
+		{"redeliver events", redeliverEvery, s.RedeliverEvents},
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/suanpan/suanpan/internal/failpoint"
 	"github.com/suanpan/suanpan/internal/failpoint/intercept"
 	"github.com/suanpan/suanpan/internal/pg"
+	"github.com/suanpan/suanpan/internal/telemetry"
 	"github.com/suanpan/suanpan/workflows"
 )
 
@@ -113,7 +114,8 @@ func RunWorker(ctx context.Context, cfg config.Worker, log *slog.Logger) error {
 		return err
 	}
 	defer temporal.Close()
-	guards, stop, err := startGuards(ctx, cfg.Guards, cfg.Metrics, db, log)
+	metrics := telemetry.New()
+	guards, stop, err := startGuards(ctx, cfg.Guards, cfg.Metrics, metrics, db, log)
 	if err != nil {
 		return err
 	}
@@ -128,10 +130,10 @@ func RunWorker(ctx context.Context, cfg config.Worker, log *slog.Logger) error {
 	}
 	var background sync.WaitGroup
 	sweeper := &Sweeper{DB: db, Starter: workflows.Starter{Client: temporal}, Log: log, Grace: PaymentGrace,
-		CallMonths: cfg.ChannelCallMonths}
+		CallMonths: cfg.ChannelCallMonths, TryMonths: cfg.WebhookTryMonths}
 	background.Go(func() { sweeper.Run(ctx) })
 	dispatcher := event.NewDispatcher(db, event.DispatcherOptions{
-		Guard: event.NewGuard(cfg.WebhookDialAllow, nil), Log: log})
+		Guard: webhookGuard(cfg.Webhooks, log), Log: log, Metrics: metrics.Webhooks})
 	background.Go(func() { dispatcher.Run(failpoint.Scope(ctx, ScopeWebhooks)) })
 	err = serveHealth(ctx, cfg.HealthListen, db, temporal)
 	background.Wait()

@@ -226,7 +226,7 @@ func (p *platform) startOurs(ctx context.Context, _ func(string, ...any)) error 
 	if err != nil {
 		return err
 	}
-	hooks := config.Webhooks{WebhookDialAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	hooks := config.Webhooks{WebhookDialAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, WebhookTryMonths: 3}
 	for i := range 2 {
 		name := "worker-" + strconv.Itoa(i+1)
 		core, channels, err := p.proxied(name, localURL(notify, ""))

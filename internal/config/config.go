@@ -63,6 +63,7 @@ type Channels struct {
 // Webhooks is what a process needs that checks or sends webhooks.
 type Webhooks struct {
 	WebhookDialAllow []netip.Prefix `env:"WEBHOOK_DIAL_ALLOW" doc:"Comma-separated private networks webhooks may be sent to, such as 127.0.0.0/8. Development only."`
+	WebhookTryMonths int            `env:"WEBHOOK_TRY_MONTHS" envDefault:"3" doc:"Whole months for which every try of a webhook is kept, shown with its delivery."`
 }
 
 // Serving says whom an API serves, and how often.

@@ -57,6 +57,9 @@ func (w Webhooks) check(e Environment) error {
 	if len(w.WebhookDialAllow) > 0 && e != Development {
 		return refusedInProduction("WEBHOOK_DIAL_ALLOW", "webhooks may not reach private networks")
 	}
+	if w.WebhookTryMonths < 1 {
+		return fmt.Errorf("%sWEBHOOK_TRY_MONTHS must be 1 or more", Prefix)
+	}
 	return nil
 }
 

@@ -55,6 +55,7 @@ func courses() map[string]func(*world) {
 		"transfer":              (*world).transferOne,
 		"transfer-batch":        (*world).transferMany,
 		"webhook":               (*world).hearOfPayment,
+		"redelivery":            (*world).hearAgain,
 		"seal":                  (*world).sealWhatIsBooked,
 		"expire-hold":           (*world).letAHoldExpire,
 		yearAhead:               (*world).beginAYearAhead,
@@ -367,7 +368,7 @@ func (w *world) hearOfPayment() {
 		rw.WriteHeader(http.StatusNoContent)
 	}))
 	w.Cleanup(sink.Close)
-	types := []client.EventType{client.EventTypePaymentSucceeded}
+	types := []client.EventPattern{client.EventPattern(client.EventTypePaymentSucceeded)}
 	hook, err := w.api.CreateWebhookEndpointWithResponse(w.ctx, &client.CreateWebhookEndpointParams{IdempotencyKey: w.ref("hook-key")},
 		client.CreateWebhookEndpoint{URL: sink.URL, EventTypes: &types})
 	require.NoError(w, err)
@@ -384,8 +385,40 @@ func (w *world) hearOfPayment() {
 		var event client.Event
 		require.NoError(w, json.Unmarshal([]byte(body), &event))
 		require.Equal(w, p.ID, event.ObjectID)
-		require.Equal(w, types[0], event.Type)
+		require.Equal(w, client.EventTypePaymentSucceeded, event.Type)
 	}
+}
+
+// hearAgain has an endpoint told what happened before it existed.
+func (w *world) hearAgain() {
+	began := time.Now().Add(-time.Hour)
+	w.paid(alipay, w.shop.id, 19999)
+	var mu sync.Mutex
+	heard := map[string]bool{}
+	sink := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		heard[r.Header.Get("Webhook-Id")] = true
+	}))
+	w.Cleanup(sink.Close)
+	hook, err := w.api.CreateWebhookEndpointWithResponse(w.ctx, &client.CreateWebhookEndpointParams{IdempotencyKey: w.ref("hook-key")},
+		client.CreateWebhookEndpoint{URL: sink.URL})
+	require.NoError(w, err)
+	require.NotNil(w, hook.JSON201, "%s", hook.Body)
+	started, err := w.api.CreateWebhookRedeliveryWithResponse(w.ctx, hook.JSON201.ID,
+		&client.CreateWebhookRedeliveryParams{IdempotencyKey: w.ref("range-key")},
+		client.CreateWebhookRedelivery{CreatedFrom: began, CreatedTo: time.Now().Add(time.Hour)})
+	require.NoError(w, err)
+	require.NotNil(w, started.JSON201, "%s", started.Body)
+	w.await("the redelivery", func() (bool, any) {
+		left := w.count(`select (select count(*) from webhook_redeliveries where status = 'running') +
+			(select count(*) from events e where not exists (
+			  select from webhook_deliveries d where d.event_id = e.id and d.status = 'delivered'))`)
+		return left == 0, left
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	require.Len(w, heard, int(w.count(`select count(*) from events`)))
 }
 
 func (w *world) sealWhatIsBooked() {

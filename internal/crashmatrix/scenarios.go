@@ -50,6 +50,7 @@ const (
 	sweepSecrets = "forget one-time secrets"
 	sweepTrips   = "forget payers' trips"
 	sweepNonces  = "forget nonces"
+	sweepRange   = "redeliver events"
 )
 
 // Scenarios lists everything that is run.
@@ -90,6 +91,7 @@ func Scenarios() []Scenario {
 		{"transfer", []string{routeTransfer}},
 		{"transfer-batch", []string{routeTransferBatch}},
 		{"webhook", []string{app.ScopeWebhooks}},
+		{"redelivery", []string{sweepRange}},
 		{"seal", []string{sweepSeal}},
 		{"expire-hold", []string{sweepHolds}},
 		{"year-ahead", []string{sweepMonths}},

@@ -44,6 +44,7 @@ const (
 	Endpoint       Prefix = "whe"
 	Principal      Prefix = "prn"
 	Approval       Prefix = "apv"
+	Redelivery     Prefix = "whr"
 )
 
 // New mints an id with prefix p.

@@ -17,13 +17,15 @@ type Metrics struct {
 	registry *prometheus.Registry
 	// Channels are about calls to payment providers.
 	Channels *Channels
+	// Webhooks are about telling tenants' systems.
+	Webhooks *Webhooks
 }
 
 // New returns the metrics of a process, with those of the Go runtime.
 func New() *Metrics {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return &Metrics{registry: registry, Channels: newChannels(registry)}
+	return &Metrics{registry: registry, Channels: newChannels(registry), Webhooks: newWebhooks(registry)}
 }
 
 // Handler answers with all metrics in Prometheus' text format.

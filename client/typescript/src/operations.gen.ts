@@ -23,6 +23,7 @@ import type {
   ChangeChannelAccount,
   ChangeChannelProducts,
   ChangePrincipal,
+  ChangeWebhookEndpoint,
   ChannelAccount,
   ChannelAccountCheck,
   ChannelAccountPage,
@@ -48,6 +49,7 @@ import type {
   CreateTransfer,
   CreateTransferBatch,
   CreateWebhookEndpoint,
+  CreateWebhookRedelivery,
   CreateWithdrawal,
   DailyOperation,
   DailyOperationPage,
@@ -72,6 +74,7 @@ import type {
   PrincipalPage,
   Reconciliation,
   ReconciliationPage,
+  RedeliverEvent,
   Refund,
   RefundPage,
   RejectApproval,
@@ -95,10 +98,13 @@ import type {
   TransferPreview,
   TrialBalance,
   VoucherDay,
+  WebhookDeliveryList,
   WebhookDeliveryPage,
+  WebhookDeliveryWithTries,
   WebhookEndpoint,
   WebhookEndpointPage,
   WebhookEndpointWithSecret,
+  WebhookRedelivery,
   Withdrawal,
   WithdrawalPage,
 } from "./schema.gen.js";
@@ -610,6 +616,20 @@ export abstract class Operations {
    */
   getEvent(eventId: string, options?: CallOptions): Promise<Event> {
     return this.json<Event>({ method: "GET", path: `/v1/events/${segment(eventId)}` }, options);
+  }
+
+  /**
+   * Have an event delivered again.
+   *
+   * To the endpoint named, or to every endpoint that asks for the event or has heard of it. It goes out
+   * under the same id, with the same bytes, and its retries begin anew. Of a delivery that is under way
+   * already nothing changes, and `data` does not list it. 422 `no_webhook_endpoint` when nobody asks for it.
+   *
+   * `POST /v1/events/{event_id}/redeliver`
+   * @scope webhook_endpoints:write
+   */
+  redeliverEvent(eventId: string, body: RedeliverEvent, options?: PostOptions): Promise<WebhookDeliveryList> {
+    return this.json<WebhookDeliveryList>({ method: "POST", path: `/v1/events/${segment(eventId)}/redeliver`, body }, options);
   }
 
   /**
@@ -1225,6 +1245,20 @@ export abstract class Operations {
   }
 
   /**
+   * Change, pause or resume an endpoint.
+   *
+   * Fields that are left out stay. `status: paused` keeps what happens until the endpoint is active
+   * again; `status: active` makes what was kept due at once and forgets past failures. It also brings
+   * back an endpoint that answered 410, for what happens from then on: have it redelivered what it missed.
+   *
+   * `PATCH /v1/webhook_endpoints/{webhook_endpoint_id}`
+   * @scope webhook_endpoints:write
+   */
+  changeWebhookEndpoint(webhookEndpointId: string, body: ChangeWebhookEndpoint, options?: CallOptions): Promise<WebhookEndpoint> {
+    return this.json<WebhookEndpoint>({ method: "PATCH", path: `/v1/webhook_endpoints/${segment(webhookEndpointId)}`, body }, options);
+  }
+
+  /**
    * Stop posting to an endpoint.
    *
    * What was still to be delivered to it is given up. Deleting it again is a 404.
@@ -1244,6 +1278,52 @@ export abstract class Operations {
    */
   listWebhookDeliveries(webhookEndpointId: string, query: Query<"listWebhookDeliveries"> = {}, options?: CallOptions): Listing<WebhookDeliveryPage> {
     return this.list<WebhookDeliveryPage>({ method: "GET", path: `/v1/webhook_endpoints/${segment(webhookEndpointId)}/deliveries`, query }, options);
+  }
+
+  /**
+   * Read how a delivery went, try by try.
+   *
+   * `GET /v1/webhook_endpoints/{webhook_endpoint_id}/deliveries/{event_id}`
+   * @scope webhook_endpoints:read
+   */
+  getWebhookDelivery(webhookEndpointId: string, eventId: string, options?: CallOptions): Promise<WebhookDeliveryWithTries> {
+    return this.json<WebhookDeliveryWithTries>({ method: "GET", path: `/v1/webhook_endpoints/${segment(webhookEndpointId)}/deliveries/${segment(eventId)}` }, options);
+  }
+
+  /**
+   * Send a test event to an endpoint.
+   *
+   * An event of type `ping`, whatever the endpoint asks for. How it went is in its delivery. 422
+   * `webhook_endpoint_not_active` for an endpoint that is paused or disabled.
+   *
+   * `POST /v1/webhook_endpoints/{webhook_endpoint_id}/ping`
+   * @scope webhook_endpoints:write
+   */
+  pingWebhookEndpoint(webhookEndpointId: string, options?: PostOptions): Promise<Event> {
+    return this.json<Event>({ method: "POST", path: `/v1/webhook_endpoints/${segment(webhookEndpointId)}/ping` }, options);
+  }
+
+  /**
+   * Have the events of a range of time delivered again.
+   *
+   * Queues the events of at most 31 days that the endpoint asks for now, oldest first, and no more
+   * at a time than the endpoint takes. One runs per endpoint at a time.
+   *
+   * `POST /v1/webhook_endpoints/{webhook_endpoint_id}/redeliveries`
+   * @scope webhook_endpoints:write
+   */
+  createWebhookRedelivery(webhookEndpointId: string, body: CreateWebhookRedelivery, options?: PostOptions): Promise<WebhookRedelivery> {
+    return this.json<WebhookRedelivery>({ method: "POST", path: `/v1/webhook_endpoints/${segment(webhookEndpointId)}/redeliveries`, body }, options);
+  }
+
+  /**
+   * Read how far a redelivery is.
+   *
+   * `GET /v1/webhook_endpoints/{webhook_endpoint_id}/redeliveries/{webhook_redelivery_id}`
+   * @scope webhook_endpoints:read
+   */
+  getWebhookRedelivery(webhookEndpointId: string, webhookRedeliveryId: string, options?: CallOptions): Promise<WebhookRedelivery> {
+    return this.json<WebhookRedelivery>({ method: "GET", path: `/v1/webhook_endpoints/${segment(webhookEndpointId)}/redeliveries/${segment(webhookRedeliveryId)}` }, options);
   }
 
   /**

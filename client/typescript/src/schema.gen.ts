@@ -1118,6 +1118,31 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/events/{event_id}/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description An event. */
+                event_id: components["parameters"]["EventIDInPath"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have an event delivered again
+         * @description To the endpoint named, or to every endpoint that asks for the event or has heard of it. It goes out
+         *     under the same id, with the same bytes, and its retries begin anew. Of a delivery that is under way
+         *     already nothing changes, and `data` does not list it. 422 `no_webhook_endpoint` when nobody asks for it.
+         */
+        post: operations["redeliverEvent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/webhook_endpoints": {
         parameters: {
             query?: never;
@@ -1162,7 +1187,13 @@ export interface paths {
         delete: operations["deleteWebhookEndpoint"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Change, pause or resume an endpoint
+         * @description Fields that are left out stay. `status: paused` keeps what happens until the endpoint is active
+         *     again; `status: active` makes what was kept due at once and forgets past failures. It also brings
+         *     back an endpoint that answered 410, for what happens from then on: have it redelivered what it missed.
+         */
+        patch: operations["changeWebhookEndpoint"];
         trace?: never;
     };
     "/v1/webhook_endpoints/{webhook_endpoint_id}/rotate_secret": {
@@ -1201,6 +1232,98 @@ export interface paths {
         };
         /** List how deliveries to an endpoint went, newest event first */
         get: operations["listWebhookDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhook_endpoints/{webhook_endpoint_id}/deliveries/{event_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A webhook endpoint. */
+                webhook_endpoint_id: components["parameters"]["WebhookEndpointIDInPath"];
+                /** @description An event. */
+                event_id: components["parameters"]["EventIDInPath"];
+            };
+            cookie?: never;
+        };
+        /** Read how a delivery went, try by try */
+        get: operations["getWebhookDelivery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhook_endpoints/{webhook_endpoint_id}/ping": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A webhook endpoint. */
+                webhook_endpoint_id: components["parameters"]["WebhookEndpointIDInPath"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a test event to an endpoint
+         * @description An event of type `ping`, whatever the endpoint asks for. How it went is in its delivery. 422
+         *     `webhook_endpoint_not_active` for an endpoint that is paused or disabled.
+         */
+        post: operations["pingWebhookEndpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhook_endpoints/{webhook_endpoint_id}/redeliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A webhook endpoint. */
+                webhook_endpoint_id: components["parameters"]["WebhookEndpointIDInPath"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have the events of a range of time delivered again
+         * @description Queues the events of at most 31 days that the endpoint asks for now, oldest first, and no more
+         *     at a time than the endpoint takes. One runs per endpoint at a time.
+         */
+        post: operations["createWebhookRedelivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhook_endpoints/{webhook_endpoint_id}/redeliveries/{webhook_redelivery_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A webhook endpoint. */
+                webhook_endpoint_id: components["parameters"]["WebhookEndpointIDInPath"];
+                /** @description A redelivery. */
+                webhook_redelivery_id: components["parameters"]["WebhookRedeliveryIDInPath"];
+            };
+            cookie?: never;
+        };
+        /** Read how far a redelivery is */
+        get: operations["getWebhookRedelivery"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1938,6 +2061,11 @@ export interface components {
          * @example whe_01JD8Y3K5T7W9ABCDEFGHJKMNP
          */
         WebhookEndpointID: string;
+        /**
+         * @description A redelivery.
+         * @example whr_01JD8Y3K5T7W9ABCDEFGHJKMNP
+         */
+        WebhookRedeliveryID: string;
         /** @description An error (RFC 9457). Decide by `code`; the texts are for people and may change. */
         Problem: {
             /**
@@ -3407,9 +3535,11 @@ export interface components {
          *     - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
          *     - `reconciliation.balanced`, `reconciliation.discrepant`
          *     - `approval.requested`, `approval.approved`, `approval.rejected`, `approval.expired`: a request that needs a second person.
+         *     - `webhook_endpoint.failing`, `webhook_endpoint.paused`, `webhook_endpoint.disabled`: one of your endpoints is in trouble.
+         *     - `ping`: asked for by you, for one endpoint.
          * @enum {string}
          */
-        EventType: "payment.awaiting_payer" | "payment.succeeded" | "payment.closed" | "payment.failed" | "payment.paid_late" | "payment.paid_twice" | "payment_link.closed" | "refund.succeeded" | "refund.failed" | "withdrawal.succeeded" | "withdrawal.failed" | "transfer.succeeded" | "account.status_changed" | "account.limits_changed" | "hold.placed" | "hold.captured" | "hold.released" | "hold.expired" | "reconciliation.balanced" | "reconciliation.discrepant" | "approval.requested" | "approval.approved" | "approval.rejected" | "approval.expired";
+        EventType: "payment.awaiting_payer" | "payment.succeeded" | "payment.closed" | "payment.failed" | "payment.paid_late" | "payment.paid_twice" | "payment_link.closed" | "refund.succeeded" | "refund.failed" | "withdrawal.succeeded" | "withdrawal.failed" | "transfer.succeeded" | "account.status_changed" | "account.limits_changed" | "hold.placed" | "hold.captured" | "hold.released" | "hold.expired" | "reconciliation.balanced" | "reconciliation.discrepant" | "approval.requested" | "approval.approved" | "approval.rejected" | "approval.expired" | "webhook_endpoint.failing" | "webhook_endpoint.paused" | "webhook_endpoint.disabled" | "ping";
         /** @description What happened to an object. Thin on purpose: read the object for its state. A webhook posts this object; expect it more than once and out of order, and use `id` and `sequence` to notice. */
         Event: {
             id: components["schemas"]["EventID"];
@@ -3433,6 +3563,11 @@ export interface components {
             data: components["schemas"]["Event"][];
             next_cursor: string | null;
         };
+        /**
+         * @description An event type, or a noun and `.*` for all of its types.
+         * @example payment.*
+         */
+        EventPattern: string;
         CreateWebhookEndpoint: {
             /**
              * @description https, a public host name, port 443 or 8443.
@@ -3440,7 +3575,7 @@ export interface components {
              */
             url: string;
             /** @description Which events to post; all when absent or empty. */
-            event_types?: components["schemas"]["EventType"][];
+            event_types?: components["schemas"]["EventPattern"][];
             /** @default  */
             description?: string;
         };
@@ -3448,11 +3583,25 @@ export interface components {
         WebhookEndpoint: {
             id: components["schemas"]["WebhookEndpointID"];
             url: string;
-            event_types: components["schemas"]["EventType"][];
+            event_types: components["schemas"]["EventPattern"][];
             description: string;
+            /** @description Whether it is active; `status` tells more. */
             enabled: boolean;
-            /** @description `gone`: the URL answered 410. Create the endpoint anew to go on. */
+            /** @description The same as status_reason. */
             disabled_reason: string | null;
+            status: components["schemas"]["WebhookEndpointStatus"];
+            /** @description Why it is not active: `requested` by you, `failing` for the whole schedule, `gone` (it answered 410). */
+            status_reason: string | null;
+            /**
+             * Format: date-time
+             * @description Nothing but failures since; null when the last try succeeded.
+             */
+            failing_since: string | null;
+            /**
+             * Format: date-time
+             * @description Nothing is sent before this moment.
+             */
+            rests_until: string | null;
             /** Format: date-time */
             created_at: string;
         };
@@ -3460,10 +3609,18 @@ export interface components {
         WebhookEndpointWithSecret: {
             id: components["schemas"]["WebhookEndpointID"];
             url: string;
-            event_types: components["schemas"]["EventType"][];
+            event_types: components["schemas"]["EventPattern"][];
             description: string;
+            /** @description Whether it is active; `status` tells more. */
             enabled: boolean;
+            /** @description The same as status_reason. */
             disabled_reason: string | null;
+            status: components["schemas"]["WebhookEndpointStatus"];
+            status_reason: string | null;
+            /** Format: date-time */
+            failing_since: string | null;
+            /** Format: date-time */
+            rests_until: string | null;
             /** Format: date-time */
             created_at: string;
             /**
@@ -3471,6 +3628,83 @@ export interface components {
              * @example whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD
              */
             secret: string;
+        };
+        /**
+         * @description Who acts next:
+         *     - `active`: the platform; it posts what happens.
+         *     - `paused`: you; what happens is kept for it until it is active again.
+         *     - `disabled`: you; it answered 410, and what happens passes it by.
+         * @enum {string}
+         */
+        WebhookEndpointStatus: "active" | "paused" | "disabled";
+        ChangeWebhookEndpoint: {
+            /** @description https, a public host name, port 443 or 8443. */
+            url?: string;
+            /** @description Which events to post from now on; all when empty. */
+            event_types?: components["schemas"]["EventPattern"][];
+            description?: string;
+            /** @enum {string} */
+            status?: "active" | "paused";
+        };
+        RedeliverEvent: {
+            webhook_endpoint_id?: components["schemas"]["WebhookEndpointID"];
+        };
+        /**
+         * @description - `missed`: what was given up, or happened while the endpoint was disabled or did not exist.
+         *     - `all`: also what was delivered.
+         * @enum {string}
+         */
+        WebhookRedeliveryScope: "missed" | "all";
+        CreateWebhookRedelivery: {
+            /**
+             * Format: date-time
+             * @description Events from this moment on.
+             */
+            created_from: string;
+            /**
+             * Format: date-time
+             * @description Events before this moment; at most 31 days later.
+             */
+            created_to: string;
+            scope?: components["schemas"]["WebhookRedeliveryScope"];
+        };
+        /**
+         * @description Who acts next:
+         *     - `running`: the platform; it queues the next events as the endpoint takes them.
+         *     - `done`: nobody; everything is queued. How the deliveries went is in their list.
+         *     - `cancelled`: nobody; the endpoint was deleted or answered 410.
+         * @enum {string}
+         */
+        WebhookRedeliveryStatus: "running" | "done" | "cancelled";
+        /** @description Events of a range of time that are delivered again to one endpoint. */
+        WebhookRedelivery: {
+            id: components["schemas"]["WebhookRedeliveryID"];
+            webhook_endpoint_id: components["schemas"]["WebhookEndpointID"];
+            /** Format: date-time */
+            created_from: string;
+            /** Format: date-time */
+            created_to: string;
+            scope: components["schemas"]["WebhookRedeliveryScope"];
+            status: components["schemas"]["WebhookRedeliveryStatus"];
+            /**
+             * Format: date-time
+             * @description Up to when the range has been looked at; null at the beginning.
+             */
+            position: string | null;
+            /**
+             * Format: int64
+             * @description Events of the range looked at.
+             */
+            examined: number;
+            /**
+             * Format: int64
+             * @description Deliveries made due.
+             */
+            queued: number;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            finished_at: string | null;
         };
         /** @description One page. `next_cursor` is null on the last. */
         WebhookEndpointPage: {
@@ -3481,7 +3715,7 @@ export interface components {
          * @description Who acts next:
          *     - `pending`: the platform; it posts at `next_at`.
          *     - `delivered`: nobody.
-         *     - `failed`: the tenant; given up after a week of tries or because the endpoint is gone. Read what was missed from the list of events.
+         *     - `failed`: the tenant; given up after a week of tries or because the endpoint is gone. It may be had again by a redelivery.
          * @enum {string}
          */
         WebhookDeliveryStatus: "pending" | "delivered" | "failed";
@@ -3499,10 +3733,57 @@ export interface components {
             last_attempt_at: string | null;
             /** @description The HTTP status of the last try; null when there was no answer. */
             last_status: number | null;
-            /** @description The start of the last answer, or what went wrong. */
+            /** @description The start of the last answer, masked, or what went wrong. */
             last_answer: string;
+            /**
+             * Format: int64
+             * @description How long the last try took.
+             */
+            last_took_ms: number | null;
             /** Format: date-time */
             delivered_at: string | null;
+        };
+        /** @description A delivery and its newest tries. */
+        WebhookDeliveryWithTries: {
+            event_id: components["schemas"]["EventID"];
+            webhook_endpoint_id: components["schemas"]["WebhookEndpointID"];
+            status: components["schemas"]["WebhookDeliveryStatus"];
+            attempts: number;
+            /**
+             * Format: date-time
+             * @description Null unless pending.
+             */
+            next_at: string | null;
+            /** Format: date-time */
+            last_attempt_at: string | null;
+            /** @description The HTTP status of the last try; null when there was no answer. */
+            last_status: number | null;
+            /** @description The start of the last answer, masked, or what went wrong. */
+            last_answer: string;
+            /**
+             * Format: int64
+             * @description How long the last try took.
+             */
+            last_took_ms: number | null;
+            /** Format: date-time */
+            delivered_at: string | null;
+            tries: components["schemas"]["WebhookTry"][];
+        };
+        /** @description One try that came to an end. */
+        WebhookTry: {
+            /** @description Counts the tries; one that is missing was cut off by the sender's end. */
+            number: number;
+            /** Format: date-time */
+            started_at: string;
+            /** Format: int64 */
+            took_ms: number;
+            /** @description The HTTP status; null when there was no answer. */
+            status: number | null;
+            /** @description The start of the answer, masked, or what went wrong. */
+            answer: string;
+        };
+        WebhookDeliveryList: {
+            data: components["schemas"]["WebhookDelivery"][];
         };
         /** @description One page. `next_cursor` is null on the last. */
         WebhookDeliveryPage: {
@@ -3845,6 +4126,8 @@ export interface components {
         APIKeyIDInPath: components["schemas"]["APIKeyID"];
         /** @description A signing key. */
         SigningKeyIDInPath: components["schemas"]["SigningKeyID"];
+        /** @description A redelivery. */
+        WebhookRedeliveryIDInPath: components["schemas"]["WebhookRedeliveryID"];
     };
     requestBodies: never;
     headers: {
@@ -3892,6 +4175,7 @@ export type DiscrepancyID = components['schemas']['DiscrepancyID'];
 export type EntryID = components['schemas']['EntryID'];
 export type EventID = components['schemas']['EventID'];
 export type WebhookEndpointID = components['schemas']['WebhookEndpointID'];
+export type WebhookRedeliveryID = components['schemas']['WebhookRedeliveryID'];
 export type Problem = components['schemas']['Problem'];
 export type Date = components['schemas']['Date'];
 export type Currency = components['schemas']['Currency'];
@@ -4034,12 +4318,23 @@ export type DiscrepancyPage = components['schemas']['DiscrepancyPage'];
 export type EventType = components['schemas']['EventType'];
 export type Event = components['schemas']['Event'];
 export type EventPage = components['schemas']['EventPage'];
+export type EventPattern = components['schemas']['EventPattern'];
 export type CreateWebhookEndpoint = components['schemas']['CreateWebhookEndpoint'];
 export type WebhookEndpoint = components['schemas']['WebhookEndpoint'];
 export type WebhookEndpointWithSecret = components['schemas']['WebhookEndpointWithSecret'];
+export type WebhookEndpointStatus = components['schemas']['WebhookEndpointStatus'];
+export type ChangeWebhookEndpoint = components['schemas']['ChangeWebhookEndpoint'];
+export type RedeliverEvent = components['schemas']['RedeliverEvent'];
+export type WebhookRedeliveryScope = components['schemas']['WebhookRedeliveryScope'];
+export type CreateWebhookRedelivery = components['schemas']['CreateWebhookRedelivery'];
+export type WebhookRedeliveryStatus = components['schemas']['WebhookRedeliveryStatus'];
+export type WebhookRedelivery = components['schemas']['WebhookRedelivery'];
 export type WebhookEndpointPage = components['schemas']['WebhookEndpointPage'];
 export type WebhookDeliveryStatus = components['schemas']['WebhookDeliveryStatus'];
 export type WebhookDelivery = components['schemas']['WebhookDelivery'];
+export type WebhookDeliveryWithTries = components['schemas']['WebhookDeliveryWithTries'];
+export type WebhookTry = components['schemas']['WebhookTry'];
+export type WebhookDeliveryList = components['schemas']['WebhookDeliveryList'];
 export type WebhookDeliveryPage = components['schemas']['WebhookDeliveryPage'];
 export type Role = components['schemas']['Role'];
 export type PrincipalKind = components['schemas']['PrincipalKind'];
@@ -4101,6 +4396,7 @@ export type ParameterWebhookEndpointIdInPath = components['parameters']['Webhook
 export type ParameterTenantIdInPath = components['parameters']['TenantIDInPath'];
 export type ParameterApiKeyIdInPath = components['parameters']['APIKeyIDInPath'];
 export type ParameterSigningKeyIdInPath = components['parameters']['SigningKeyIDInPath'];
+export type ParameterWebhookRedeliveryIdInPath = components['parameters']['WebhookRedeliveryIDInPath'];
 export type HeaderIdempotencyReplayed = components['headers']['IdempotencyReplayed'];
 export type $defs = Record<string, never>;
 export interface operations {
@@ -6432,6 +6728,46 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    redeliverEvent: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description An event. */
+                event_id: components["parameters"]["EventIDInPath"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RedeliverEvent"];
+            };
+        };
+        responses: {
+            /** @description The deliveries that are due now. */
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDeliveryList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Refused"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     listWebhookEndpoints: {
         parameters: {
             query?: {
@@ -6554,6 +6890,41 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    changeWebhookEndpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A webhook endpoint. */
+                webhook_endpoint_id: components["parameters"]["WebhookEndpointIDInPath"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeWebhookEndpoint"];
+            };
+        };
+        responses: {
+            /** @description The endpoint after the change. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookEndpoint"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Refused"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     rotateWebhookSecret: {
         parameters: {
             query?: never;
@@ -6616,6 +6987,144 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["WebhookDeliveryPage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getWebhookDelivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A webhook endpoint. */
+                webhook_endpoint_id: components["parameters"]["WebhookEndpointIDInPath"];
+                /** @description An event. */
+                event_id: components["parameters"]["EventIDInPath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The delivery and its newest tries, at most 100, newest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDeliveryWithTries"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    pingWebhookEndpoint: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description A webhook endpoint. */
+                webhook_endpoint_id: components["parameters"]["WebhookEndpointIDInPath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The event, which is being delivered. */
+            201: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Event"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Refused"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createWebhookRedelivery: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description A webhook endpoint. */
+                webhook_endpoint_id: components["parameters"]["WebhookEndpointIDInPath"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateWebhookRedelivery"];
+            };
+        };
+        responses: {
+            /** @description It runs. */
+            201: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookRedelivery"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Refused"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getWebhookRedelivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A webhook endpoint. */
+                webhook_endpoint_id: components["parameters"]["WebhookEndpointIDInPath"];
+                /** @description A redelivery. */
+                webhook_redelivery_id: components["parameters"]["WebhookRedeliveryIDInPath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The redelivery. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookRedelivery"];
                 };
             };
             400: components["responses"]["BadRequest"];
