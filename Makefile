@@ -30,6 +30,8 @@ UNKNOWN_FLAGS ?= -unknown.live 1000 -unknown.core 10000 -unknown.seed 7
 CONTRACT_FLAGS ?=
 # What the browser walks, such as SCREENS_FLAGS=-smoke or SCREENS_FLAGS="-only phone".
 SCREENS_FLAGS ?=
+# The kills of webhook senders, such as HOOK_FLAGS="-hooks.events 1000 -hooks.kills 5 -hooks.seed 9".
+HOOK_FLAGS ?= -hooks.events 100000 -hooks.kills 50 -hooks.seed 7
 # How long each parser is fuzzed.
 FUZZ_TIME ?= 2s
 # What `make test` tests and how, such as TEST="-race ./ledger/...".
@@ -124,6 +126,14 @@ rotation: ## Change keys and certificates on both sides while payments come in
 .PHONY: contract
 contract: ## Hold the adapters to the providers' own servers, with keys of yours (docs/going-live.md)
 	$(GO) test -tags contract -count=1 -timeout 60m -v -run Contract ./channels/channeltest $(CONTRACT_FLAGS)
+
+.PHONY: webhook-kills
+webhook-kills: ## Send 100,000 events to receivers half of which fail, kill -9 the senders 50 times, and look for every event
+	$(GO) run ./internal/testenv -- $(GO) test -count=1 -timeout 120m -v -run TestWebhooksUnderKills ./core/event $(HOOK_FLAGS)
+
+.PHONY: webhook-isolation
+webhook-isolation: ## Measure what one endpoint of twenty that hangs does to the others (leave the machine alone)
+	$(GO) run ./internal/testenv -- $(GO) test -count=1 -timeout 60m -v -run TestABadEndpointSlowsNobody ./core/event -isolation.rounds 5 -isolation.events 100
 
 .PHONY: fuzz
 fuzz: ## Fuzz every parser and canonicaliser for a moment each (FUZZ_TIME=60s)

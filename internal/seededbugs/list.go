@@ -198,8 +198,8 @@ func outsideBugs() []bug {
 		},
 		{
 			name: "delivered-by-both", says: "two instances claim the same webhook delivery",
-			file: "core/event/dispatcher.go",
-			old:  "and (w.leased_until is null or w.leased_until <= now())", new: "and (w.leased_until is null or true)",
+			file: "core/event/claim.go",
+			old:  "and (w.leased_until is null or w.leased_until <= clock.now)", new: "and (w.leased_until is null or true)",
 			pkg: "./core/event", test: "TestTwoDispatchersDeliverEachMessageOnce",
 		},
 		{
