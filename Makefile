@@ -129,11 +129,11 @@ contract: ## Hold the adapters to the providers' own servers, with keys of yours
 
 .PHONY: webhook-kills
 webhook-kills: ## Send 100,000 events to receivers half of which fail, kill -9 the senders 50 times, and look for every event
-	$(GO) run ./internal/testenv -- $(GO) test -count=1 -timeout 120m -v -run TestWebhooksUnderKills ./core/event $(HOOK_FLAGS)
+	$(GO) run ./internal/testenv -- $(GO) test -tags slow -count=1 -timeout 120m -v -run TestWebhooksUnderKills ./core/event $(HOOK_FLAGS)
 
 .PHONY: webhook-isolation
 webhook-isolation: ## Measure what one endpoint of twenty that hangs does to the others (leave the machine alone)
-	$(GO) run ./internal/testenv -- $(GO) test -count=1 -timeout 60m -v -run TestABadEndpointSlowsNobody ./core/event -isolation.rounds 5 -isolation.events 100
+	$(GO) run ./internal/testenv -- $(GO) test -tags slow -count=1 -timeout 60m -v -run TestABadEndpointSlowsNobody ./core/event -isolation.rounds 5 -isolation.events 100
 
 .PHONY: fuzz
 fuzz: ## Fuzz every parser and canonicaliser for a moment each (FUZZ_TIME=60s)
@@ -163,6 +163,7 @@ lint: ## gofmt, vet, staticcheck, workflowcheck, tidytest
 	$(TOOL) staticcheck ./...
 	$(GO) vet -tags chaos ./internal/failpoint/... ./internal/crashmatrix
 	$(GO) vet -tags contract ./channels/channeltest
+	$(GO) vet -tags slow ./core/event
 	$(TOOL) workflowcheck ./workflows/...
 	$(GO) test -count=1 ./internal/tidytest
 

@@ -2,12 +2,6 @@ package event
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"math/big"
 	"net/netip"
 	"os"
 	"sync"
@@ -24,9 +18,6 @@ import (
 
 // childArg makes this test binary a dispatcher that a test can kill.
 const childArg = "dispatch-until-killed"
-
-// killedArg makes it one of the senders of TestWebhooksUnderKills.
-const killedArg = "send-until-killed"
 
 func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == childArg {
@@ -188,16 +179,4 @@ func told(t *testing.T, d *pgtest.Database, tenant string, what Type) []Event {
 	list, err := List(t.Context(), d.Pool, tenant, Filter{Type: what, Limit: 100})
 	require.NoError(t, err)
 	return list
-}
-
-// selfSigned is a certificate for a name that is nobody's, signed by nobody.
-func selfSigned(t *testing.T) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"other.example.com"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	require.NoError(t, err)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
