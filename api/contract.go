@@ -57,6 +57,7 @@ type operation struct {
 
 // contract finds operations by method and Gin's path template.
 type contract struct {
+	doc        *openapi3.T
 	operations map[string]*operation
 }
 
@@ -69,7 +70,7 @@ func loadContract() (*contract, error) {
 	for _, action := range access.Matrix() {
 		actions[action.Name] = action
 	}
-	c := &contract{operations: map[string]*operation{}}
+	c := &contract{doc: doc, operations: map[string]*operation{}}
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
 			scope, ok := op.Extensions[scopeExtension].(string)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/suanpan/suanpan/api/cashier"
 	"github.com/suanpan/suanpan/api/gen"
+	"github.com/suanpan/suanpan/api/reference"
 	"github.com/suanpan/suanpan/core/accept"
 	"github.com/suanpan/suanpan/core/channel"
 	"github.com/suanpan/suanpan/core/event"
@@ -80,7 +81,8 @@ type server struct {
 }
 
 // New returns the handler of the public API: /v1 by the contract, the
-// providers' notifications, the payers' pages, /healthz and /openapi.yaml. It is safe for
+// providers' notifications, the payers' pages, /healthz, /openapi.yaml and /docs, the same for
+// people. It is safe for
 // concurrent use and holds no state of its own but what it may forget.
 func New(opts Options) (http.Handler, error) {
 	contract, err := loadContract()
@@ -107,6 +109,13 @@ func New(opts Options) (http.Handler, error) {
 	})
 	engine.GET("/healthz", s.health)
 	engine.GET("/openapi.yaml", func(c *gin.Context) { c.Data(http.StatusOK, "application/yaml", contractYAML) })
+	docs, err := reference.New(contract.doc)
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range []string{reference.PagePath, reference.StylePath, reference.ScriptPath} {
+		engine.GET(path, gin.WrapH(docs))
+	}
 	engine.POST("/notify/:channel/:channel_account_id", s.notify)
 	pages, err := cashier.New(cashier.Options{Desk: payDesk{s}, Log: opts.Log, TrustedProxies: opts.TrustedProxies})
 	if err != nil {
