@@ -277,4 +277,10 @@ func TestTheContractIsServed(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	require.Equal(t, string(ContractYAML()), f.get("/openapi.yaml").Body.String())
+	page := f.get("/docs")
+	require.Equal(t, http.StatusOK, page.Code)
+	require.Contains(t, page.Body.String(), "createPayment")
+	require.Contains(t, page.Header().Get("Content-Security-Policy"), "script-src 'self'")
+	require.Equal(t, http.StatusOK, f.get("/docs/reference.css").Code)
+	f.get("/docs/").refused(http.StatusNotFound, "not_found", "")
 }

@@ -4454,6 +4454,21 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "merchant_id": "mch_01JD8Y3K5T7W9ABCDEFGHJKMNP",
+                 *       "reference": "order-20261123-000042",
+                 *       "subject": "Two bowls of noodles",
+                 *       "amount": {
+                 *         "amount": 19900,
+                 *         "currency": "CNY"
+                 *       },
+                 *       "method": {
+                 *         "channel": "alipay",
+                 *         "product": "qr"
+                 *       }
+                 *     }
+                 */
                 "application/json": components["schemas"]["CreatePayment"];
             };
         };
