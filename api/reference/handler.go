@@ -25,7 +25,8 @@ const (
 )
 
 // policy lets the page use its own two files and nothing else.
-const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // file is one answer, ready to be sent.
 type file struct {
