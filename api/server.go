@@ -80,10 +80,9 @@ type server struct {
 	rates  *rates
 }
 
-// New returns the handler of the public API: /v1 by the contract, the
-// providers' notifications, the payers' pages, /healthz, /openapi.yaml and /docs, the same for
-// people. It is safe for
-// concurrent use and holds no state of its own but what it may forget.
+// New returns the handler of the public API: /v1 by the contract, the providers'
+// notifications, the payers' pages, /healthz, /openapi.yaml and /docs, the same for people.
+// It is safe for concurrent use and holds no state of its own but what it may forget.
 func New(opts Options) (http.Handler, error) {
 	contract, err := loadContract()
 	if err != nil {

@@ -32,7 +32,7 @@ type group struct {
 
 type operation struct {
 	ID, Method, Class, Path, Summary, Scope string
-	Idempotent, Pages                       bool
+	Idempotent, Pages, Signed, Approval     bool
 	Description                             template.HTML
 	Parameters                              []field
 	Body                                    *model
@@ -119,6 +119,8 @@ func operationOf(method, path string, item *openapi3.PathItem, op *openapi3.Oper
 	o := operation{ID: op.OperationID, Method: method, Class: strings.ToLower(method), Path: path, Summary: op.Summary,
 		Description: prose(op.Description)}
 	o.Scope, _ = op.Extensions["x-scope"].(string)
+	_, o.Signed = op.Extensions["x-signed"]
+	_, o.Approval = op.Extensions["x-approval"]
 	var query []string
 	for _, ref := range slices.Concat(item.Parameters, op.Parameters) {
 		parameter := ref.Value

@@ -90,6 +90,10 @@ func run(ctx context.Context, dev string, browser bool) error {
 	if err != nil {
 		return err
 	}
+	if approval := refund.JSON202; approval != nil { // 202: the tenant wants a second person for refunds like this
+		fmt.Printf("the refund waits for a second person, who may approve %s until %s\n", approval.ID, approval.ExpiresAt.Format(time.RFC3339))
+		return nil
+	}
 	if err := await(ctx, events, "refund.succeeded", refund.JSON201.ID); err != nil {
 		return err
 	}

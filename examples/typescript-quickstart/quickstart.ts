@@ -72,8 +72,13 @@ const refund = await api.createRefund(payment.id, {
   reason: "One bowl was cold",
   amount: { amount: 5000, currency: "CNY" },
 });
-await happened("refund.succeeded", refund.id);
-console.log("refund", refund.id, "went back to the payer");
+if ("content_sha256" in refund) {
+  // An approval: the tenant wants a second person for refunds like this.
+  console.log("the refund waits for a second person, who may approve", refund.id, "until", refund.expires_at);
+} else {
+  await happened("refund.succeeded", refund.id);
+  console.log("refund", refund.id, "went back to the payer");
+}
 
 await api.deleteWebhookEndpoint(endpoint.id); // a real receiver stays
 server.close();

@@ -5,7 +5,16 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test, type TestContext } from "node:test";
-import { type AnswerInfo, type Event, type Merchant, newIdempotencyKey, Suanpan, verifyWebhook } from "../src/index.js";
+import {
+  type AnswerInfo,
+  type Event,
+  type Merchant,
+  newIdempotencyKey,
+  newSigner,
+  Suanpan,
+  type UnsignedRequest,
+  verifyWebhook,
+} from "../src/index.js";
 
 const stack = JSON.parse(readFileSync(process.argv[2] ?? "../../.data/dev.json", "utf8")) as {
   api_urls: string[];
@@ -122,6 +131,40 @@ test("webhooks verify, before and during a rotation of the secret", { timeout: 5
   await assert.rejects(verifyWebhook(endpoint.secret, second.headers, Buffer.concat([second.body, Buffer.from(" ")])), {
     code: "webhook_signature_invalid",
   });
+});
+
+test("a key that must sign is taken with a signature, each once", async () => {
+  const mine = await api.createAPIKey({ name: `${run}-signed`, scopes: ["merchants:write"], signature: "always" });
+  const pair = (await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"])) as CryptoKeyPair;
+  const publicKey = Buffer.from(await crypto.subtle.exportKey("raw", pair.publicKey)).toString("base64");
+  const registered = await api.createSigningKey(mine.id, { name: "first", public_key: publicKey });
+
+  const unsigned = new Suanpan({ baseUrls: stack.api_urls, key: mine.secret });
+  await assert.rejects(unsigned.createMerchant(merchantOf("unsigned")), { status: 401, code: "signature_missing" });
+
+  const sent: UnsignedRequest[] = [];
+  const sign = await newSigner(registered.id, pair.privateKey);
+  const signer = async (request: UnsignedRequest) => {
+    await sign(request);
+    sent.push(request);
+  };
+  const signed = new Suanpan({ baseUrls: stack.api_urls, key: mine.secret, signer });
+  const merchant = await signed.createMerchant(merchantOf("signed"));
+  assert.match(merchant.id, /^mch_/);
+
+  const { method, url, headers, body } = sent[0]!;
+  const replayed = await fetch(url, { method, headers, body: body! });
+  assert.equal(replayed.status, 401);
+  assert.equal(((await replayed.json()) as { code: string }).code, "signature_replayed");
+
+  const stranger = (await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"])) as CryptoKeyPair;
+  const forged = new Suanpan({
+    baseUrls: stack.api_urls,
+    key: mine.secret,
+    signer: await newSigner(registered.id, stranger.privateKey),
+  });
+  await assert.rejects(forged.createMerchant(merchantOf("forged")), { status: 401, code: "signature_invalid" });
+  await api.revokeAPIKey(mine.id);
 });
 
 interface Received {
