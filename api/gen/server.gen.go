@@ -1761,7 +1761,7 @@ type ApproveApproval struct {
 	// Example: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 	ContentSha256 string `json:"content_sha256"`
 
-	// Reason Kept in the audit log.
+	// Reason Why it is done.
 	Reason *string `json:"reason,omitempty"`
 }
 
@@ -1779,7 +1779,7 @@ type BindPrincipalKey struct {
 	// APIKeyID Example: key_01JD8Y3K5T7W9ABCDEFGHJKMNP
 	APIKeyID string `json:"api_key_id"`
 
-	// Reason Kept in the audit log.
+	// Reason Why it is done.
 	Reason string `json:"reason"`
 }
 
@@ -1821,7 +1821,7 @@ type ChangeApprovalPolicy struct {
 	FromAmount *int64                   `json:"from_amount,omitempty"`
 	Kind       ChangeApprovalPolicyKind `json:"kind"`
 
-	// Reason Kept in the audit log.
+	// Reason Why it is done.
 	Reason string `json:"reason"`
 
 	// Required Whether requests of the kind need a second person.
@@ -1878,7 +1878,7 @@ type ChangeChannelProducts struct {
 type ChangePrincipal struct {
 	Name *string `json:"name,omitempty"`
 
-	// Reason Kept in the audit log.
+	// Reason Why it is done.
 	Reason string           `json:"reason"`
 	Roles  *[]Role          `json:"roles,omitempty"`
 	Status *PrincipalStatus `json:"status,omitempty"`
@@ -2315,7 +2315,7 @@ type CreatePrincipal struct {
 	// Name Example: li.na
 	Name string `json:"name"`
 
-	// Reason Kept in the audit log.
+	// Reason Why it is done.
 	Reason string `json:"reason"`
 	Roles  []Role `json:"roles"`
 }
@@ -3568,7 +3568,7 @@ type RefundStatus string
 
 // RejectApproval defines model for RejectApproval.
 type RejectApproval struct {
-	// Reason Kept in the audit log.
+	// Reason Why it is done.
 	Reason string `json:"reason"`
 }
 

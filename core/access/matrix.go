@@ -34,8 +34,8 @@ type Action struct {
 	Name string
 	// Roles may perform it.
 	Roles []Role
-	// Audited: each time it is performed by anybody, the audit log says so. What a
-	// person changes is in the log in any case.
+	// Audited: an audit log (not built yet) has to tell of it whoever performs it. What a
+	// person changes belongs in it in any case.
 	Audited bool
 }
 

@@ -3806,14 +3806,14 @@ export interface components {
             name: string;
             roles: components["schemas"]["Role"][];
             merchant_id?: components["schemas"]["MerchantID"];
-            /** @description Kept in the audit log. */
+            /** @description Why it is done. */
             reason: string;
         };
         ChangePrincipal: {
             name?: string;
             roles?: components["schemas"]["Role"][];
             status?: components["schemas"]["PrincipalStatus"];
-            /** @description Kept in the audit log. */
+            /** @description Why it is done. */
             reason: string;
         };
         /** @description A person or a service that acts through API keys. */
@@ -3838,7 +3838,7 @@ export interface components {
         BindPrincipalKey: {
             /** @example key_01JD8Y3K5T7W9ABCDEFGHJKMNP */
             api_key_id: string;
-            /** @description Kept in the audit log. */
+            /** @description Why it is done. */
             reason: string;
         };
         /** @description Whose an API key is. */
@@ -3869,7 +3869,7 @@ export interface components {
              * @default 259200
              */
             expires_in?: number;
-            /** @description Kept in the audit log. */
+            /** @description Why it is done. */
             reason: string;
         };
         /** @description When requests of a kind need a second person. */
@@ -3898,11 +3898,11 @@ export interface components {
              * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
              */
             content_sha256: string;
-            /** @description Kept in the audit log. */
+            /** @description Why it is done. */
             reason?: string;
         };
         RejectApproval: {
-            /** @description Kept in the audit log. */
+            /** @description Why it is done. */
             reason: string;
         };
         /** @description A request that waits, or waited, for a second person. */
