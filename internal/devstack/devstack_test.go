@@ -27,7 +27,7 @@ func TestADeadPartIsStartedAgainAndASignalStopsOnlyOurs(t *testing.T) {
 	s := startSupervisor(t, role{checkout(t), t.TempDir(), freePorts(t), withServices()})
 	s.waitFor("everything is up")
 	before := s.parts()
-	require.Len(t, before, 5, "sandbox, two workers, two APIs")
+	require.Len(t, before, 6, "sandbox, codec, two workers, two APIs")
 
 	require.NoError(t, syscall.Kill(before["api-1"].PID, syscall.SIGKILL))
 	s.waitFor("api-1 ended (signal: killed)")
