@@ -464,8 +464,8 @@ func (w *world) beginAYearAhead() {
 // forget is the scenario whose processes start when there is something to forget.
 const forget = "forget"
 
-// leaveSomethingOld leaves a call of long ago, and a code, an approval and a signature
-// whose time is over.
+// leaveSomethingOld leaves a call of long ago, and a code, an approval, a signature and
+// a payer's trip whose time is over.
 func (w *world) leaveSomethingOld() {
 	_, err := w.db.Pool.Exec(w.Context(), `
 		insert into channel_calls (tenant_id, id, channel_account_id, number, operation, started_at, took_ms, outcome, code,
@@ -490,6 +490,13 @@ func (w *world) leaveSomethingOld() {
 		insert into signature_nonces (tenant_id, signing_key_id, nonce, forget_after)
 		select tenant_id, id, 'nonce-of-long-ago', now() - interval '1 hour' from k`)
 	require.NoError(w, err)
+	// There is no payment yet for the payer's trip to be about, so its foreign key is not asked.
+	_, err = w.db.Pool.Exec(w.Context(), `
+		set session_replication_role = replica;
+		insert into oauth_trips (tenant_id, state_hash, payment_id, channel_account_id, expires_at)
+		select tenant_id, sha256(id::bytea), 'pay_old', id, now() - interval '3 days' from channel_accounts;
+		set session_replication_role = origin`)
+	require.NoError(w, err)
 }
 
 // forgetWhatIsOld waits until it is gone; what is paid meanwhile is not old.
@@ -497,7 +504,7 @@ func (w *world) forgetWhatIsOld() {
 	w.paid(alipay, w.shop.id, 19999)
 	w.await("the old call, code and signature", func() (bool, any) {
 		left := w.count(`select (select count(*) from channel_calls where id like 'cll_old-%') + (select count(*) from one_time_secrets) +
-			(select count(*) from signature_nonces)`)
+			(select count(*) from signature_nonces) + (select count(*) from oauth_trips)`)
 		return left == 0, left
 	})
 	w.await("the old approval", func() (bool, any) {
