@@ -87,10 +87,11 @@ func throughput(ctx context.Context, o options, s *server, r *report) (err error
 
 // prime lets some transfers pass and analyses the tables they filled. A statement that
 // was planned while its tables were empty runs at half the speed until autovacuum has
-// been there, which takes a new installation some minutes.
+// been there, which takes a new installation some minutes. The very first calls of all
+// callers meet in one transaction that plans every statement, for half a second.
 func (b *books) prime(ctx context.Context, o options, a *api) error {
 	for range 2 {
-		first := measure(ctx, httpCallers, o.duration(), a.transfers(b.pair))
+		first := measure(ctx, httpCallers, max(o.duration(), time.Second), a.transfers(b.pair))
 		if err := first.check("transfers before the measurements"); err != nil {
 			return err
 		}

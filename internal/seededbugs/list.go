@@ -60,7 +60,7 @@ func requestBugs() []bug {
 		{
 			name: "scope-not-asked", says: "a key does what its scopes do not allow",
 			file: "api/middleware.go",
-			old:  "case op.operator && !p.Operator(), !p.Allows(op.scope):", new: "case op.operator && !p.Operator(), !p.Allows(op.scope) && op.scope == \"\":",
+			old:  "!p.Operator(), !p.Allows(op.scope):", new: "!p.Operator(), !p.Allows(op.scope) && op.scope == \"\":",
 			pkg: "./api", test: "TestEveryOperationNeedsItsScope",
 		},
 	}
