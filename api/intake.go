@@ -28,6 +28,9 @@ const (
 	gatePatience = time.Second
 	// accountMemory is how long an account and its keys are used without a look.
 	accountMemory = 5 * time.Second
+	// accountDoubt is the same once a notification did not verify: its keys may have
+	// changed a moment ago.
+	accountDoubt = time.Second
 	// noticesRemembered is how many notifications of one generation are known to
 	// be stored without a look; there are two generations.
 	noticesRemembered = 4096
@@ -66,12 +69,9 @@ func (i *intake) account(ctx context.Context, channelName, accountID string) (*k
 	if id.Check(id.ChannelAccount, accountID) != nil {
 		return nil, fault.NotFound()
 	}
-	account := i.remembered(accountID)
-	if account == nil {
-		var err error
-		if account, err = i.seek(ctx, accountID); err != nil {
-			return nil, err
-		}
+	account, err := i.noOlder(ctx, accountID, accountMemory)
+	if err != nil {
+		return nil, err
 	}
 	if account.Channel != channelName {
 		return nil, fault.NotFound()
@@ -79,24 +79,28 @@ func (i *intake) account(ctx context.Context, channelName, accountID string) (*k
 	return account, nil
 }
 
-// remembered is the account if it was looked up lately, otherwise nil.
-func (i *intake) remembered(accountID string) *knownAccount {
+// remembered is the account if it was looked up within the age, otherwise nil.
+func (i *intake) remembered(accountID string, age time.Duration) *knownAccount {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	account := i.known[accountID]
-	if account == nil || time.Since(account.at) > accountMemory {
+	if account == nil || time.Since(account.at) > age {
 		return nil
 	}
 	return account
 }
 
-func (i *intake) seek(ctx context.Context, accountID string) (*knownAccount, error) {
+// noOlder is the account as it was at some moment within the age.
+func (i *intake) noOlder(ctx context.Context, accountID string, age time.Duration) (*knownAccount, error) {
+	if account := i.remembered(accountID, age); account != nil {
+		return account, nil
+	}
 	leave, err := i.seeking.enter(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	if account := i.remembered(accountID); account != nil {
+	if account := i.remembered(accountID, age); account != nil {
 		return account, nil // somebody else looked meanwhile
 	}
 	found := &knownAccount{at: time.Now()}

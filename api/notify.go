@@ -49,8 +49,8 @@ func (s *server) notify(c *gin.Context) {
 }
 
 // verifyNotice finds the account of the address and lets its adapter verify the
-// request, both without the database unless the account was not seen lately. A
-// nil account means that there is none to answer in the words of its provider.
+// request, both without the database unless the account was not seen lately, or
+// its keys of a moment ago do not fit. A nil account means that there is none to answer in the words of its provider.
 func (s *server) verifyNotice(c *gin.Context, body []byte) (*knownAccount, channel.Notification, error) {
 	ctx := c.Request.Context()
 	leave, err := s.intake.verifying.enter(ctx)
@@ -62,12 +62,24 @@ func (s *server) verifyNotice(c *gin.Context, body []byte) (*knownAccount, chann
 	if err != nil {
 		return nil, channel.Notification{}, err
 	}
-	c.Request.Body = io.NopCloser(bytes.NewReader(body))
-	n, err := account.notifier.ReadNotification(ctx, c.Request, body)
+	n, err := account.read(c.Request, body)
+	if err == nil {
+		return account, n, nil
+	}
+	if renewed, lookErr := s.intake.noOlder(ctx, account.ID, accountDoubt); lookErr == nil && renewed != account {
+		account = renewed
+		n, err = account.read(c.Request, body)
+	}
+	return account, n, err
+}
+
+func (k *knownAccount) read(r *http.Request, body []byte) (channel.Notification, error) {
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	n, err := k.notifier.ReadNotification(r.Context(), r, body)
 	if err == nil {
 		err = n.Check()
 	}
-	return account, n, err
+	return n, err
 }
 
 // take lets a verified notification be judged and reports whether it may be

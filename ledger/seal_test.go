@@ -373,8 +373,8 @@ func TestEditsOfSealsAndAccountsAreFound(t *testing.T) {
 		{"the last seal is gone", `delete from seals where number = 3`, "seal 3: is missing"},
 		{"a hash", `update seals set hash = sha256(hash) where number = 2`, "seal 2: is not the one that an anchor has"},
 		{"a range", `update seals set to_seq = to_seq - 1 where number = 3`, "seal 3: is not the one"},
-		{"digests", `update seals set digests = overlay(digests placing '\xff' from 20) where number = 1`, "seal 1: its entries are as sealed"},
-		{"digests and an entry", `update seals set digests = overlay(digests placing '\xff' from 20) where number = 1;
+		{"digests", `update seals set digests = set_byte(digests, 19, get_byte(digests, 19) # 1) where number = 1`, "seal 1: its entries are as sealed"},
+		{"digests and an entry", `update seals set digests = set_byte(digests, 19, get_byte(digests, 19) # 1) where number = 1;
 			update entries set phase = 'x' where seq = 1`, "nothing smaller than the block"},
 		{"an account's owner", `update ledger_accounts set owner = 'mch_z' where owner = 'mch_b'`, "has its posting 2 not as seal 1 has it"},
 		{"an account's normal side", `update ledger_accounts set normal_side = 'debit' where owner = 'mch_b'`, "seal 1"},

@@ -16,6 +16,7 @@ import (
 	"github.com/wechatpay-apiv3/wechatpay-go/core/consts"
 	"github.com/wechatpay-apiv3/wechatpay-go/core/notify"
 	"github.com/wechatpay-apiv3/wechatpay-go/core/option"
+	"golang.org/x/time/rate"
 
 	"github.com/suanpan/suanpan/channels/internal/wire"
 )
@@ -47,7 +48,8 @@ type Config struct {
 	PublicKey   string
 	// PlatformCertificates downloads WeChat Pay's certificates and trusts them too,
 	// beside the public key or in its place. They are fetched before the first
-	// call, and again, at most once a minute, when an unknown one is named.
+	// call, and again when an unknown one is named: by answers once a second, by
+	// notifications once in 20 seconds, and three times at once.
 	PlatformCertificates bool
 	// APIv3Key, 32 bytes, opens notifications.
 	APIv3Key []byte
@@ -173,15 +175,15 @@ func (a *Adapter) setClients(cfg Config, private *rsa.PrivateKey, transport http
 	if err != nil {
 		return fmt.Errorf("wechatpay: %w", err)
 	}
-	verifier, err := a.setTrust(cfg, boot)
-	if err != nil {
+	if err := a.setTrust(cfg, boot); err != nil {
 		return err
 	}
-	a.client, err = core.NewClient(context.Background(), credential, option.WithVerifier(verifier), client(wire.MaxAnswer, acceptAnswer))
+	answers := option.WithVerifier(a.verifier(ofCalls))
+	a.client, err = core.NewClient(context.Background(), credential, answers, client(wire.MaxAnswer, acceptAnswer))
 	if err != nil {
 		return fmt.Errorf("wechatpay: %w", err)
 	}
-	if a.notices, err = notify.NewRSANotifyHandler(string(cfg.APIv3Key), verifier); err != nil {
+	if a.notices, err = notify.NewRSANotifyHandler(string(cfg.APIv3Key), a.verifier(ofNotices)); err != nil {
 		return fmt.Errorf("wechatpay: APIv3Key: %w", err)
 	}
 	a.oauth = wire.Client(wire.Options{Base: transport, MaxBody: wire.MaxAnswer})
@@ -190,21 +192,33 @@ func (a *Adapter) setClients(cfg Config, private *rsa.PrivateKey, transport http
 
 // setTrust decides which keys of WeChat Pay are believed: the public key, the
 // platform certificates, or both, as while a merchant changes over.
-func (a *Adapter) setTrust(cfg Config, boot *core.Client) (auth.Verifier, error) {
+func (a *Adapter) setTrust(cfg Config, boot *core.Client) error {
 	if cfg.PublicKey != "" || !cfg.PlatformCertificates {
 		public, err := parsePublicKey(cfg.PublicKey)
 		if err != nil {
-			return nil, fmt.Errorf("wechatpay: PublicKey: %w", err)
+			return fmt.Errorf("wechatpay: PublicKey: %w", err)
 		}
 		a.publicKeyID, a.publicKey = cfg.PublicKeyID, public
 	}
 	if !cfg.PlatformCertificates {
-		return verifiers.NewSHA256WithRSAPubkeyVerifier(a.publicKeyID, *a.publicKey), nil
+		return nil
 	}
 	a.platform = newPlatform(boot, cfg.APIv3Key, a.timeout, time.Now)
-	if a.publicKey == nil {
-		return verifiers.NewSHA256WithRSAVerifier(a.platform), nil
+	if a.publicKey != nil {
+		a.platform.alsoTrusts(a.publicKeyID, a.publicKey)
 	}
-	a.platform.alsoTrusts(a.publicKeyID, a.publicKey)
-	return verifiers.NewSHA256WithRSACombinedVerifier(a.platform, a.publicKeyID, *a.publicKey), nil
+	return nil
+}
+
+// verifier verifies by what is believed. limit says how often an unknown serial
+// may make it look for new certificates.
+func (a *Adapter) verifier(limit func(*platform) *rate.Limiter) auth.Verifier {
+	if a.platform == nil {
+		return verifiers.NewSHA256WithRSAPubkeyVerifier(a.publicKeyID, *a.publicKey)
+	}
+	certificates := asked{a.platform, limit(a.platform)}
+	if a.publicKey == nil {
+		return verifiers.NewSHA256WithRSAVerifier(certificates)
+	}
+	return verifiers.NewSHA256WithRSACombinedVerifier(certificates, a.publicKeyID, *a.publicKey)
 }

@@ -19,17 +19,13 @@ import (
 	"github.com/wechatpay-apiv3/wechatpay-go/core/auth/verifiers"
 	"github.com/wechatpay-apiv3/wechatpay-go/core/consts"
 	"github.com/wechatpay-apiv3/wechatpay-go/utils"
+	"golang.org/x/time/rate"
 
 	"github.com/suanpan/suanpan/channels/internal/wire"
 	"github.com/suanpan/suanpan/core/channel"
 )
 
 const (
-	// refreshPause is the least time between two downloads for an unknown serial:
-	// anybody can name one.
-	refreshPause = time.Minute
-	// firstPause is the same while there is no certificate at all.
-	firstPause = 5 * time.Second
 	// maxCertificates is more than the provider has in force at one time.
 	maxCertificates = 16
 )
@@ -49,14 +45,18 @@ type platform struct {
 	alternativeID string
 
 	fetching sync.Mutex // held while a list is being fetched
-	tried    time.Time  // under fetching
+	// forNotices is how often an unknown serial in a notification, which anybody can
+	// name, may fetch a list; forCalls is the same for our own calls, whose answers
+	// are unknown until the list is there.
+	forNotices, forCalls *rate.Limiter
 
 	mu    sync.RWMutex
 	known core.CertificateMap
 }
 
 func newPlatform(client *core.Client, apiV3Key []byte, timeout time.Duration, now func() time.Time) *platform {
-	return &platform{client: client, apiV3Key: string(apiV3Key), timeout: timeout, now: now}
+	return &platform{client: client, apiV3Key: string(apiV3Key), timeout: timeout, now: now,
+		forNotices: rate.NewLimiter(rate.Every(20*time.Second), 3), forCalls: rate.NewLimiter(rate.Every(time.Second), 3)}
 }
 
 func (p *platform) alsoTrusts(id string, key *rsa.PublicKey) {
@@ -69,17 +69,26 @@ func (p *platform) ensure(ctx context.Context) error {
 	if p == nil || p.alternative != nil || p.GetNewestSerial(ctx) != "" {
 		return nil
 	}
-	return p.refresh(ctx, func() bool { return p.GetNewestSerial(ctx) != "" })
+	return p.refresh(ctx, p.forCalls, func() bool { return p.GetNewestSerial(ctx) != "" })
+}
+
+func ofNotices(p *platform) *rate.Limiter { return p.forNotices }
+func ofCalls(p *platform) *rate.Limiter   { return p.forCalls }
+
+// asked is the platform's certificates as one kind of message asks for them.
+type asked struct {
+	*platform
+	limit *rate.Limiter
 }
 
 // Get implements core.CertificateGetter. An unknown serial makes it look for a
-// new list, at most once in refreshPause.
-func (p *platform) Get(ctx context.Context, serial string) (*x509.Certificate, bool) {
+// new list, as often as the limit allows.
+func (p asked) Get(ctx context.Context, serial string) (*x509.Certificate, bool) {
 	if found, ok := p.find(ctx, serial); ok || serial == "" || strings.HasPrefix(serial, "PUB_KEY_ID_") {
 		return found, ok
 	}
 	have := func() bool { _, ok := p.find(ctx, serial); return ok }
-	if p.refresh(ctx, have) != nil {
+	if p.refresh(ctx, p.limit, have) != nil {
 		return nil, false
 	}
 	return p.find(ctx, serial)
@@ -111,21 +120,16 @@ func (p *platform) find(ctx context.Context, serial string) (*x509.Certificate, 
 }
 
 // refresh fetches the list, unless somebody has just done so and had is true, or
-// it was tried too recently.
-func (p *platform) refresh(ctx context.Context, had func() bool) error {
+// the limit is reached.
+func (p *platform) refresh(ctx context.Context, limit *rate.Limiter, had func() bool) error {
 	p.fetching.Lock()
 	defer p.fetching.Unlock()
 	if had() {
 		return nil
 	}
-	pause := refreshPause
-	if p.GetNewestSerial(ctx) == "" {
-		pause = firstPause
-	}
-	if p.now().Sub(p.tried) < pause {
+	if !limit.AllowN(p.now(), 1) {
 		return errors.New("asked for a moment ago")
 	}
-	p.tried = p.now()
 	// A caller that gives up must not spoil the list for the others.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.timeout)
 	defer cancel()

@@ -203,7 +203,8 @@ func (d *desk) takePayment() {
 		d.await(d.name+": "+string(wanted), func() (bool, any) {
 			found, err := d.api.GetPaymentWithResponse(d.ctx, paymentID)
 			require.NoError(d, err)
-			require.NotContains(d, []client.PaymentStatus{client.PaymentStatusFailed, client.PaymentStatusClosed}, found.JSON200.Status)
+			require.NotContains(d, []client.PaymentStatus{client.PaymentStatusFailed, client.PaymentStatusClosed}, found.JSON200.Status,
+				"%s", found.Body)
 			return found.JSON200.Status == wanted, string(found.Body)
 		})
 	}

@@ -323,7 +323,7 @@ func (w *world) clientOf(key string, hosts ...string) *client.ClientWithResponse
 func (w *world) ref(what string) string { return fmt.Sprintf("%s-%05d", what, w.number.Add(1)) }
 
 // patience is how long anything may take that the platform does by itself.
-var patience = flag.Duration("patience", 45*time.Second, "how long anything may take that the platform does by itself; more on a busy machine")
+var patience = flag.Duration("patience", 3*time.Minute, "how long anything may take that the platform does by itself; more on a busy machine")
 
 // await looks until it is done. look returns what it sees, for the failure.
 func (w *world) await(what string, look func() (done bool, sees any)) {
