@@ -105,6 +105,10 @@ screens: ## Take a browser through the cashier of the running stack and keep pic
 	$(GO) build -C tools/screens -o ../../bin/screens .
 	bin/screens $(SCREENS_FLAGS)
 
+.PHONY: probes
+probes: ## Ask every route for every kind of another tenant's object, by everybody, and again without the application's own check
+	$(GO) run ./internal/testenv -- $(GO) test -count=1 -timeout 30m -v -run 'TestForeignObjectsByEverybody|TestRowLevelSecurityAlone' ./api -probes.all
+
 .PHONY: attacks
 attacks: ## Forge, change, replay and misdirect 100,000 notifications and look that nothing changed (ATTACK_FLAGS="-attack-seed 8")
 	$(GO) run ./internal/testenv -- $(GO) test -count=1 -timeout 60m -v -run TestForgedNotifications ./internal/e2e $(ATTACK_FLAGS)

@@ -20,7 +20,19 @@ func everyOperation(t *testing.T, visit func(op *operation, target string)) {
 	contract, err := loadContract()
 	require.NoError(t, err)
 	require.Greater(t, len(contract.operations), 30)
-	prefixes := map[string]id.Prefix{
+	for _, op := range contract.operations {
+		target := op.route.Path
+		for name, prefix := range pathKinds() {
+			target = strings.ReplaceAll(target, "{"+name+"}", id.New(prefix))
+		}
+		require.NotContains(t, target, "{", "a new kind of id: add it to this table")
+		visit(op, target)
+	}
+}
+
+// pathKinds says of which kind the ids in paths are.
+func pathKinds() map[string]id.Prefix {
+	return map[string]id.Prefix{
 		"payment_id": id.Payment, "refund_id": id.Refund, "withdrawal_id": id.Withdrawal, "transfer_id": id.Transfer, "merchant_id": id.Merchant,
 		"transfer_batch_id": id.TransferBatch, "payment_link_id": id.PaymentLink,
 		"hold_id": id.Hold, "split_rule_id": id.SplitRule, "account_id": id.Account, "entry_id": id.Entry, "daily_operation_id": id.Daily,
@@ -28,14 +40,6 @@ func everyOperation(t *testing.T, visit func(op *operation, target string)) {
 		"principal_id": id.Principal, "approval_id": id.Approval,
 		"tenant_id": id.Tenant, "api_key_id": id.APIKey, "signing_key_id": id.SigningKey,
 		"webhook_redelivery_id": id.Redelivery,
-	}
-	for _, op := range contract.operations {
-		target := op.route.Path
-		for name, prefix := range prefixes {
-			target = strings.ReplaceAll(target, "{"+name+"}", id.New(prefix))
-		}
-		require.NotContains(t, target, "{", "a new kind of id: add it to this table")
-		visit(op, target)
 	}
 }
 
