@@ -56,6 +56,12 @@ func Post(ctx context.Context, tx pgx.Tx, tenant string, entries ...Entry) ([]Po
 	if met, err := pg.Meet(ctx, tx, call, postTogether); met {
 		return call.answers, err
 	}
+	if promiseAll(tx, []*postCall{call}) {
+		return call.answers, nil
+	}
+	if answers, booked, err := bookPlainly(ctx, tx, tenant, entries); booked || err != nil {
+		return answers, err
+	}
 	b, err := post(ctx, tx, tenant, entries)
 	if err != nil {
 		return nil, err

@@ -15,13 +15,17 @@ type postCall struct {
 	answers []Posted
 }
 
-// postTogether books several calls as Post books one: all accounts are locked once
+// postTogether books several calls as Post books one. Where it may, it promises that
+// all are booked plainly, with the commit. Otherwise all accounts are locked once
 // and in order, the calls are decided one after the other on what was read under
 // those locks, and one statement, which travels with the commit, writes all. When
 // one call is refused nothing is written: the others come again without it. Calls
 // that use an account for the first time go alone, because a refused one would
 // leave the account.
 func postTogether(ctx context.Context, tx pgx.Tx, calls []*postCall) []error {
+	if promiseAll(tx, calls) {
+		return make([]error, len(calls))
+	}
 	if len(calls) == 1 {
 		b, err := post(ctx, tx, calls[0].tenant, calls[0].entries)
 		if err == nil {

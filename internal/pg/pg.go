@@ -74,6 +74,7 @@ func openAs(ctx context.Context, url, role string, opts Options) (*pgxpool.Pool,
 	params["lock_timeout"] = "10s"
 	params["statement_timeout"] = "30s"
 	params["idle_in_transaction_session_timeout"] = "30s"
+	params["jit"] = "off" // it compiles for longer than any of our statements runs
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("database: %w", err)
@@ -102,7 +103,7 @@ func (db *DB) InTenant(ctx context.Context, tenant string, fn func(tx pgx.Tx) er
 	if err := id.Check(id.Tenant, tenant); err != nil {
 		return fmt.Errorf("tenant id %q: %w", tenant, err)
 	}
-	return retry(ctx, func() error { return runTenantTx(ctx, db.app, tenant, false, fn) })
+	return retry(ctx, func() error { return runTenantTx(ctx, db.app, &tenantTx{tenant: tenant}, fn) })
 }
 
 // AsSystem runs fn in one transaction that sees every tenant's rows. It is for

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -23,6 +24,9 @@ const (
 	lockNotAvailable = "55P03"
 	// maxTogether bounds how often a call tries in company before it runs alone.
 	maxTogether = 3
+	// maxDoubt bounds for how many transactions nothing is promised after a promise
+	// was not kept.
+	maxDoubt = 256
 )
 
 // errAlone sends a call away to run alone; errAgain lets it try again in company.
@@ -89,7 +93,13 @@ type outcome struct {
 type lanes struct {
 	mu sync.Mutex
 	of map[string]*lane
+	// doubts are the tenants whose last promise was not kept.
+	doubts map[string]doubt
 }
+
+// doubt lets nothing be promised for left transactions; each time that a promise is
+// not kept it lasts twice as long.
+type doubt struct{ left, length int }
 
 type lane struct {
 	waiting []*member
@@ -114,6 +124,39 @@ func (l *lanes) join(tenant string, m *member) bool {
 	}
 	own.runners++
 	return true
+}
+
+// hope reports whether the next transaction of tenant may promise anything.
+func (l *lanes) hope(tenant string, members []*member) bool {
+	for _, m := range members {
+		if m.tries > 0 {
+			return false
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	d := l.doubts[tenant]
+	if d.left == 0 {
+		return true
+	}
+	d.left--
+	l.doubts[tenant] = d
+	return false
+}
+
+// learn notes whether a promise was kept.
+func (l *lanes) learn(tenant string, kept bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if kept {
+		delete(l.doubts, tenant)
+		return
+	}
+	if l.doubts == nil {
+		l.doubts = map[string]doubt{}
+	}
+	length := min(max(1, 2*l.doubts[tenant].length), maxDoubt)
+	l.doubts[tenant] = doubt{length, length}
 }
 
 // back lets members wait again, before those who came later.
@@ -151,6 +194,7 @@ func (l *lanes) take(tenant string) []*member {
 // runLane runs whoever waits in tenant's lane until nobody does.
 func (db *DB) runLane(tenant string) {
 	for {
+		runtime.Gosched() // whoever was just answered may come again, and go with the others
 		members := db.lanes.take(tenant)
 		switch len(members) {
 		case 0:
@@ -168,7 +212,14 @@ func (db *DB) runLane(tenant string) {
 // runLone runs a member that has no company. A lock that takes long, or a retry, is
 // no reason to hold up those who come.
 func (db *DB) runLone(tenant string, m *member) outcome {
-	o := m.guarded(func() error { return runTenantTx(m.ctx, db.app, tenant, true, m.fn) })
+	tx := &tenantTx{tenant: tenant, impatient: true, hopeful: db.lanes.hope(tenant, []*member{m})}
+	o := m.guarded(func() error { return runTenantTx(m.ctx, db.app, tx, m.fn) })
+	if tx.promised {
+		db.lanes.learn(tenant, o.err == nil)
+		if o.err != nil && !tx.unsure { // perhaps nobody but the promise is to blame
+			return outcome{alone: true}
+		}
+	}
 	var refused *pgconn.PgError
 	if errors.As(o.err, &refused) && (refused.Code == lockNotAvailable || retryable(o.err)) {
 		return outcome{alone: true}
@@ -199,7 +250,8 @@ func (db *DB) runTogether(tenant string, members []*member) (again []*member) {
 		return nil
 	}
 	defer conn.Release() // one that is not idle is closed, and so rolled back
-	c := &company{ctx: ctx, tx: &tenantTx{conn: conn, tenant: tenant, impatient: true}, live: len(members),
+	c := &company{ctx: ctx, tx: &tenantTx{conn: conn, tenant: tenant, impatient: true, hopeful: db.lanes.hope(tenant, members)},
+		live: len(members),
 		asks: make(chan *ask, len(members)), left: make([]outcome, len(members))}
 	for i, m := range members {
 		go func() {
@@ -209,6 +261,9 @@ func (db *DB) runTogether(tenant string, members []*member) (again []*member) {
 		}()
 	}
 	c.run()
+	if c.tx.promised {
+		db.lanes.learn(tenant, c.ended)
+	}
 	if err := c.tx.Rollback(ctx); err != nil && !errors.Is(err, pgx.ErrTxClosed) {
 		_ = conn.Conn().Close(ctx) // its end undoes what could not be rolled back
 	}

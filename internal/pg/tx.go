@@ -22,8 +22,12 @@ type tenantTx struct {
 	merchant string
 	// impatient gives up on a lock after a moment.
 	impatient bool
-	begun     bool
-	ended     bool
+	// hopeful lets Promise be used; promised says that it was.
+	hopeful, promised bool
+	// unsure says that nobody knows whether the commit took place.
+	unsure bool
+	begun  bool
+	ended  bool
 	// later are statements that wait for the next ones.
 	later []*pgx.QueuedQuery
 	// depth numbers the savepoints.
@@ -37,16 +41,16 @@ const (
 	sqlMerchant   = `select set_config('suanpan.merchant', $1, true)`
 )
 
-// runTenantTx runs fn in a transaction of tenant on a connection of pool, like
+// runTenantTx runs fn in tx on a connection of pool, like
 // pgx.BeginTxFunc: it commits when fn returns nil and rolls back otherwise.
-func runTenantTx(ctx context.Context, pool *pgxpool.Pool, tenant string, impatient bool, fn func(tx pgx.Tx) error) (err error) {
+func runTenantTx(ctx context.Context, pool *pgxpool.Pool, tx *tenantTx, fn func(tx pgx.Tx) error) (err error) {
 	conn, err := pool.Acquire(ctx)
 	if err != nil {
 		return err
 	}
 	// A connection that is not idle by then is closed, and so rolled back.
 	defer conn.Release()
-	tx := &tenantTx{conn: conn, tenant: tenant, merchant: merchantOf(ctx), impatient: impatient}
+	tx.conn, tx.merchant = conn, merchantOf(ctx)
 	defer func() {
 		if back := tx.Rollback(ctx); back != nil && !errors.Is(back, pgx.ErrTxClosed) {
 			err = errors.Join(err, back)
@@ -85,6 +89,28 @@ func Later(ctx context.Context, tx pgx.Tx, b *pgx.Batch) error {
 	}
 	t.later = append(t.later, b.QueuedQueries...)
 	return nil
+}
+
+// Promise leaves b for Later when tx is a first try of Together, and reports whether
+// it did. The caller then answers as if b had been done, because nobody learns of the
+// answer unless the transaction is committed: when b fails, all of it is rolled back
+// and runs again, with nothing promised.
+func Promise(tx pgx.Tx, b *pgx.Batch) bool {
+	t, ok := tx.(*tenantTx)
+	if !ok || !t.hopeful {
+		return false
+	}
+	t.later, t.promised = append(t.later, b.QueuedQueries...), true
+	return true
+}
+
+// OfTenant reports whether tx is a transaction of the application's role.
+func OfTenant(tx pgx.Tx) bool {
+	switch tx.(type) {
+	case *tenantTx, *savepoint, *sharedTx:
+		return true
+	}
+	return false
 }
 
 // begin begins the transaction unless a batch has; the tenant's id was checked
@@ -127,6 +153,8 @@ func (t *tenantTx) Commit(ctx context.Context) error {
 	tag, err := t.end(ctx)
 	t.ended = true
 	if err != nil {
+		var refused *pgconn.PgError
+		t.unsure = !errors.As(err, &refused)
 		return err
 	}
 	if tag.String() == "ROLLBACK" {

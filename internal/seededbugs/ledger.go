@@ -5,15 +5,31 @@ func ledgerBugs() []bug {
 	return []bug{
 		{
 			name: "lock-order", says: "accounts are locked in the order of the call, so calls that cross wait in a circle",
-			file: "ledger/post_sql.go",
-			old:  "  order by a.id\n  for update of a\n",
-			new:  "  order by array_position((select $3::text[]), a.owner)\n  for update of a\n",
-			pkg:  "./ledger", test: "TestCrossingAccountsDoNotDeadlock",
+			file: "migrations/026_book_plainly.sql",
+			old:  "where a.floor is not null order by a.id for update of a", new: "where a.floor is not null order by k.n for update of a",
+			pkg: "./ledger", test: "TestCrossingAccountsDoNotDeadlock",
+		},
+		{
+			name: "plain-no-lock", says: "plain entries read balances without a lock, so two debits see the same money",
+			file: "migrations/026_book_plainly.sql",
+			old:  "where a.floor is not null order by a.id for update of a", new: "where a.floor is not null order by a.id",
+			pkg: "./ledger", test: "TestRacingDebitsWinExactlyTheBalance",
+		},
+		{
+			name: "plain-unbalanced", says: "plain entries need not balance in the trust book",
+			file: "migrations/026_book_plainly.sql", old: "if (trust = 0 and own = 0) is not true then", new: "if (own = 0) is not true then",
+			pkg: "./ledger", test: "TestBookPlainlyBooksNothingThatIsNotPlain",
+		},
+		{
+			name: "plain-foreign", says: "the plain way books in any tenant",
+			file: "migrations/026_book_plainly.sql",
+			old:  "if tenant is distinct from current_setting('suanpan.tenant', true) then", new: "if tenant is null then",
+			pkg: "./ledger", test: "TestBookPlainlyBooksNothingThatIsNotPlain",
 		},
 		{
 			name: "no-lock", says: "balances are read without a lock, so two debits see the same money",
 			file: "ledger/post_sql.go", old: "  order by a.id\n  for update of a\n", new: "  order by a.id\n",
-			pkg: "./ledger", test: "TestRacingDebitsWinExactlyTheBalance",
+			pkg: "./ledger", test: "TestRacingHoldsWinExactlyTheBalance",
 		},
 		{
 			name: "lost-race-unseen", says: "entries whose references were used meanwhile are answered as booked and are nowhere",
