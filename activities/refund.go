@@ -18,6 +18,8 @@ import (
 type Refunds struct {
 	DB       *pg.DB
 	Channels Channels
+	// Cards keeps the payers' cards to which abnormal refunds go.
+	Cards payment.Codes
 	// NotifyURL returns where a provider sends notifications for a channel account.
 	NotifyURL func(channelName, channelAccountID string) string
 }
@@ -71,6 +73,7 @@ func (r refunding) state(o Outcome, code string) MovingState {
 		Channel:     r.payment.Attempt.Channel,
 		Outcome:     o,
 		ChannelCode: code,
+		Redirect:    r.Status == refund.Processing && r.Redirect.Status == refund.RedirectRequested,
 	}
 }
 
@@ -128,6 +131,9 @@ func (a *Refunds) learn(ctx context.Context, in accept.Ref, r refunding, answer 
 	}
 	state := r.state(outcome(answer.Answer), answer.Code)
 	return state, a.DB.InTenant(ctx, in.Tenant, func(tx pgx.Tx) error {
+		if err := noteWay(ctx, tx, in, answer); err != nil {
+			return err
+		}
 		return refund.Waiting(ctx, tx, in.Tenant, in.ID, waitingFor(r.payment.Attempt.Channel, answer.Answer))
 	})
 }
@@ -183,6 +189,8 @@ func waitingFor(channelName string, a channel.Answer) string {
 	switch {
 	case a.Code == channel.CodeChannelBalance:
 		return "the balance at " + channelName + " is too small: top it up; the order is sent again by itself"
+	case a.Code == channel.CodeAbnormal:
+		return channelName + " cannot pay it to the payer's card: say where the money is to go (redirect)"
 	case a.Outcome == channel.Pending:
 		return channelName + " works on it"
 	case a.Outcome == channel.Failed && a.Code == channel.CodeNotFound:

@@ -42,11 +42,14 @@ type provider struct {
 	cancelled channel.Cancelled
 	codes     []channel.CodeOrder
 	paidOut   channel.TransferState
-	bill      channel.BillResult
-	billErr   error
-	asked     map[string]int
-	refunds   []channel.RefundOrder
-	payouts   []channel.TransferOrder
+	// redirected answers RedirectRefund.
+	redirected channel.RefundState
+	redirects  []channel.AbnormalRefund
+	bill       channel.BillResult
+	billErr    error
+	asked      map[string]int
+	refunds    []channel.RefundOrder
+	payouts    []channel.TransferOrder
 }
 
 func (p *provider) note(what string) {
@@ -114,6 +117,14 @@ func (p *provider) Refund(_ context.Context, order channel.RefundOrder) (channel
 func (p *provider) QueryRefund(context.Context, channel.RefundOrder) (channel.RefundState, error) {
 	p.note("refund query")
 	return p.refunded, nil
+}
+
+func (p *provider) RedirectRefund(_ context.Context, refund channel.AbnormalRefund) (channel.RefundState, error) {
+	p.note("redirect")
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.redirects = append(p.redirects, refund)
+	return p.redirected, nil
 }
 
 func (p *provider) Transfer(_ context.Context, order channel.TransferOrder) (channel.TransferState, error) {

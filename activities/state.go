@@ -94,6 +94,9 @@ type MovingState struct {
 	Channel     string  `json:"channel"`
 	Outcome     Outcome `json:"outcome"`
 	ChannelCode string  `json:"channel_code"`
+	// Redirect: the tenant has said where the money of an abnormal refund goes, and it
+	// was not sent yet.
+	Redirect bool `json:"redirect"`
 }
 
 // LateState is what a workflow knows of an attempt that may have been paid after

@@ -20,7 +20,7 @@ func TestStatesReplaceOlderStatesCompletely(t *testing.T) {
 		&activities.PaymentState{Status: "processing", Final: true, ChannelCode: "X", ExpiresAt: time.Now(), Expired: true, Cancelling: true,
 			Live: []activities.AttemptState{{ID: "att_1"}}},
 		&activities.AttemptState{ID: "att_1", Channel: "alipay", Preparing: true, ByCode: true, SentAt: time.Now(), Undoing: true, Unseen: true},
-		&activities.MovingState{Status: "processing", Final: true, Channel: "alipay", Outcome: activities.Refused, ChannelCode: "X"},
+		&activities.MovingState{Status: "processing", Final: true, Channel: "alipay", Outcome: activities.Refused, ChannelCode: "X", Redirect: true},
 		&activities.LateState{Channel: "alipay", ChannelCode: "X", Settled: true, RefundID: "rfd_1", NotPaid: true},
 		&activities.ReconciliationState{Status: "processing", Final: true, Channel: "alipay", Stored: true, ChannelCode: "X", Refused: true, Open: 7},
 	} {

@@ -292,6 +292,7 @@ func (a answer) VisitCreatePaymentResponse(w http.ResponseWriter) error         
 func (a answer) VisitCreatePaymentAttemptResponse(w http.ResponseWriter) error    { return a.write(w) }
 func (a answer) VisitCancelPaymentResponse(w http.ResponseWriter) error           { return a.write(w) }
 func (a answer) VisitCreateRefundResponse(w http.ResponseWriter) error            { return a.write(w) }
+func (a answer) VisitRedirectRefundResponse(w http.ResponseWriter) error          { return a.write(w) }
 func (a answer) VisitCreateWithdrawalResponse(w http.ResponseWriter) error        { return a.write(w) }
 func (a answer) VisitCreateTransferResponse(w http.ResponseWriter) error          { return a.write(w) }
 func (a answer) VisitCreateTransferBatchResponse(w http.ResponseWriter) error     { return a.write(w) }

@@ -32,6 +32,8 @@ const (
 	signedExtension = "x-signed"
 	// approvalExtension names the kind of approval that it can need.
 	approvalExtension = "x-approval"
+	// sealedExtension marks bodies that hold keys or personal data.
+	sealedExtension = "x-sealed"
 )
 
 // operation is one operation of the contract as requests meet it.
@@ -43,6 +45,8 @@ type operation struct {
 	action access.Action
 	// approval is what kind of approval it can need, empty for none.
 	approval approval.Kind
+	// sealed: while it waits for approval, its body is kept sealed and not shown.
+	sealed bool
 	// operator: it is for those who run the platform, and for nobody else.
 	operator bool
 	// money: it moves money or decides who may.
@@ -83,6 +87,7 @@ func loadContract() (*contract, error) {
 				action:   actions[op.OperationID],
 				operator: op.Extensions[principalExtension] == "operator",
 				money:    op.Extensions[signedExtension] == "money",
+				sealed:   op.Extensions[sealedExtension] == true,
 				query:    map[string]bool{},
 				hasBody:  op.RequestBody != nil,
 			}

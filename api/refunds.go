@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/suanpan/suanpan/api/gen"
+	"github.com/suanpan/suanpan/core/fault"
 	"github.com/suanpan/suanpan/core/refund"
 	"github.com/suanpan/suanpan/internal/id"
 )
@@ -30,6 +31,41 @@ func (h *handlers) CreateRefund(ctx context.Context, r gen.CreateRefundRequestOb
 			return showRefund(found), err
 		},
 	})
+}
+
+// RedirectRefund implements POST /v1/refunds/{refund_id}/redirect.
+func (h *handlers) RedirectRefund(ctx context.Context, r gen.RedirectRefundRequestObject) (gen.RedirectRefundResponseObject, error) {
+	c, body := callOf(ctx), r.Body
+	card, err := readCard(*body)
+	if err != nil {
+		return nil, err
+	}
+	return h.accepted(c, creation{
+		key:    r.Params.IdempotencyKey,
+		status: http.StatusOK,
+		create: func(tx pgx.Tx) (string, error) {
+			return r.RefundID, refund.RequestRedirect(c.ctx, tx, c.tenant, r.RefundID, card, h.opts.Box)
+		},
+		workflow: func(pgx.Tx, string) (string, error) { return refund.WorkflowID(r.RefundID), nil },
+		about:    func(string) string { return "redirect/" + r.Params.IdempotencyKey },
+		show: func(tx pgx.Tx, _ string) (any, error) {
+			found, err := refund.Get(c.ctx, tx, c.tenant, r.RefundID)
+			return showRefund(found), err
+		},
+	})
+}
+
+// readCard returns the payer's card; nil when the money goes to the merchant.
+func readCard(body gen.RedirectRefund) (*refund.Card, error) {
+	switch {
+	case body.To == gen.RefundDestinationPayerCard && body.Card == nil:
+		return nil, fault.Invalid("card", "field_missing", "Say which card of the payer the money goes to.")
+	case body.To == gen.RefundDestinationPayerCard:
+		return &refund.Card{Bank: body.Card.Bank, Number: body.Card.Number, Holder: body.Card.Holder}, nil
+	case body.Card != nil:
+		return nil, fault.Invalid("card", "field_unknown", "Money that goes to the merchant goes to no card.")
+	}
+	return nil, nil
 }
 
 // GetRefund implements GET /v1/refunds/{refund_id}.
@@ -67,6 +103,15 @@ func showRefund(r refund.Refund) gen.Refund {
 		ID: r.ID, PaymentID: r.PaymentID, Origin: gen.RefundOrigin(r.Origin), Reference: orNull(r.Reference),
 		Status: gen.RefundStatus(r.Status), Amount: showAmount(r.Amount), Reason: r.Reason,
 		WaitingFor: orNull(r.WaitingFor), ChannelRefundNo: orNull(r.ChannelRefundNo), Failure: showFailure(r.Failure),
+		AbnormalAt: showTimeOrNull(r.AbnormalAt), Redirect: showRedirect(r.Redirect),
 		CreatedAt: showTime(r.CreatedAt), RefundedAt: showTimeOrNull(r.RefundedAt),
 	}
+}
+
+func showRedirect(r refund.Redirect) *gen.RefundRedirect {
+	if r.To == "" {
+		return nil
+	}
+	return &gen.RefundRedirect{To: gen.RefundDestination(r.To), Status: gen.RefundRedirectStatus(r.Status),
+		Failure: showFailure(r.Failure), RequestedAt: showTime(r.RequestedAt)}
 }

@@ -61,6 +61,7 @@ func (f *fixture) bodyFor(op *operation) string {
 		"changeAccountLimits":     `{"limits":[],"reason":"r"}`,
 		"placeHold":               `{"merchant_id":"` + f.merchant + `","reference":"r","reason":"r",` + amount + `}`,
 		"releaseHold":             `{"reason":"r"}`,
+		"redirectRefund":          `{"to":"merchant"}`,
 		"createMerchant":          `{"reference":"` + id.Number() + `","name":"n","settlement":"T0"}`,
 		"createSplitRule":         `{"merchant_id":"` + f.merchant + `","legs":[{"receiver":"merchant","merchant_id":"` + f.merchant + `","type":"remainder"}]}`,
 		"createSplitPreview":      `{"merchant_id":"` + f.merchant + `",` + amount + `}`,

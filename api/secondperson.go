@@ -71,9 +71,6 @@ func (op *operation) subject(body []byte) *approval.Subject {
 	return s
 }
 
-// secretOperation tells operations whose body holds keys.
-func (op *operation) secretOperation() bool { return op.approval == approval.ChannelCredentials }
-
 // guarded puts what must come before and after around make: the question whether
 // somebody else must approve, or the decision that it is part of.
 func (h *handlers) guarded(c call, req *accept.Request, create maker) maker {
@@ -92,7 +89,7 @@ func (h *handlers) guarded(c call, req *accept.Request, create maker) maker {
 		}
 		approvalID, err := approval.Request(c.ctx, tx, h.opts.Box, c.tenant, approval.New{
 			Subject: *subject, Operation: c.op.route.Operation.OperationID, Route: c.route, Body: c.body,
-			Secret: c.op.secretOperation(), By: c.by(), ExpiresIn: need.ExpiresIn,
+			Secret: c.op.sealed, By: c.by(), ExpiresIn: need.ExpiresIn,
 		})
 		if err != nil {
 			return "", 0, nil, err

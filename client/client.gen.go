@@ -606,6 +606,7 @@ const (
 	EventTypePing                     EventType = "ping"
 	EventTypeReconciliationBalanced   EventType = "reconciliation.balanced"
 	EventTypeReconciliationDiscrepant EventType = "reconciliation.discrepant"
+	EventTypeRefundAbnormal           EventType = "refund.abnormal"
 	EventTypeRefundFailed             EventType = "refund.failed"
 	EventTypeRefundSucceeded          EventType = "refund.succeeded"
 	EventTypeTransferSucceeded        EventType = "transfer.succeeded"
@@ -658,6 +659,8 @@ func (e EventType) Valid() bool {
 	case EventTypeReconciliationBalanced:
 		return true
 	case EventTypeReconciliationDiscrepant:
+		return true
+	case EventTypeRefundAbnormal:
 		return true
 	case EventTypeRefundFailed:
 		return true
@@ -1025,6 +1028,48 @@ func (e RefundOrigin) Valid() bool {
 	case RefundOriginLatePayment:
 		return true
 	case RefundOriginRequest:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RefundDestination.
+const (
+	RefundDestinationMerchant  RefundDestination = "merchant"
+	RefundDestinationPayerCard RefundDestination = "payer_card"
+)
+
+// Valid indicates whether the value is a known member of the RefundDestination enum.
+func (e RefundDestination) Valid() bool {
+	switch e {
+	case RefundDestinationMerchant:
+		return true
+	case RefundDestinationPayerCard:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RefundRedirectStatus.
+const (
+	RefundRedirectStatusAccepted  RefundRedirectStatus = "accepted"
+	RefundRedirectStatusRefused   RefundRedirectStatus = "refused"
+	RefundRedirectStatusRequested RefundRedirectStatus = "requested"
+	RefundRedirectStatusSent      RefundRedirectStatus = "sent"
+)
+
+// Valid indicates whether the value is a known member of the RefundRedirectStatus enum.
+func (e RefundRedirectStatus) Valid() bool {
+	switch e {
+	case RefundRedirectStatusAccepted:
+		return true
+	case RefundRedirectStatusRefused:
+		return true
+	case RefundRedirectStatusRequested:
+		return true
+	case RefundRedirectStatusSent:
 		return true
 	default:
 		return false
@@ -1662,7 +1707,7 @@ type Amount struct {
 type Approval struct {
 	Amount *NullableAmount `json:"amount"`
 
-	// Content The body of the request; null when it holds keys.
+	// Content The body of the request; null when it holds keys or a payer's card.
 	Content *map[string]interface{} `json:"content"`
 
 	// ContentSha256 Binds everything that is carried out; approving names it.
@@ -2737,6 +2782,7 @@ type Event struct {
 	// - `payment.paid_late`: money arrived after it was closed; it is being given back.
 	// - `payment.paid_twice`: money arrived again after it had succeeded; it is being given back.
 	// - `payment_link.closed`: you closed it; the payments that it made go on.
+	// - `refund.abnormal`: the provider cannot pay it; say where the money is to go (`redirect`).
 	// - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
 	// - `account.status_changed`, `account.limits_changed`
 	// - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
@@ -2768,6 +2814,7 @@ type EventPattern = string
 // - `payment.paid_late`: money arrived after it was closed; it is being given back.
 // - `payment.paid_twice`: money arrived again after it had succeeded; it is being given back.
 // - `payment_link.closed`: you closed it; the payments that it made go on.
+// - `refund.abnormal`: the provider cannot pay it; say where the money is to go (`redirect`).
 // - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
 // - `account.status_changed`, `account.limits_changed`
 // - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
@@ -3021,6 +3068,24 @@ type PastBalance struct {
 	// Seal The number of the seal.
 	Seal     int64     `json:"seal"`
 	SealedAt time.Time `json:"sealed_at"`
+}
+
+// PayerCard A bank card of the payer. Sent to the provider encrypted with its key; never shown again.
+type PayerCard struct {
+	// Bank The provider's name of the bank.
+	//
+	// Example: ICBC_DEBIT
+	Bank string `json:"bank"`
+
+	// Holder Whose card it is.
+	//
+	// Example: 张三
+	Holder string `json:"holder"`
+
+	// Number Digits only.
+	//
+	// Example: 6222020200112233445
+	Number string `json:"number"`
 }
 
 // Payment Money asked of a payer for a merchant.
@@ -3501,6 +3566,16 @@ type RedeliverEvent struct {
 	WebhookEndpointID *WebhookEndpointID `json:"webhook_endpoint_id,omitempty"`
 }
 
+// RedirectRefund defines model for RedirectRefund.
+type RedirectRefund struct {
+	// Card A bank card of the payer. Sent to the provider encrypted with its key; never shown again.
+	Card *PayerCard `json:"card,omitempty"`
+
+	// To - `payer_card`: another bank card of the payer; `card` says which.
+	// - `merchant`: the bank account to which the provider settles; you pay the payer by other means.
+	To RefundDestination `json:"to"`
+}
+
 // Reference The tenant's own number, unique per tenant and kind of object for ever.
 //
 // Example: order-20261123-000042
@@ -3508,6 +3583,9 @@ type Reference = string
 
 // Refund Money of a payment given back to its payer.
 type Refund struct {
+	// AbnormalAt When the provider said last that it cannot pay it back the way it came; null for most.
+	AbnormalAt *time.Time `json:"abnormal_at"`
+
 	// Amount A signed count of minor units of one currency.
 	Amount Amount `json:"amount"`
 
@@ -3532,12 +3610,15 @@ type Refund struct {
 	PaymentID PaymentID `json:"payment_id"`
 	Reason    string    `json:"reason"`
 
+	// Redirect Where else you said its money goes, last; null when you did not.
+	Redirect *RefundRedirect `json:"redirect"`
+
 	// Reference The tenant's own number; null for a late payment.
 	Reference  *string    `json:"reference"`
 	RefundedAt *time.Time `json:"refunded_at"`
 
 	// Status Who acts next:
-	// - `processing`: the platform or the provider; `waiting_for` says which.
+	// - `processing`: the platform or the provider, or you once `abnormal_at` is set; `waiting_for` says which.
 	// - `succeeded`: nobody; the money went back and is booked.
 	// - `failed`: the tenant; the provider refused, nothing moved and nothing is held.
 	Status RefundStatus `json:"status"`
@@ -3548,6 +3629,10 @@ type Refund struct {
 
 // RefundOrigin `request`: asked for by the tenant. `late_payment`: the payer paid after the payment was closed, or twice.
 type RefundOrigin string
+
+// RefundDestination - `payer_card`: another bank card of the payer; `card` says which.
+// - `merchant`: the bank account to which the provider settles; you pay the payer by other means.
+type RefundDestination string
 
 // RefundID A refund.
 //
@@ -3560,8 +3645,33 @@ type RefundPage struct {
 	NextCursor *string  `json:"next_cursor"`
 }
 
+// RefundRedirect Where else you said its money goes, last; null when you did not.
+type RefundRedirect struct {
+	// Failure Why it failed; null unless it did.
+	Failure     *Failure  `json:"failure"`
+	RequestedAt time.Time `json:"requested_at"`
+
+	// Status Who acts next:
+	// - `requested`: the platform; it was not sent yet.
+	// - `sent`: the platform; the provider has not said whether it takes it.
+	// - `accepted`: the provider; it pays, or has paid.
+	// - `refused`: you; `failure` says why, and the money still waits.
+	Status RefundRedirectStatus `json:"status"`
+
+	// To - `payer_card`: another bank card of the payer; `card` says which.
+	// - `merchant`: the bank account to which the provider settles; you pay the payer by other means.
+	To RefundDestination `json:"to"`
+}
+
+// RefundRedirectStatus Who acts next:
+// - `requested`: the platform; it was not sent yet.
+// - `sent`: the platform; the provider has not said whether it takes it.
+// - `accepted`: the provider; it pays, or has paid.
+// - `refused`: you; `failure` says why, and the money still waits.
+type RefundRedirectStatus string
+
 // RefundStatus Who acts next:
-// - `processing`: the platform or the provider; `waiting_for` says which.
+// - `processing`: the platform or the provider, or you once `abnormal_at` is set; `waiting_for` says which.
 // - `succeeded`: nobody; the money went back and is booked.
 // - `failed`: the tenant; the provider refused, nothing moved and nothing is held.
 type RefundStatus string
@@ -5114,6 +5224,12 @@ type ListRefundsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// RedirectRefundParams defines parameters for RedirectRefund.
+type RedirectRefundParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // CreateSplitPreviewParams defines parameters for CreateSplitPreview.
 type CreateSplitPreviewParams struct {
 	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
@@ -5383,6 +5499,9 @@ type BindPrincipalKeyJSONRequestBody = BindPrincipalKey
 
 // CreateReconciliationJSONRequestBody defines body for CreateReconciliation for application/json ContentType.
 type CreateReconciliationJSONRequestBody = CreateReconciliation
+
+// RedirectRefundJSONRequestBody defines body for RedirectRefund for application/json ContentType.
+type RedirectRefundJSONRequestBody = RedirectRefund
 
 // CreateSplitPreviewJSONRequestBody defines body for CreateSplitPreview for application/json ContentType.
 type CreateSplitPreviewJSONRequestBody = CreateSplitPreview
@@ -6293,6 +6412,34 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/refunds/{refund_id} (the `GetRefund` operationId).
 	GetRefund(ctx context.Context, refundID RefundIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RedirectRefundWithBody Say where the money of an abnormal refund goes
+	//
+	// For a refund that the provider took on and cannot pay, mostly because the payer's card is closed
+	// (`abnormal_at`, the event `refund.abnormal`): to another card of the payer, or to the bank account to
+	// which the provider settles with you, so that you pay the payer yourself. Only WeChat Pay has it. The
+	// refund goes on under its number; `redirect` says how it stands, and asking again after `refused` is
+	// safe. The card is kept sealed until it is sent, for ten minutes at most, and never shown again. 422
+	// when the refund is not abnormal, or the money is on its way already.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/refunds/{refund_id}/redirect (the `RedirectRefund` operationId).
+	RedirectRefundWithBody(ctx context.Context, refundID RefundIDInPath, params *RedirectRefundParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RedirectRefund Say where the money of an abnormal refund goes
+	//
+	// For a refund that the provider took on and cannot pay, mostly because the payer's card is closed
+	// (`abnormal_at`, the event `refund.abnormal`): to another card of the payer, or to the bank account to
+	// which the provider settles with you, so that you pay the payer yourself. Only WeChat Pay has it. The
+	// refund goes on under its number; `redirect` says how it stands, and asking again after `refused` is
+	// safe. The card is kept sealed until it is sent, for ten minutes at most, and never shown again. 422
+	// when the refund is not abnormal, or the money is on its way already.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/refunds/{refund_id}/redirect (the `RedirectRefund` operationId).
+	RedirectRefund(ctx context.Context, refundID RefundIDInPath, params *RedirectRefundParams, body RedirectRefundJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateSplitPreviewWithBody See how a payment would be divided now
 	//
@@ -8436,6 +8583,54 @@ func (c *Client) ListRefunds(ctx context.Context, params *ListRefundsParams, req
 // Corresponds with GET /v1/refunds/{refund_id} (the `GetRefund` operationId).
 func (c *Client) GetRefund(ctx context.Context, refundID RefundIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetRefundRequest(c.Server, refundID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RedirectRefundWithBody Say where the money of an abnormal refund goes
+//
+// For a refund that the provider took on and cannot pay, mostly because the payer's card is closed
+// (`abnormal_at`, the event `refund.abnormal`): to another card of the payer, or to the bank account to
+// which the provider settles with you, so that you pay the payer yourself. Only WeChat Pay has it. The
+// refund goes on under its number; `redirect` says how it stands, and asking again after `refused` is
+// safe. The card is kept sealed until it is sent, for ten minutes at most, and never shown again. 422
+// when the refund is not abnormal, or the money is on its way already.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/refunds/{refund_id}/redirect (the `RedirectRefund` operationId).
+func (c *Client) RedirectRefundWithBody(ctx context.Context, refundID RefundIDInPath, params *RedirectRefundParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRedirectRefundRequestWithBody(c.Server, refundID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RedirectRefund Say where the money of an abnormal refund goes
+//
+// For a refund that the provider took on and cannot pay, mostly because the payer's card is closed
+// (`abnormal_at`, the event `refund.abnormal`): to another card of the payer, or to the bank account to
+// which the provider settles with you, so that you pay the payer yourself. Only WeChat Pay has it. The
+// refund goes on under its number; `redirect` says how it stands, and asking again after `refused` is
+// safe. The card is kept sealed until it is sent, for ten minutes at most, and never shown again. 422
+// when the refund is not abnormal, or the money is on its way already.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/refunds/{refund_id}/redirect (the `RedirectRefund` operationId).
+func (c *Client) RedirectRefund(ctx context.Context, refundID RefundIDInPath, params *RedirectRefundParams, body RedirectRefundJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRedirectRefundRequest(c.Server, refundID, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -13460,6 +13655,66 @@ func NewGetRefundRequest(server string, refundID RefundIDInPath) (*http.Request,
 	return req, nil
 }
 
+// NewRedirectRefundRequest calls the generic RedirectRefund builder with application/json body
+func NewRedirectRefundRequest(server string, refundID RefundIDInPath, params *RedirectRefundParams, body RedirectRefundJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRedirectRefundRequestWithBody(server, refundID, params, "application/json", bodyReader)
+}
+
+// NewRedirectRefundRequestWithBody constructs an http.Request for the RedirectRefund method, with any body, and a specified content type
+func NewRedirectRefundRequestWithBody(server string, refundID RefundIDInPath, params *RedirectRefundParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "refund_id", refundID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/refunds/%s/redirect", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewCreateSplitPreviewRequest calls the generic CreateSplitPreview builder with application/json body
 func NewCreateSplitPreviewRequest(server string, params *CreateSplitPreviewParams, body CreateSplitPreviewJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -16189,6 +16444,34 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/refunds/{refund_id} (the `GetRefund` operationId).
 	GetRefundWithResponse(ctx context.Context, refundID RefundIDInPath, reqEditors ...RequestEditorFn) (*GetRefundResponse, error)
+
+	// RedirectRefundWithBodyWithResponse Say where the money of an abnormal refund goes
+	//
+	// For a refund that the provider took on and cannot pay, mostly because the payer's card is closed
+	// (`abnormal_at`, the event `refund.abnormal`): to another card of the payer, or to the bank account to
+	// which the provider settles with you, so that you pay the payer yourself. Only WeChat Pay has it. The
+	// refund goes on under its number; `redirect` says how it stands, and asking again after `refused` is
+	// safe. The card is kept sealed until it is sent, for ten minutes at most, and never shown again. 422
+	// when the refund is not abnormal, or the money is on its way already.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/refunds/{refund_id}/redirect (the `RedirectRefund` operationId).
+	RedirectRefundWithBodyWithResponse(ctx context.Context, refundID RefundIDInPath, params *RedirectRefundParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RedirectRefundResponse, error)
+
+	// RedirectRefundWithResponse Say where the money of an abnormal refund goes
+	//
+	// For a refund that the provider took on and cannot pay, mostly because the payer's card is closed
+	// (`abnormal_at`, the event `refund.abnormal`): to another card of the payer, or to the bank account to
+	// which the provider settles with you, so that you pay the payer yourself. Only WeChat Pay has it. The
+	// refund goes on under its number; `redirect` says how it stands, and asking again after `refused` is
+	// safe. The card is kept sealed until it is sent, for ten minutes at most, and never shown again. 422
+	// when the refund is not abnormal, or the money is on its way already.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/refunds/{refund_id}/redirect (the `RedirectRefund` operationId).
+	RedirectRefundWithResponse(ctx context.Context, refundID RefundIDInPath, params *RedirectRefundParams, body RedirectRefundJSONRequestBody, reqEditors ...RequestEditorFn) (*RedirectRefundResponse, error)
 
 	// CreateSplitPreviewWithBodyWithResponse See how a payment would be divided now
 	//
@@ -19864,6 +20147,68 @@ func (r GetRefundResponse) ContentType() string {
 	return ""
 }
 
+// RedirectRefundResponse200Headers the declared response headers of an HTTP 200 response for RedirectRefund
+type RedirectRefundResponse200Headers struct {
+	IdempotencyReplayed *bool
+}
+
+// RedirectRefundResponse202Headers the declared response headers of an HTTP 202 response for RedirectRefund
+type RedirectRefundResponse202Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type RedirectRefundResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Refund
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Approval
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RedirectRefundResponse200Headers
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *RedirectRefundResponse202Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RedirectRefundResponse) GetJSON200() *Refund {
+	return r.JSON200
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r RedirectRefundResponse) GetJSON202() *Approval {
+	return r.JSON202
+}
+
+// GetBody returns the raw response body bytes
+func (r RedirectRefundResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RedirectRefundResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RedirectRefundResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RedirectRefundResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // CreateSplitPreviewResponse200Headers the declared response headers of an HTTP 200 response for CreateSplitPreview
 type CreateSplitPreviewResponse200Headers struct {
 	IdempotencyReplayed *bool
@@ -22848,6 +23193,46 @@ func (c *ClientWithResponses) GetRefundWithResponse(ctx context.Context, refundI
 		return nil, err
 	}
 	return ParseGetRefundResponse(rsp)
+}
+
+// RedirectRefundWithBodyWithResponse Say where the money of an abnormal refund goes
+//
+// For a refund that the provider took on and cannot pay, mostly because the payer's card is closed
+// (`abnormal_at`, the event `refund.abnormal`): to another card of the payer, or to the bank account to
+// which the provider settles with you, so that you pay the payer yourself. Only WeChat Pay has it. The
+// refund goes on under its number; `redirect` says how it stands, and asking again after `refused` is
+// safe. The card is kept sealed until it is sent, for ten minutes at most, and never shown again. 422
+// when the refund is not abnormal, or the money is on its way already.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/refunds/{refund_id}/redirect (the `RedirectRefund` operationId).
+func (c *ClientWithResponses) RedirectRefundWithBodyWithResponse(ctx context.Context, refundID RefundIDInPath, params *RedirectRefundParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RedirectRefundResponse, error) {
+	rsp, err := c.RedirectRefundWithBody(ctx, refundID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRedirectRefundResponse(rsp)
+}
+
+// RedirectRefundWithResponse Say where the money of an abnormal refund goes
+//
+// For a refund that the provider took on and cannot pay, mostly because the payer's card is closed
+// (`abnormal_at`, the event `refund.abnormal`): to another card of the payer, or to the bank account to
+// which the provider settles with you, so that you pay the payer yourself. Only WeChat Pay has it. The
+// refund goes on under its number; `redirect` says how it stands, and asking again after `refused` is
+// safe. The card is kept sealed until it is sent, for ten minutes at most, and never shown again. 422
+// when the refund is not abnormal, or the money is on its way already.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/refunds/{refund_id}/redirect (the `RedirectRefund` operationId).
+func (c *ClientWithResponses) RedirectRefundWithResponse(ctx context.Context, refundID RefundIDInPath, params *RedirectRefundParams, body RedirectRefundJSONRequestBody, reqEditors ...RequestEditorFn) (*RedirectRefundResponse, error) {
+	rsp, err := c.RedirectRefund(ctx, refundID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRedirectRefundResponse(rsp)
 }
 
 // CreateSplitPreviewWithBodyWithResponse See how a payment would be divided now
@@ -25930,6 +26315,62 @@ func ParseGetRefundResponse(rsp *http.Response) (*GetRefundResponse, error) {
 		}
 		response.JSON200 = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseRedirectRefundResponse parses an HTTP response from a RedirectRefundWithResponse call
+func ParseRedirectRefundResponse(rsp *http.Response) (*RedirectRefundResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RedirectRefundResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Refund
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RedirectRefundResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 202:
+		var headers RedirectRefundResponse202Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers202 = &headers
 	}
 
 	return response, nil

@@ -371,6 +371,7 @@ func TestAbnormalRefundsGoAnotherWay(t *testing.T) {
 	good := body(sealed("6225880100000000"), sealed("张三"))
 	status, text, _ := b.callWeChat(weChatCall{method: "POST", path: path, body: good})
 	require.Equal(t, 400, status, "it is not abnormal: %s", text)
+	require.Contains(t, text, `"code":"INVALID_REQUEST"`)
 	b.control("POST", "/control/refunds", map[string]any{"provider": "wechatpay", "number": "R1", "status": "ABNORMAL"}, nil)
 	for _, bad := range []string{
 		body("6225880100000000", "张三"), body(sealed("not a card"), sealed("张三")), body(sealed("6225880100000000"), ""),

@@ -18,6 +18,8 @@ type movingSteps struct {
 	query any
 	// refuse commits a refusal, after asking the provider once more.
 	refuse any
+	// redirect sends abnormal money where the tenant said; nil where there is none.
+	redirect any
 }
 
 // movingFlow is money on its way through a provider: sent once, then asked about
@@ -32,6 +34,10 @@ type movingFlow struct {
 	notified workflow.ReceiveChannel
 	patience patience
 	unseen   int
+	// asked wakes the flow when a destination was asked for; redirects counts those
+	// that were sent.
+	asked     workflow.Channel
+	redirects int
 }
 
 // unseenBeforeResend is how many queries in a row must find nothing before the
@@ -45,8 +51,12 @@ func runMoving(ctx workflow.Context, noun string, in accept.Ref, steps movingSte
 		steps:    steps,
 		notified: workflow.GetSignalChannel(ctx, SignalNotified),
 		patience: movingPatience(),
+		asked:    workflow.NewBufferedChannel(ctx, 1),
 	}
 	err := workflow.SetUpdateHandler(ctx, UpdateFirstAnswer, f.firstAnswer)
+	if err == nil && steps.redirect != nil {
+		err = workflow.SetUpdateHandler(ctx, UpdateRedirected, f.redirected)
+	}
 	if err != nil {
 		return f.state, err
 	}
@@ -78,6 +88,9 @@ func (f *movingFlow) run(ctx workflow.Context) error {
 // advance takes the one step that the last answer calls for.
 func (f *movingFlow) advance(ctx workflow.Context) error {
 	switch {
+	case f.state.Redirect:
+		f.redirect(ctx)
+		return nil
 	case f.state.Outcome == activities.Refused:
 		tell(ctx, "%s refused (%s); asking once more before the %s fails.", f.state.Channel, f.state.ChannelCode, f.noun)
 		return f.do(ctx, f.steps.refuse, f.in, f.state)
@@ -88,7 +101,7 @@ func (f *movingFlow) advance(ctx workflow.Context) error {
 		return nil
 	default:
 		tell(ctx, "Waiting for %s: %s (%s).", f.state.Channel, f.state.Outcome, f.state.ChannelCode)
-		wait(ctx, f.patience.next(), f.notified)
+		wait(ctx, f.patience.next(), f.notified, f.asked)
 		return f.do(ctx, f.steps.query, f.in)
 	}
 }
@@ -104,6 +117,29 @@ func (f *movingFlow) send(ctx workflow.Context, again bool) {
 		f.state.Outcome = activities.Unknown
 		f.state.ChannelCode = "no result of the step"
 	}
+}
+
+// redirect sends the money where the tenant said, under the same number. An error
+// says nothing about the money.
+func (f *movingFlow) redirect(ctx workflow.Context) {
+	tell(ctx, "Telling %s where else the money goes.", f.state.Channel)
+	before := f.state
+	err := workflow.ExecuteActivity(movingCall(ctx, f.state.Channel), f.steps.redirect, f.in).Get(ctx, &f.state)
+	if err != nil {
+		f.state = before
+		f.state.Outcome, f.state.ChannelCode, f.state.Redirect = activities.Unknown, "no result of the step", false
+	}
+	f.patience = movingPatience()
+	f.redirects++
+}
+
+// redirected wakes the flow, which finds in the row what was asked for, and returns
+// once that was sent.
+func (f *movingFlow) redirected(ctx workflow.Context) (activities.MovingState, error) {
+	before := f.redirects
+	f.asked.SendAsync(true)
+	err := workflow.Await(ctx, func() bool { return f.state.Final || f.redirects > before })
+	return f.state, err
 }
 
 func (f *movingFlow) do(ctx workflow.Context, step any, args ...any) error {

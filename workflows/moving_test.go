@@ -133,6 +133,42 @@ func TestMovingMoneyAnswersWhatTheProviderSaidFirst(t *testing.T) {
 	require.Less(t, answer.at.Sub(s.began), time.Second, "answered before the first pause")
 }
 
+// A destination is found in the row, whoever wakes the flow, and sent before
+// anything else is asked; without a result of the step, only a query tells.
+func TestAbnormalMoneyIsSentWhereTheTenantSays(t *testing.T) {
+	t.Parallel()
+	waiting := activities.MovingState{Status: "processing", Channel: "wechatpay", Outcome: activities.Pending, ChannelCode: "REFUND_ABNORMAL"}
+	asked := waiting
+	asked.Redirect = true
+	for name, c := range map[string]struct {
+		look            activities.MovingState
+		query, redirect answers
+		calls           []string
+	}{
+		"asked for while it waits": {waiting, answers{say(asked), say(over("succeeded"))}, answers{say(waiting)},
+			[]string{"ReadRefund", "SendRefund again=false", "QueryRefund", "RedirectRefund", "QueryRefund"}},
+		"no result of the step": {waiting, answers{say(asked), say(asked), say(over("succeeded"))}, answers{failed(), say(waiting)},
+			[]string{"ReadRefund", "SendRefund again=false", "QueryRefund", "RedirectRefund", "QueryRefund", "RedirectRefund", "QueryRefund"}},
+		"refused, and asked for again": {waiting, answers{say(waiting), say(asked), say(waiting), say(asked)},
+			answers{say(waiting), say(over("succeeded"))},
+			[]string{"ReadRefund", "SendRefund again=false", "QueryRefund", "QueryRefund", "RedirectRefund", "QueryRefund", "QueryRefund", "RedirectRefund"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScript(t)
+			plays(s, "ReadRefund", say(c.look))
+			playsSend(s, "SendRefund", say(waiting))
+			plays(s, "QueryRefund", c.query...)
+			plays(s, "RedirectRefund", c.redirect...)
+			answer := s.updates(workflows.UpdateRedirected, time.Second)
+			require.Equal(t, "succeeded", ends[activities.MovingState](s, refund.WorkflowType).Status)
+			require.Equal(t, c.calls, s.calls)
+			require.True(t, answer.done && answer.err == nil, "%v", answer.err)
+			require.Less(t, answer.at.Sub(s.began), 10*time.Second, "woken, not found by the way")
+		})
+	}
+}
+
 func TestMovingMoneyIsHurriedByANotification(t *testing.T) {
 	t.Parallel()
 	s := newScript(t)

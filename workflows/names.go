@@ -21,6 +21,8 @@ const (
 	SignalChanged = "Changed"
 	// UpdateFirstAnswer waits until there is something to tell the payer or the tenant.
 	UpdateFirstAnswer = "FirstAnswer"
+	// UpdateRedirected waits until the destination that was asked for was sent.
+	UpdateRedirected = "Redirected"
 	// DailyRoundType is the workflow that the Schedule starts.
 	DailyRoundType = "DailyRound"
 )

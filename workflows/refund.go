@@ -8,7 +8,9 @@ import (
 )
 
 // Refund drives the refund named by in from whatever state its row is in to
-// succeeded or failed. Its money was held when the refund was accepted.
+// succeeded or failed. Its money was held when the refund was accepted. When the
+// provider took it on and cannot pay it, it waits until the tenant says where the
+// money is to go.
 func Refund(ctx workflow.Context, in accept.Ref) (activities.MovingState, error) {
 	var a *activities.Refunds
 	return runMoving(ctx, "refund", in, movingSteps{
@@ -16,5 +18,7 @@ func Refund(ctx workflow.Context, in accept.Ref) (activities.MovingState, error)
 		send:   a.SendRefund,
 		query:  a.QueryRefund,
 		refuse: a.RefuseRefund,
+
+		redirect: a.RedirectRefund,
 	})
 }

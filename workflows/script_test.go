@@ -123,9 +123,14 @@ type answered struct {
 
 // asks sends UpdateFirstAnswer and keeps the answer.
 func (s *script) asks(at time.Duration, about ...any) *answered {
+	return s.updates(workflows.UpdateFirstAnswer, at, about...)
+}
+
+// updates sends an update and keeps the answer.
+func (s *script) updates(name string, at time.Duration, about ...any) *answered {
 	a := &answered{}
 	s.RegisterDelayedCallback(func() {
-		s.UpdateWorkflow(workflows.UpdateFirstAnswer, "first-answer", &testsuite.TestUpdateCallback{
+		s.UpdateWorkflow(name, name, &testsuite.TestUpdateCallback{
 			OnAccept:   func() {},
 			OnReject:   func(err error) { a.err = err },
 			OnComplete: func(value any, err error) { a.value, a.err, a.at, a.done = value, err, s.Now(), true },

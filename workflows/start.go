@@ -45,7 +45,8 @@ func (w Starter) Start(ctx context.Context, s accept.Start) error {
 
 // FirstAnswer starts s if need be and waits up to FirstAnswerWait until the
 // workflow has something to tell; one that never tells anything is only started.
-// about narrows it for a payment: the id of an attempt, or AboutEnd.
+// about narrows it for a payment: the id of an attempt, or AboutEnd; for a refund:
+// what asks for another destination.
 // It reports false when there was no answer in time; the workflow runs or will
 // be started by the sweeper.
 func (w Starter) FirstAnswer(ctx context.Context, s accept.Start, about string) (bool, error) {
@@ -62,6 +63,9 @@ func (w Starter) FirstAnswer(ctx context.Context, s accept.Start, about string) 
 	}
 	if s.Type == payment.WorkflowType {
 		update.Args = []any{about}
+	}
+	if s.Type == refund.WorkflowType && about != "" {
+		update.UpdateName = UpdateRedirected
 	}
 	if about != AboutPayment {
 		update.UpdateID += "/" + about

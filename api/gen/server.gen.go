@@ -606,6 +606,7 @@ const (
 	EventTypePing                     EventType = "ping"
 	EventTypeReconciliationBalanced   EventType = "reconciliation.balanced"
 	EventTypeReconciliationDiscrepant EventType = "reconciliation.discrepant"
+	EventTypeRefundAbnormal           EventType = "refund.abnormal"
 	EventTypeRefundFailed             EventType = "refund.failed"
 	EventTypeRefundSucceeded          EventType = "refund.succeeded"
 	EventTypeTransferSucceeded        EventType = "transfer.succeeded"
@@ -658,6 +659,8 @@ func (e EventType) Valid() bool {
 	case EventTypeReconciliationBalanced:
 		return true
 	case EventTypeReconciliationDiscrepant:
+		return true
+	case EventTypeRefundAbnormal:
 		return true
 	case EventTypeRefundFailed:
 		return true
@@ -1025,6 +1028,48 @@ func (e RefundOrigin) Valid() bool {
 	case RefundOriginLatePayment:
 		return true
 	case RefundOriginRequest:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RefundDestination.
+const (
+	RefundDestinationMerchant  RefundDestination = "merchant"
+	RefundDestinationPayerCard RefundDestination = "payer_card"
+)
+
+// Valid indicates whether the value is a known member of the RefundDestination enum.
+func (e RefundDestination) Valid() bool {
+	switch e {
+	case RefundDestinationMerchant:
+		return true
+	case RefundDestinationPayerCard:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RefundRedirectStatus.
+const (
+	RefundRedirectStatusAccepted  RefundRedirectStatus = "accepted"
+	RefundRedirectStatusRefused   RefundRedirectStatus = "refused"
+	RefundRedirectStatusRequested RefundRedirectStatus = "requested"
+	RefundRedirectStatusSent      RefundRedirectStatus = "sent"
+)
+
+// Valid indicates whether the value is a known member of the RefundRedirectStatus enum.
+func (e RefundRedirectStatus) Valid() bool {
+	switch e {
+	case RefundRedirectStatusAccepted:
+		return true
+	case RefundRedirectStatusRefused:
+		return true
+	case RefundRedirectStatusRequested:
+		return true
+	case RefundRedirectStatusSent:
 		return true
 	default:
 		return false
@@ -1662,7 +1707,7 @@ type Amount struct {
 type Approval struct {
 	Amount *NullableAmount `json:"amount"`
 
-	// Content The body of the request; null when it holds keys.
+	// Content The body of the request; null when it holds keys or a payer's card.
 	Content *map[string]interface{} `json:"content"`
 
 	// ContentSha256 Binds everything that is carried out; approving names it.
@@ -2737,6 +2782,7 @@ type Event struct {
 	// - `payment.paid_late`: money arrived after it was closed; it is being given back.
 	// - `payment.paid_twice`: money arrived again after it had succeeded; it is being given back.
 	// - `payment_link.closed`: you closed it; the payments that it made go on.
+	// - `refund.abnormal`: the provider cannot pay it; say where the money is to go (`redirect`).
 	// - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
 	// - `account.status_changed`, `account.limits_changed`
 	// - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
@@ -2768,6 +2814,7 @@ type EventPattern = string
 // - `payment.paid_late`: money arrived after it was closed; it is being given back.
 // - `payment.paid_twice`: money arrived again after it had succeeded; it is being given back.
 // - `payment_link.closed`: you closed it; the payments that it made go on.
+// - `refund.abnormal`: the provider cannot pay it; say where the money is to go (`redirect`).
 // - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
 // - `account.status_changed`, `account.limits_changed`
 // - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
@@ -3021,6 +3068,24 @@ type PastBalance struct {
 	// Seal The number of the seal.
 	Seal     int64     `json:"seal"`
 	SealedAt time.Time `json:"sealed_at"`
+}
+
+// PayerCard A bank card of the payer. Sent to the provider encrypted with its key; never shown again.
+type PayerCard struct {
+	// Bank The provider's name of the bank.
+	//
+	// Example: ICBC_DEBIT
+	Bank string `json:"bank"`
+
+	// Holder Whose card it is.
+	//
+	// Example: 张三
+	Holder string `json:"holder"`
+
+	// Number Digits only.
+	//
+	// Example: 6222020200112233445
+	Number string `json:"number"`
 }
 
 // Payment Money asked of a payer for a merchant.
@@ -3501,6 +3566,16 @@ type RedeliverEvent struct {
 	WebhookEndpointID *WebhookEndpointID `json:"webhook_endpoint_id,omitempty"`
 }
 
+// RedirectRefund defines model for RedirectRefund.
+type RedirectRefund struct {
+	// Card A bank card of the payer. Sent to the provider encrypted with its key; never shown again.
+	Card *PayerCard `json:"card,omitempty"`
+
+	// To - `payer_card`: another bank card of the payer; `card` says which.
+	// - `merchant`: the bank account to which the provider settles; you pay the payer by other means.
+	To RefundDestination `json:"to"`
+}
+
 // Reference The tenant's own number, unique per tenant and kind of object for ever.
 //
 // Example: order-20261123-000042
@@ -3508,6 +3583,9 @@ type Reference = string
 
 // Refund Money of a payment given back to its payer.
 type Refund struct {
+	// AbnormalAt When the provider said last that it cannot pay it back the way it came; null for most.
+	AbnormalAt *time.Time `json:"abnormal_at"`
+
 	// Amount A signed count of minor units of one currency.
 	Amount Amount `json:"amount"`
 
@@ -3532,12 +3610,15 @@ type Refund struct {
 	PaymentID PaymentID `json:"payment_id"`
 	Reason    string    `json:"reason"`
 
+	// Redirect Where else you said its money goes, last; null when you did not.
+	Redirect *RefundRedirect `json:"redirect"`
+
 	// Reference The tenant's own number; null for a late payment.
 	Reference  *string    `json:"reference"`
 	RefundedAt *time.Time `json:"refunded_at"`
 
 	// Status Who acts next:
-	// - `processing`: the platform or the provider; `waiting_for` says which.
+	// - `processing`: the platform or the provider, or you once `abnormal_at` is set; `waiting_for` says which.
 	// - `succeeded`: nobody; the money went back and is booked.
 	// - `failed`: the tenant; the provider refused, nothing moved and nothing is held.
 	Status RefundStatus `json:"status"`
@@ -3548,6 +3629,10 @@ type Refund struct {
 
 // RefundOrigin `request`: asked for by the tenant. `late_payment`: the payer paid after the payment was closed, or twice.
 type RefundOrigin string
+
+// RefundDestination - `payer_card`: another bank card of the payer; `card` says which.
+// - `merchant`: the bank account to which the provider settles; you pay the payer by other means.
+type RefundDestination string
 
 // RefundID A refund.
 //
@@ -3560,8 +3645,33 @@ type RefundPage struct {
 	NextCursor *string  `json:"next_cursor"`
 }
 
+// RefundRedirect Where else you said its money goes, last; null when you did not.
+type RefundRedirect struct {
+	// Failure Why it failed; null unless it did.
+	Failure     *Failure  `json:"failure"`
+	RequestedAt time.Time `json:"requested_at"`
+
+	// Status Who acts next:
+	// - `requested`: the platform; it was not sent yet.
+	// - `sent`: the platform; the provider has not said whether it takes it.
+	// - `accepted`: the provider; it pays, or has paid.
+	// - `refused`: you; `failure` says why, and the money still waits.
+	Status RefundRedirectStatus `json:"status"`
+
+	// To - `payer_card`: another bank card of the payer; `card` says which.
+	// - `merchant`: the bank account to which the provider settles; you pay the payer by other means.
+	To RefundDestination `json:"to"`
+}
+
+// RefundRedirectStatus Who acts next:
+// - `requested`: the platform; it was not sent yet.
+// - `sent`: the platform; the provider has not said whether it takes it.
+// - `accepted`: the provider; it pays, or has paid.
+// - `refused`: you; `failure` says why, and the money still waits.
+type RefundRedirectStatus string
+
 // RefundStatus Who acts next:
-// - `processing`: the platform or the provider; `waiting_for` says which.
+// - `processing`: the platform or the provider, or you once `abnormal_at` is set; `waiting_for` says which.
 // - `succeeded`: nobody; the money went back and is booked.
 // - `failed`: the tenant; the provider refused, nothing moved and nothing is held.
 type RefundStatus string
@@ -5114,6 +5224,12 @@ type ListRefundsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// RedirectRefundParams defines parameters for RedirectRefund.
+type RedirectRefundParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // CreateSplitPreviewParams defines parameters for CreateSplitPreview.
 type CreateSplitPreviewParams struct {
 	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
@@ -5384,6 +5500,9 @@ type BindPrincipalKeyJSONRequestBody = BindPrincipalKey
 // CreateReconciliationJSONRequestBody defines body for CreateReconciliation for application/json ContentType.
 type CreateReconciliationJSONRequestBody = CreateReconciliation
 
+// RedirectRefundJSONRequestBody defines body for RedirectRefund for application/json ContentType.
+type RedirectRefundJSONRequestBody = RedirectRefund
+
 // CreateSplitPreviewJSONRequestBody defines body for CreateSplitPreview for application/json ContentType.
 type CreateSplitPreviewJSONRequestBody = CreateSplitPreview
 
@@ -5632,6 +5751,9 @@ type ServerInterface interface {
 	// GetRefund Read a refund
 	// (GET /v1/refunds/{refund_id})
 	GetRefund(c *gin.Context, refundID RefundIDInPath)
+	// RedirectRefund Say where the money of an abnormal refund goes
+	// (POST /v1/refunds/{refund_id}/redirect)
+	RedirectRefund(c *gin.Context, refundID RefundIDInPath, params RedirectRefundParams)
 	// CreateSplitPreview See how a payment would be divided now
 	// (POST /v1/split_previews)
 	CreateSplitPreview(c *gin.Context, params CreateSplitPreviewParams)
@@ -8773,6 +8895,58 @@ func (siw *ServerInterfaceWrapper) GetRefund(c *gin.Context) {
 	siw.Handler.GetRefund(c, refundID)
 }
 
+// RedirectRefund operation middleware
+func (siw *ServerInterfaceWrapper) RedirectRefund(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "refund_id" -------------
+	var refundID RefundIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "refund_id", c.Param("refund_id"), &refundID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter refund_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RedirectRefundParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RedirectRefund(c, refundID, params)
+}
+
 // CreateSplitPreview operation middleware
 func (siw *ServerInterfaceWrapper) CreateSplitPreview(c *gin.Context) {
 
@@ -10172,6 +10346,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/reconciliations/:reconciliation_id/discrepancies", wrapper.ListReconciliationDiscrepancies)
 	router.GET(options.BaseURL+"/v1/refunds", wrapper.ListRefunds)
 	router.GET(options.BaseURL+"/v1/refunds/:refund_id", wrapper.GetRefund)
+	router.POST(options.BaseURL+"/v1/refunds/:refund_id/redirect", wrapper.RedirectRefund)
 	router.POST(options.BaseURL+"/v1/split_previews", wrapper.CreateSplitPreview)
 	router.GET(options.BaseURL+"/v1/split_rules", wrapper.ListSplitRules)
 	router.POST(options.BaseURL+"/v1/split_rules", wrapper.CreateSplitRule)
@@ -12399,6 +12574,64 @@ func (response GetRefund200JSONResponse) VisitGetRefundResponse(w http.ResponseW
 	return err
 }
 
+type RedirectRefundRequestObject struct {
+	RefundID RefundIDInPath `json:"refund_id"`
+	Params   RedirectRefundParams
+	Body     *RedirectRefundJSONRequestBody
+}
+
+type RedirectRefundResponseObject interface {
+	VisitRedirectRefundResponse(w http.ResponseWriter) error
+}
+
+type RedirectRefund200ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type RedirectRefund200JSONResponse struct {
+	Body    Refund
+	Headers RedirectRefund200ResponseHeaders
+}
+
+func (response RedirectRefund200JSONResponse) VisitRedirectRefundResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedirectRefund202ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type RedirectRefund202JSONResponse struct {
+	Body    Approval
+	Headers RedirectRefund202ResponseHeaders
+}
+
+func (response RedirectRefund202JSONResponse) VisitRedirectRefundResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateSplitPreviewRequestObject struct {
 	Params CreateSplitPreviewParams
 	Body   *CreateSplitPreviewJSONRequestBody
@@ -13643,6 +13876,9 @@ type StrictServerInterface interface {
 	// GetRefund Read a refund
 	// (GET /v1/refunds/{refund_id})
 	GetRefund(ctx context.Context, request GetRefundRequestObject) (GetRefundResponseObject, error)
+	// RedirectRefund Say where the money of an abnormal refund goes
+	// (POST /v1/refunds/{refund_id}/redirect)
+	RedirectRefund(ctx context.Context, request RedirectRefundRequestObject) (RedirectRefundResponseObject, error)
 	// CreateSplitPreview See how a payment would be divided now
 	// (POST /v1/split_previews)
 	CreateSplitPreview(ctx context.Context, request CreateSplitPreviewRequestObject) (CreateSplitPreviewResponseObject, error)
@@ -16146,6 +16382,51 @@ func (sh *strictHandler) GetRefund(ctx *gin.Context, refundID RefundIDInPath) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetRefundResponseObject); ok {
 		if err := validResponse.VisitGetRefundResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RedirectRefund operation middleware
+func (sh *strictHandler) RedirectRefund(ctx *gin.Context, refundID RefundIDInPath, params RedirectRefundParams) {
+	var request RedirectRefundRequestObject
+
+	request.RefundID = refundID
+	request.Params = params
+
+	var body RedirectRefundJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RedirectRefund(ctx, request.(RedirectRefundRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RedirectRefund")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RedirectRefundResponseObject); ok {
+		if err := validResponse.VisitRedirectRefundResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -79,6 +79,7 @@ func moneyActions() []Action {
 		does("createRefund", FinanceMaker, Support),
 		does("listRefunds", Roles()...),
 		does("getRefund", Roles()...),
+		logged("redirectRefund", FinanceMaker),
 		does("createWithdrawal", FinanceMaker, Merchant),
 		does("listWithdrawals", owners()...),
 		does("getWithdrawal", owners()...),

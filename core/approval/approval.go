@@ -74,7 +74,7 @@ type New struct {
 	Operation string
 	Route     string
 	Body      []byte
-	// Secret says that the body holds keys: it is kept sealed and never shown.
+	// Secret says that the body holds keys or personal data: it is kept sealed and never shown.
 	Secret bool
 	By     By
 	// ExpiresIn is how long it waits.

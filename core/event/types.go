@@ -19,6 +19,7 @@ const (
 	PaymentPaidLate          Type = "payment.paid_late"
 	PaymentPaidTwice         Type = "payment.paid_twice"
 	PaymentLinkClosed        Type = "payment_link.closed"
+	RefundAbnormal           Type = "refund.abnormal"
 	RefundSucceeded          Type = "refund.succeeded"
 	RefundFailed             Type = "refund.failed"
 	WithdrawalSucceeded      Type = "withdrawal.succeeded"
@@ -79,6 +80,7 @@ func Kinds() []Kind {
 		{PaymentPaidLate, "payment", payments, status, "Money arrived after it was closed; it is being given back."},
 		{PaymentPaidTwice, "payment", payments, status, "Money arrived again after it had succeeded; it is being given back."},
 		{PaymentLinkClosed, "payment_link", links, status, "Nobody can pay by it any more. Final."},
+		{RefundAbnormal, "refund", refunds, status, "The provider cannot pay the payer; say where the money is to go."},
 		{RefundSucceeded, "refund", refunds, status, "The payer has the money back. Final."},
 		{RefundFailed, "refund", refunds, status, "The provider refused it; its money is free again. Final."},
 		{WithdrawalSucceeded, "withdrawal", withdrawals, status, "The merchant was paid. Final."},

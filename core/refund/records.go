@@ -17,16 +17,27 @@ import (
 
 const columns = `id, payment_id, attempt_id, origin, coalesce(reference, ''), reason, currency, amount, number,
 	request_hash, status, sent_at is not null, coalesce(waiting_for, ''), coalesce(channel_refund_no, ''), fee_returned,
-	failure_code, coalesce(failure_channel_code, ''), coalesce(failure_message, ''), created_at, refunded_at`
+	failure_code, coalesce(failure_channel_code, ''), coalesce(failure_message, ''), created_at, refunded_at,
+	abnormal_at, coalesce(redirect_to, ''), coalesce(redirect_status, ''), redirect_requested_at,
+	redirect_failure_code, coalesce(redirect_channel_code, ''), coalesce(redirect_message, '')`
 
 func scan(row pgx.CollectableRow) (Refund, error) {
 	var r Refund
-	var failureCode *string
-	var failure payment.Failure
+	var failureCode, refusalCode *string
+	var failure, refusal payment.Failure
+	var requestedAt *time.Time
 	err := row.Scan(&r.ID, &r.PaymentID, &r.AttemptID, &r.Origin, &r.Reference, &r.Reason,
 		&r.Amount.Currency, &r.Amount.Minor, &r.Number, &r.RequestHash, &r.Status, &r.Sent, &r.WaitingFor,
 		&r.ChannelRefundNo, &r.FeeReturned.Minor, &failureCode, &failure.ChannelCode, &failure.Message,
-		&r.CreatedAt, &r.RefundedAt)
+		&r.CreatedAt, &r.RefundedAt, &r.AbnormalAt, &r.Redirect.To, &r.Redirect.Status, &requestedAt,
+		&refusalCode, &refusal.ChannelCode, &refusal.Message)
+	if refusalCode != nil {
+		refusal.Code = *refusalCode
+		r.Redirect.Failure = &refusal
+	}
+	if requestedAt != nil {
+		r.Redirect.RequestedAt = *requestedAt
+	}
 	if failureCode != nil {
 		failure.Code = *failureCode
 		r.Failure = &failure
@@ -118,7 +129,9 @@ type Receipt struct {
 // SucceededNow records that the money went back. The caller books it in tx.
 func SucceededNow(ctx context.Context, tx pgx.Tx, tenantID string, r Refund, receipt Receipt) error {
 	return status.Change(ctx, tx, table, tenantID, r.ID, r.Status, Succeeded,
-		`, waiting_for = null, refunded_at = $5, channel_refund_no = $6, fee_returned = $7`,
+		`, waiting_for = null, refunded_at = $5, channel_refund_no = $6, fee_returned = $7,
+			redirect_status = case when redirect_to is not null then 'accepted' end,
+			redirect_failure_code = null, redirect_channel_code = null, redirect_message = null`,
 		receipt.RefundedAt, receipt.ChannelRefundNo, receipt.FeeReturned.Minor)
 }
 

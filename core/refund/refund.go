@@ -75,8 +75,12 @@ type Refund struct {
 	// FeeReturned is what the provider gave back of its fee.
 	FeeReturned money.Amount
 	Failure     *payment.Failure
-	CreatedAt   time.Time
-	RefundedAt  *time.Time
+	// AbnormalAt is when the provider said last that its way back is closed; Redirect
+	// is what the tenant asked for then.
+	AbnormalAt *time.Time
+	Redirect   Redirect
+	CreatedAt  time.Time
+	RefundedAt *time.Time
 }
 
 // Leg is what one receiver of the payment's split gives back.

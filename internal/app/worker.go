@@ -46,7 +46,7 @@ func NewSteps(db *pg.DB, channels activities.Channels, codes payment.Codes, noti
 	return Steps{
 		Payments: &activities.Payments{DB: db, Channels: channels, Codes: codes, Offers: OffersOf, NotifyURL: notifyURL,
 			Grace: PaymentGrace},
-		Refunds:         &activities.Refunds{DB: db, Channels: channels, NotifyURL: notifyURL},
+		Refunds:         &activities.Refunds{DB: db, Channels: channels, Cards: codes, NotifyURL: notifyURL},
 		Withdrawals:     &activities.Withdrawals{DB: db, Channels: channels},
 		Reconciliations: &activities.Reconciliations{DB: db, Channels: channels, Rules: recon.DefaultRules()},
 		Daily:           &activities.Daily{DB: db},

@@ -75,6 +75,7 @@ import type {
   Reconciliation,
   ReconciliationPage,
   RedeliverEvent,
+  RedirectRefund,
   Refund,
   RefundPage,
   RejectApproval,
@@ -964,6 +965,23 @@ export abstract class Operations {
    */
   getRefund(refundId: string, options?: CallOptions): Promise<Refund> {
     return this.json<Refund>({ method: "GET", path: `/v1/refunds/${segment(refundId)}` }, options);
+  }
+
+  /**
+   * Say where the money of an abnormal refund goes.
+   *
+   * For a refund that the provider took on and cannot pay, mostly because the payer's card is closed
+   * (`abnormal_at`, the event `refund.abnormal`): to another card of the payer, or to the bank account to
+   * which the provider settles with you, so that you pay the payer yourself. Only WeChat Pay has it. The
+   * refund goes on under its number; `redirect` says how it stands, and asking again after `refused` is
+   * safe. The card is kept sealed until it is sent, for ten minutes at most, and never shown again. 422
+   * when the refund is not abnormal, or the money is on its way already.
+   *
+   * `POST /v1/refunds/{refund_id}/redirect`
+   * @scope refunds:write
+   */
+  redirectRefund(refundId: string, body: RedirectRefund, options?: PostOptions): Promise<Refund | Approval> {
+    return this.json<Refund | Approval>({ method: "POST", path: `/v1/refunds/${segment(refundId)}/redirect`, body }, options);
   }
 
   /**

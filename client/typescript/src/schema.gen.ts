@@ -251,6 +251,34 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/refunds/{refund_id}/redirect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A refund. */
+                refund_id: components["parameters"]["RefundIDInPath"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say where the money of an abnormal refund goes
+         * @description For a refund that the provider took on and cannot pay, mostly because the payer's card is closed
+         *     (`abnormal_at`, the event `refund.abnormal`): to another card of the payer, or to the bank account to
+         *     which the provider settles with you, so that you pay the payer yourself. Only WeChat Pay has it. The
+         *     refund goes on under its number; `redirect` says how it stands, and asking again after `refused` is
+         *     safe. The card is kept sealed until it is sent, for ten minutes at most, and never shown again. 422
+         *     when the refund is not abnormal, or the money is on its way already.
+         */
+        post: operations["redirectRefund"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/withdrawals": {
         parameters: {
             query?: never;
@@ -2452,7 +2480,7 @@ export interface components {
         };
         /**
          * @description Who acts next:
-         *     - `processing`: the platform or the provider; `waiting_for` says which.
+         *     - `processing`: the platform or the provider, or you once `abnormal_at` is set; `waiting_for` says which.
          *     - `succeeded`: nobody; the money went back and is booked.
          *     - `failed`: the tenant; the provider refused, nothing moved and nothing is held.
          * @enum {string}
@@ -2485,11 +2513,61 @@ export interface components {
             /** @description The provider's number, where it gives one. */
             channel_refund_no: string | null;
             failure: components["schemas"]["Failure"];
+            /**
+             * Format: date-time
+             * @description When the provider said last that it cannot pay it back the way it came; null for most.
+             */
+            abnormal_at: string | null;
+            redirect: components["schemas"]["RefundRedirect"];
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */
             refunded_at: string | null;
         };
+        RedirectRefund: {
+            to: components["schemas"]["RefundDestination"];
+            card?: components["schemas"]["PayerCard"];
+        };
+        /**
+         * @description - `payer_card`: another bank card of the payer; `card` says which.
+         *     - `merchant`: the bank account to which the provider settles; you pay the payer by other means.
+         * @enum {string}
+         */
+        RefundDestination: "payer_card" | "merchant";
+        /** @description A bank card of the payer. Sent to the provider encrypted with its key; never shown again. */
+        PayerCard: {
+            /**
+             * @description The provider's name of the bank.
+             * @example ICBC_DEBIT
+             */
+            bank: string;
+            /**
+             * @description Digits only.
+             * @example 6222020200112233445
+             */
+            number: string;
+            /**
+             * @description Whose card it is.
+             * @example 张三
+             */
+            holder: string;
+        };
+        /** @description Where else you said its money goes, last; null when you did not. */
+        RefundRedirect: {
+            to: components["schemas"]["RefundDestination"];
+            /**
+             * @description Who acts next:
+             *     - `requested`: the platform; it was not sent yet.
+             *     - `sent`: the platform; the provider has not said whether it takes it.
+             *     - `accepted`: the provider; it pays, or has paid.
+             *     - `refused`: you; `failure` says why, and the money still waits.
+             * @enum {string}
+             */
+            status: "requested" | "sent" | "accepted" | "refused";
+            failure: components["schemas"]["Failure"];
+            /** Format: date-time */
+            requested_at: string;
+        } | null;
         /** @description One page. `next_cursor` is null on the last. */
         RefundPage: {
             data: components["schemas"]["Refund"][];
@@ -3530,6 +3608,7 @@ export interface components {
          *     - `payment.paid_late`: money arrived after it was closed; it is being given back.
          *     - `payment.paid_twice`: money arrived again after it had succeeded; it is being given back.
          *     - `payment_link.closed`: you closed it; the payments that it made go on.
+         *     - `refund.abnormal`: the provider cannot pay it; say where the money is to go (`redirect`).
          *     - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
          *     - `account.status_changed`, `account.limits_changed`
          *     - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
@@ -3539,7 +3618,7 @@ export interface components {
          *     - `ping`: asked for by you, for one endpoint.
          * @enum {string}
          */
-        EventType: "payment.awaiting_payer" | "payment.succeeded" | "payment.closed" | "payment.failed" | "payment.paid_late" | "payment.paid_twice" | "payment_link.closed" | "refund.succeeded" | "refund.failed" | "withdrawal.succeeded" | "withdrawal.failed" | "transfer.succeeded" | "account.status_changed" | "account.limits_changed" | "hold.placed" | "hold.captured" | "hold.released" | "hold.expired" | "reconciliation.balanced" | "reconciliation.discrepant" | "approval.requested" | "approval.approved" | "approval.rejected" | "approval.expired" | "webhook_endpoint.failing" | "webhook_endpoint.paused" | "webhook_endpoint.disabled" | "ping";
+        EventType: "payment.awaiting_payer" | "payment.succeeded" | "payment.closed" | "payment.failed" | "payment.paid_late" | "payment.paid_twice" | "payment_link.closed" | "refund.abnormal" | "refund.succeeded" | "refund.failed" | "withdrawal.succeeded" | "withdrawal.failed" | "transfer.succeeded" | "account.status_changed" | "account.limits_changed" | "hold.placed" | "hold.captured" | "hold.released" | "hold.expired" | "reconciliation.balanced" | "reconciliation.discrepant" | "approval.requested" | "approval.approved" | "approval.rejected" | "approval.expired" | "webhook_endpoint.failing" | "webhook_endpoint.paused" | "webhook_endpoint.disabled" | "ping";
         /** @description What happened to an object. Thin on purpose: read the object for its state. A webhook posts this object; expect it more than once and out of order, and use `id` and `sequence` to notice. */
         Event: {
             id: components["schemas"]["EventID"];
@@ -3920,7 +3999,7 @@ export interface components {
              * @example POST /v1/withdrawals
              */
             route: string;
-            /** @description The body of the request; null when it holds keys. */
+            /** @description The body of the request; null when it holds keys or a payer's card. */
             content: {
                 [key: string]: unknown;
             } | null;
@@ -4207,6 +4286,10 @@ export type PaymentPage = components['schemas']['PaymentPage'];
 export type RefundStatus = components['schemas']['RefundStatus'];
 export type CreateRefund = components['schemas']['CreateRefund'];
 export type Refund = components['schemas']['Refund'];
+export type RedirectRefund = components['schemas']['RedirectRefund'];
+export type RefundDestination = components['schemas']['RefundDestination'];
+export type PayerCard = components['schemas']['PayerCard'];
+export type RefundRedirect = components['schemas']['RefundRedirect'];
 export type RefundPage = components['schemas']['RefundPage'];
 export type WithdrawalStatus = components['schemas']['WithdrawalStatus'];
 export type CreateWithdrawal = components['schemas']['CreateWithdrawal'];
@@ -4877,6 +4960,56 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    redirectRefund: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description A refund. */
+                refund_id: components["parameters"]["RefundIDInPath"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RedirectRefund"];
+            };
+        };
+        responses: {
+            /** @description The refund as it is now. */
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refund"];
+                };
+            };
+            /** @description A second person must approve first; nothing was done yet. */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Refused"];
             429: components["responses"]["Limited"];
             503: components["responses"]["Unavailable"];
         };
