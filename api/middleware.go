@@ -11,6 +11,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/suanpan/suanpan/core/audit"
 	"github.com/suanpan/suanpan/core/fault"
 	"github.com/suanpan/suanpan/core/tenant"
 	"github.com/suanpan/suanpan/internal/pg"
@@ -115,11 +116,33 @@ func (s *server) authenticate(c *gin.Context) {
 	if person := principal.Person; person != nil && person.MerchantID != "" {
 		c.Request = c.Request.WithContext(pg.OfMerchant(c.Request.Context(), person.MerchantID))
 	}
+	if audited(principal, op) {
+		c.Request = c.Request.WithContext(audit.Acting(c.Request.Context(), actor(principal, op, c.GetString(keyRequestID))))
+	}
 	c.Set(keyOperation, op)
 	c.Next()
 	if op.aboutKeys && c.Writer.Status() < http.StatusMultipleChoices {
 		s.keys.forget() // here it is felt at once, elsewhere when the memory is old
 	}
+}
+
+// audited tells requests whose changes the audit log tells of: what the matrix marks,
+// and whatever people and operators change.
+func audited(p tenant.Principal, op *operation) bool {
+	return op.route.Method != http.MethodGet && (op.action.Audited || op.operator || p.Human())
+}
+
+// actor is the caller as the audit log names him.
+func actor(p tenant.Principal, op *operation, requestID string) audit.Actor {
+	a := audit.Actor{Kind: audit.APIKey, KeyID: p.KeyID, PrincipalID: p.PersonID(), Operation: op.route.Operation.OperationID,
+		RequestID: requestID}
+	switch {
+	case p.Operator():
+		a.Kind = audit.Operator
+	case p.Person != nil:
+		a.Kind = audit.Principal
+	}
+	return a
 }
 
 // mayCall holds the caller against the operation: its scopes and, for a key that

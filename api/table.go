@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"io"
 	"mime"
@@ -31,11 +32,14 @@ const (
 	formatJSON tableFormat = "json"
 	formatCSV  tableFormat = "csv"
 	formatXLSX tableFormat = "xlsx"
+	// formatJSONL is one JSON object a line.
+	formatJSONL tableFormat = "jsonl"
 )
 
 const (
-	mediaCSV  = "text/csv"
-	mediaXLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+	mediaCSV   = "text/csv"
+	mediaJSONL = "application/jsonl"
+	mediaXLSX  = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 )
 
 // formatOf takes the parameter, or else the first type in Accept that is one of ours.
@@ -52,6 +56,8 @@ func formatOf(ctx context.Context, parameter string) tableFormat {
 				return formatCSV
 			case media == mediaXLSX:
 				return formatXLSX
+			case media == mediaJSONL:
+				return formatJSONL
 			case media == "application/json" || media == "*/*":
 				return formatJSON
 			}
@@ -71,9 +77,12 @@ type tableFile struct {
 func (f tableFile) write(w http.ResponseWriter) error {
 	out := &tableOutput{w: w, file: f}
 	var t table
-	if f.format == formatXLSX {
+	switch f.format {
+	case formatXLSX:
 		t = newXLSXTable(out)
-	} else {
+	case formatJSONL:
+		t = &jsonlTable{w: out}
+	default:
 		t = &csvTable{w: csv.NewWriter(out)}
 	}
 	err := f.fill(t)
@@ -97,8 +106,11 @@ func (o *tableOutput) Write(b []byte) (int, error) {
 	if !o.began {
 		o.began = true
 		media := mediaCSV + "; charset=utf-8; header=present"
-		if o.file.format == formatXLSX {
+		switch o.file.format {
+		case formatXLSX:
 			media = mediaXLSX
+		case formatJSONL:
+			media = mediaJSONL
 		}
 		o.w.Header().Set("Content-Type", media)
 		o.w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s.%s"`, o.file.name, o.file.format))
@@ -115,6 +127,8 @@ func (t *csvTable) row(cells ...any) error {
 		switch cell := cell.(type) {
 		case money.Amount:
 			record[i] = cell.Text()
+		case json.RawMessage:
+			record[i] = string(cell)
 		default:
 			record[i] = withoutFormula(fmt.Sprint(cell))
 		}
@@ -126,6 +140,34 @@ func (t *csvTable) end() error {
 	t.w.Flush()
 	return t.w.Error()
 }
+
+// jsonlTable writes each row as an object, by the names in the first one.
+type jsonlTable struct {
+	w     io.Writer
+	names []string
+}
+
+func (t *jsonlTable) row(cells ...any) error {
+	if t.names == nil {
+		for _, name := range cells {
+			t.names = append(t.names, fmt.Sprint(name))
+		}
+		_, err := t.w.Write(nil) // a list of nothing is an answer, too
+		return err
+	}
+	object := make(map[string]any, len(cells))
+	for i, cell := range cells {
+		switch cell := cell.(type) {
+		case money.Amount:
+			object[t.names[i]] = cell.Text()
+		default:
+			object[t.names[i]] = cell
+		}
+	}
+	return json.NewEncoder(t.w).Encode(object)
+}
+
+func (t *jsonlTable) end() error { return nil }
 
 // withoutFormula keeps a spreadsheet from computing what somebody else wrote: a
 // text that could begin a formula gets an apostrophe.
@@ -181,6 +223,9 @@ func (t *xlsxTable) row(cells ...any) error {
 func (t *xlsxTable) write(cells []any) error {
 	values := make([]any, len(cells))
 	for i, cell := range cells {
+		if raw, isJSON := cell.(json.RawMessage); isJSON {
+			cell = string(raw)
+		}
 		amount, ok := cell.(money.Amount)
 		switch {
 		case !ok: // a text stays a text, whatever it begins with

@@ -173,6 +173,33 @@ func (e ApprovalStatus) Valid() bool {
 	}
 }
 
+// Defines values for AuditActorKind.
+const (
+	AuditActorKindAPIKey    AuditActorKind = "api_key"
+	AuditActorKindCommand   AuditActorKind = "command"
+	AuditActorKindOperator  AuditActorKind = "operator"
+	AuditActorKindPrincipal AuditActorKind = "principal"
+	AuditActorKindSystem    AuditActorKind = "system"
+)
+
+// Valid indicates whether the value is a known member of the AuditActorKind enum.
+func (e AuditActorKind) Valid() bool {
+	switch e {
+	case AuditActorKindAPIKey:
+		return true
+	case AuditActorKindCommand:
+		return true
+	case AuditActorKindOperator:
+		return true
+	case AuditActorKindPrincipal:
+		return true
+	case AuditActorKindSystem:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Book.
 const (
 	BookOwn   Book = "own"
@@ -677,6 +704,30 @@ func (e EventType) Valid() bool {
 	case EventTypeWithdrawalFailed:
 		return true
 	case EventTypeWithdrawalSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportFormat.
+const (
+	ExportFormatCsv   ExportFormat = "csv"
+	ExportFormatJSON  ExportFormat = "json"
+	ExportFormatJsonl ExportFormat = "jsonl"
+	ExportFormatXlsx  ExportFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ExportFormat enum.
+func (e ExportFormat) Valid() bool {
+	switch e {
+	case ExportFormatCsv:
+		return true
+	case ExportFormatJSON:
+		return true
+	case ExportFormatJsonl:
+		return true
+	case ExportFormatXlsx:
 		return true
 	default:
 		return false
@@ -1810,6 +1861,57 @@ type ApproveApproval struct {
 	Reason *string `json:"reason,omitempty"`
 }
 
+// AuditActorKind - `api_key`: a key that stands for the tenant's application.
+// - `principal`: a person or service of the tenant, by a key of its own.
+// - `operator`: a key of those who run the platform.
+// - `command`: a command line of the installation.
+// - `system`: the platform itself, or whoever changed a row without a name.
+type AuditActorKind string
+
+// AuditEntry One change of one object. `before` and `after` hold the columns that the log keeps, which are neither secrets
+// nor personal data; `before` is null for what was created, `after` for what was deleted.
+type AuditEntry struct {
+	// Action `created`, `changed`, `deleted`, or `done` for what changed no row.
+	Action string `json:"action"`
+
+	// Actor The user of a command line; else the role in the database.
+	Actor string `json:"actor"`
+
+	// ActorKind - `api_key`: a key that stands for the tenant's application.
+	// - `principal`: a person or service of the tenant, by a key of its own.
+	// - `operator`: a key of those who run the platform.
+	// - `command`: a command line of the installation.
+	// - `system`: the platform itself, or whoever changed a row without a name.
+	ActorKind AuditActorKind          `json:"actor_kind"`
+	After     *map[string]interface{} `json:"after"`
+
+	// APIKeyID The key that was used, a tenant's or an operator's.
+	APIKeyID   *string                 `json:"api_key_id"`
+	Before     *map[string]interface{} `json:"before"`
+	ID         string                  `json:"id"`
+	ObjectID   string                  `json:"object_id"`
+	ObjectType string                  `json:"object_type"`
+
+	// Operation The operation of the API, or the command.
+	Operation *string `json:"operation"`
+
+	// PrincipalID Whose key it is.
+	PrincipalID *string   `json:"principal_id"`
+	RecordedAt  time.Time `json:"recorded_at"`
+
+	// RequestID The `X-Request-Id` of the answer.
+	RequestID *string `json:"request_id"`
+
+	// TenantID Null for what belongs to the platform.
+	TenantID *string `json:"tenant_id"`
+}
+
+// AuditEntryPage One page. `next_cursor` is null on the last.
+type AuditEntryPage struct {
+	Data       []AuditEntry `json:"data"`
+	NextCursor *string      `json:"next_cursor"`
+}
+
 // BalanceOrNull A balance on the account's normal side; null when there is no data.
 type BalanceOrNull struct {
 	// Amount Minor units.
@@ -2829,6 +2931,9 @@ type Explanation struct {
 	En string `json:"en"`
 	Zh string `json:"zh"`
 }
+
+// ExportFormat How a list comes.
+type ExportFormat string
 
 // Failure Why it failed; null unless it did.
 type Failure struct {
@@ -4891,6 +4996,39 @@ type RejectApprovalParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// ListAuditEntriesParams defines parameters for ListAuditEntries.
+type ListAuditEntriesParams struct {
+	// ObjectType Only entries about objects of this type.
+	ObjectType *string `form:"object_type,omitempty" json:"object_type,omitempty"`
+
+	// ObjectID Only entries about this object.
+	ObjectID *string `form:"object_id,omitempty" json:"object_id,omitempty"`
+
+	// Actor Only what was done by this API key, principal or, on a command line, user.
+	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// ActorKind Only what such actors did.
+	ActorKind *AuditActorKind `form:"actor_kind,omitempty" json:"actor_kind,omitempty"`
+
+	// Operation Only what came by this operation of the API.
+	Operation *string `form:"operation,omitempty" json:"operation,omitempty"`
+
+	// RecordedFrom Only entries of this moment, real time, and later.
+	RecordedFrom *time.Time `form:"recorded_from,omitempty" json:"recorded_from,omitempty"`
+
+	// RecordedTo Only entries before this moment.
+	RecordedTo *time.Time `form:"recorded_to,omitempty" json:"recorded_to,omitempty"`
+
+	// Format How the list comes.
+	Format *ExportFormat `form:"format,omitempty" json:"format,omitempty"`
+
+	// Limit How many objects to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // CreateChannelAccountParams defines parameters for CreateChannelAccount.
 type CreateChannelAccountParams struct {
 	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
@@ -5129,6 +5267,39 @@ type CancelPaymentParams struct {
 type CreateRefundParams struct {
 	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListPlatformAuditEntriesParams defines parameters for ListPlatformAuditEntries.
+type ListPlatformAuditEntriesParams struct {
+	// ObjectType Only entries about objects of this type.
+	ObjectType *string `form:"object_type,omitempty" json:"object_type,omitempty"`
+
+	// ObjectID Only entries about this object.
+	ObjectID *string `form:"object_id,omitempty" json:"object_id,omitempty"`
+
+	// Actor Only what was done by this API key, principal or, on a command line, user.
+	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// ActorKind Only what such actors did.
+	ActorKind *AuditActorKind `form:"actor_kind,omitempty" json:"actor_kind,omitempty"`
+
+	// Operation Only what came by this operation of the API.
+	Operation *string `form:"operation,omitempty" json:"operation,omitempty"`
+
+	// RecordedFrom Only entries of this moment, real time, and later.
+	RecordedFrom *time.Time `form:"recorded_from,omitempty" json:"recorded_from,omitempty"`
+
+	// RecordedTo Only entries before this moment.
+	RecordedTo *time.Time `form:"recorded_to,omitempty" json:"recorded_to,omitempty"`
+
+	// Format How the list comes.
+	Format *ExportFormat `form:"format,omitempty" json:"format,omitempty"`
+
+	// Limit How many objects to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ListPrincipalsParams defines parameters for ListPrincipals.
@@ -5887,6 +6058,15 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/approvals/{approval_id}/reject (the `RejectApproval` operationId).
 	RejectApproval(ctx context.Context, approvalID ApprovalIDInPath, params *RejectApprovalParams, body RejectApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListAuditEntries Read the audit log
+	//
+	// Who changed what of this tenant, from what to what: docs/audit.md.
+	// JSON comes in pages, newest first. `format=csv`, `format=xlsx` and `format=jsonl` (one JSON object a line), or
+	// the same by the header `Accept`, stream all of one snapshot into one file.
+	//
+	// Corresponds with GET /v1/audit_entries (the `ListAuditEntries` operationId).
+	ListAuditEntries(ctx context.Context, params *ListAuditEntriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListChannelAccounts List the tenant's accounts at providers, all on one page
 	//
 	// Corresponds with GET /v1/channel_accounts (the `ListChannelAccounts` operationId).
@@ -6299,6 +6479,15 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/payments/{payment_id}/timeline (the `GetPaymentTimeline` operationId).
 	GetPaymentTimeline(ctx context.Context, paymentID PaymentIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPlatformAuditEntries Read the platform's audit log
+	//
+	// For operators: what belongs to no tenant, and what operators and commands did to tenants.
+	// JSON comes in pages, newest first. `format=csv`, `format=xlsx` and `format=jsonl` (one JSON object a line), or
+	// the same by the header `Accept`, stream all of one snapshot into one file.
+	//
+	// Corresponds with GET /v1/platform_audit_entries (the `ListPlatformAuditEntries` operationId).
+	ListPlatformAuditEntries(ctx context.Context, params *ListPlatformAuditEntriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListPrincipals List principals, newest first
 	//
@@ -7407,6 +7596,25 @@ func (c *Client) RejectApproval(ctx context.Context, approvalID ApprovalIDInPath
 	return c.Client.Do(req)
 }
 
+// ListAuditEntries Read the audit log
+//
+// Who changed what of this tenant, from what to what: docs/audit.md.
+// JSON comes in pages, newest first. `format=csv`, `format=xlsx` and `format=jsonl` (one JSON object a line), or
+// the same by the header `Accept`, stream all of one snapshot into one file.
+//
+// Corresponds with GET /v1/audit_entries (the `ListAuditEntries` operationId).
+func (c *Client) ListAuditEntries(ctx context.Context, params *ListAuditEntriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAuditEntriesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListChannelAccounts List the tenant's accounts at providers, all on one page
 //
 // Corresponds with GET /v1/channel_accounts (the `ListChannelAccounts` operationId).
@@ -8320,6 +8528,25 @@ func (c *Client) CreateRefund(ctx context.Context, paymentID PaymentIDInPath, pa
 // Corresponds with GET /v1/payments/{payment_id}/timeline (the `GetPaymentTimeline` operationId).
 func (c *Client) GetPaymentTimeline(ctx context.Context, paymentID PaymentIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetPaymentTimelineRequest(c.Server, paymentID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPlatformAuditEntries Read the platform's audit log
+//
+// For operators: what belongs to no tenant, and what operators and commands did to tenants.
+// JSON comes in pages, newest first. `format=csv`, `format=xlsx` and `format=jsonl` (one JSON object a line), or
+// the same by the header `Accept`, stream all of one snapshot into one file.
+//
+// Corresponds with GET /v1/platform_audit_entries (the `ListPlatformAuditEntries` operationId).
+func (c *Client) ListPlatformAuditEntries(ctx context.Context, params *ListPlatformAuditEntriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPlatformAuditEntriesRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -10746,6 +10973,168 @@ func NewRejectApprovalRequestWithBody(server string, approvalID ApprovalIDInPath
 	return req, nil
 }
 
+// NewListAuditEntriesRequest constructs an http.Request for the ListAuditEntries method
+func NewListAuditEntriesRequest(server string, params *ListAuditEntriesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit_entries")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.ObjectType != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "object_type", *params.ObjectType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ObjectID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "object_id", *params.ObjectID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Actor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "actor", *params.Actor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ActorKind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "actor_kind", *params.ActorKind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Operation != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "operation", *params.Operation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.RecordedFrom != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "recorded_from", *params.RecordedFrom, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.RecordedTo != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "recorded_to", *params.RecordedTo, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Format != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "format", *params.Format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListChannelAccountsRequest constructs an http.Request for the ListChannelAccounts method
 func NewListChannelAccountsRequest(server string) (*http.Request, error) {
 	var err error
@@ -12914,6 +13303,168 @@ func NewGetPaymentTimelineRequest(server string, paymentID PaymentIDInPath) (*ht
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListPlatformAuditEntriesRequest constructs an http.Request for the ListPlatformAuditEntries method
+func NewListPlatformAuditEntriesRequest(server string, params *ListPlatformAuditEntriesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/platform_audit_entries")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.ObjectType != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "object_type", *params.ObjectType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ObjectID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "object_id", *params.ObjectID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Actor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "actor", *params.Actor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ActorKind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "actor_kind", *params.ActorKind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Operation != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "operation", *params.Operation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.RecordedFrom != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "recorded_from", *params.RecordedFrom, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.RecordedTo != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "recorded_to", *params.RecordedTo, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Format != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "format", *params.Format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -15855,6 +16406,17 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/approvals/{approval_id}/reject (the `RejectApproval` operationId).
 	RejectApprovalWithResponse(ctx context.Context, approvalID ApprovalIDInPath, params *RejectApprovalParams, body RejectApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*RejectApprovalResponse, error)
 
+	// ListAuditEntriesWithResponse Read the audit log
+	//
+	// Who changed what of this tenant, from what to what: docs/audit.md.
+	// JSON comes in pages, newest first. `format=csv`, `format=xlsx` and `format=jsonl` (one JSON object a line), or
+	// the same by the header `Accept`, stream all of one snapshot into one file.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/audit_entries (the `ListAuditEntries` operationId).
+	ListAuditEntriesWithResponse(ctx context.Context, params *ListAuditEntriesParams, reqEditors ...RequestEditorFn) (*ListAuditEntriesResponse, error)
+
 	// ListChannelAccountsWithResponse List the tenant's accounts at providers, all on one page
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -16317,6 +16879,17 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/payments/{payment_id}/timeline (the `GetPaymentTimeline` operationId).
 	GetPaymentTimelineWithResponse(ctx context.Context, paymentID PaymentIDInPath, reqEditors ...RequestEditorFn) (*GetPaymentTimelineResponse, error)
+
+	// ListPlatformAuditEntriesWithResponse Read the platform's audit log
+	//
+	// For operators: what belongs to no tenant, and what operators and commands did to tenants.
+	// JSON comes in pages, newest first. `format=csv`, `format=xlsx` and `format=jsonl` (one JSON object a line), or
+	// the same by the header `Accept`, stream all of one snapshot into one file.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/platform_audit_entries (the `ListPlatformAuditEntries` operationId).
+	ListPlatformAuditEntriesWithResponse(ctx context.Context, params *ListPlatformAuditEntriesParams, reqEditors ...RequestEditorFn) (*ListPlatformAuditEntriesResponse, error)
 
 	// ListPrincipalsWithResponse List principals, newest first
 	//
@@ -17901,6 +18474,47 @@ func (r RejectApprovalResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RejectApprovalResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListAuditEntriesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AuditEntryPage
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAuditEntriesResponse) GetJSON200() *AuditEntryPage {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAuditEntriesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAuditEntriesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAuditEntriesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAuditEntriesResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -19620,6 +20234,47 @@ func (r GetPaymentTimelineResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetPaymentTimelineResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListPlatformAuditEntriesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AuditEntryPage
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPlatformAuditEntriesResponse) GetJSON200() *AuditEntryPage {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPlatformAuditEntriesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPlatformAuditEntriesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPlatformAuditEntriesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPlatformAuditEntriesResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -22209,6 +22864,23 @@ func (c *ClientWithResponses) RejectApprovalWithResponse(ctx context.Context, ap
 	return ParseRejectApprovalResponse(rsp)
 }
 
+// ListAuditEntriesWithResponse Read the audit log
+//
+// Who changed what of this tenant, from what to what: docs/audit.md.
+// JSON comes in pages, newest first. `format=csv`, `format=xlsx` and `format=jsonl` (one JSON object a line), or
+// the same by the header `Accept`, stream all of one snapshot into one file.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/audit_entries (the `ListAuditEntries` operationId).
+func (c *ClientWithResponses) ListAuditEntriesWithResponse(ctx context.Context, params *ListAuditEntriesParams, reqEditors ...RequestEditorFn) (*ListAuditEntriesResponse, error) {
+	rsp, err := c.ListAuditEntries(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAuditEntriesResponse(rsp)
+}
+
 // ListChannelAccountsWithResponse List the tenant's accounts at providers, all on one page
 //
 // Returns a wrapper object for the known response body format(s).
@@ -22976,6 +23648,23 @@ func (c *ClientWithResponses) GetPaymentTimelineWithResponse(ctx context.Context
 		return nil, err
 	}
 	return ParseGetPaymentTimelineResponse(rsp)
+}
+
+// ListPlatformAuditEntriesWithResponse Read the platform's audit log
+//
+// For operators: what belongs to no tenant, and what operators and commands did to tenants.
+// JSON comes in pages, newest first. `format=csv`, `format=xlsx` and `format=jsonl` (one JSON object a line), or
+// the same by the header `Accept`, stream all of one snapshot into one file.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/platform_audit_entries (the `ListPlatformAuditEntries` operationId).
+func (c *ClientWithResponses) ListPlatformAuditEntriesWithResponse(ctx context.Context, params *ListPlatformAuditEntriesParams, reqEditors ...RequestEditorFn) (*ListPlatformAuditEntriesResponse, error) {
+	rsp, err := c.ListPlatformAuditEntries(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPlatformAuditEntriesResponse(rsp)
 }
 
 // ListPrincipalsWithResponse List principals, newest first
@@ -24680,6 +25369,35 @@ func ParseRejectApprovalResponse(rsp *http.Response) (*RejectApprovalResponse, e
 	return response, nil
 }
 
+// ParseListAuditEntriesResponse parses an HTTP response from a ListAuditEntriesWithResponse call
+func ParseListAuditEntriesResponse(rsp *http.Response) (*ListAuditEntriesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAuditEntriesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AuditEntryPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 200:
+		// Content-type (text/csv) unsupported
+
+	}
+
+	return response, nil
+}
+
 // ParseListChannelAccountsResponse parses an HTTP response from a ListChannelAccountsWithResponse call
 func ParseListChannelAccountsResponse(rsp *http.Response) (*ListChannelAccountsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -25925,6 +26643,35 @@ func ParseGetPaymentTimelineResponse(rsp *http.Response) (*GetPaymentTimelineRes
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListPlatformAuditEntriesResponse parses an HTTP response from a ListPlatformAuditEntriesWithResponse call
+func ParseListPlatformAuditEntriesResponse(rsp *http.Response) (*ListPlatformAuditEntriesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPlatformAuditEntriesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AuditEntryPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 200:
+		// Content-type (text/csv) unsupported
 
 	}
 

@@ -107,6 +107,26 @@ func (a *API) AllApprovals(ctx context.Context, params *ListApprovalsParams) ite
 	})
 }
 
+// AllAuditEntries goes through every page of ListAuditEntries, asking for the next one when it is
+// needed. params may be nil; its cursor is where to begin. An error ends it.
+func (a *API) AllAuditEntries(ctx context.Context, params *ListAuditEntriesParams) iter.Seq2[AuditEntry, error] {
+	if params == nil {
+		params = &ListAuditEntriesParams{}
+	}
+	return everyPage(params.Cursor, func(cursor *string) ([]AuditEntry, *string, error) {
+		asked := *params
+		asked.Cursor = cursor
+		answer, err := a.ListAuditEntriesWithResponse(ctx, &asked)
+		if err != nil {
+			return nil, nil, err
+		}
+		if answer.JSON200 == nil {
+			return nil, nil, errNoPage
+		}
+		return answer.JSON200.Data, answer.JSON200.NextCursor, nil
+	})
+}
+
 // AllDailyOperations goes through every page of ListDailyOperations, asking for the next one when it is
 // needed. params may be nil; its cursor is where to begin. An error ends it.
 func (a *API) AllDailyOperations(ctx context.Context, params *ListDailyOperationsParams) iter.Seq2[DailyOperation, error] {
@@ -257,6 +277,26 @@ func (a *API) AllPayments(ctx context.Context, params *ListPaymentsParams) iter.
 		asked := *params
 		asked.Cursor = cursor
 		answer, err := a.ListPaymentsWithResponse(ctx, &asked)
+		if err != nil {
+			return nil, nil, err
+		}
+		if answer.JSON200 == nil {
+			return nil, nil, errNoPage
+		}
+		return answer.JSON200.Data, answer.JSON200.NextCursor, nil
+	})
+}
+
+// AllPlatformAuditEntries goes through every page of ListPlatformAuditEntries, asking for the next one when it is
+// needed. params may be nil; its cursor is where to begin. An error ends it.
+func (a *API) AllPlatformAuditEntries(ctx context.Context, params *ListPlatformAuditEntriesParams) iter.Seq2[AuditEntry, error] {
+	if params == nil {
+		params = &ListPlatformAuditEntriesParams{}
+	}
+	return everyPage(params.Cursor, func(cursor *string) ([]AuditEntry, *string, error) {
+		asked := *params
+		asked.Cursor = cursor
+		answer, err := a.ListPlatformAuditEntriesWithResponse(ctx, &asked)
 		if err != nil {
 			return nil, nil, err
 		}

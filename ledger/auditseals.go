@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/suanpan/suanpan/internal/chain"
 )
 
 // SealPoint names a seal: where a verification ended and the next may begin.
@@ -281,7 +283,7 @@ func (c *chainCheck) see(a *auditor, e *walkedEntry) error {
 	if c.at == len(c.pins) || e.seq <= c.pins[c.at].from {
 		return nil
 	}
-	c.digests = e.digest.append(c.digests)
+	c.digests = e.digest.Append(c.digests)
 	c.entries++
 	for _, account := range a.entry.touched {
 		if !account.floored && account.walked.block != c.block {
@@ -338,40 +340,30 @@ func (a *auditor) locate(ctx context.Context, wrong wrongBlock) error {
 		a.fail("C7", name, "nor do the digests kept with it: nothing smaller than the block can be named")
 		return nil
 	}
-	sealed, err := readDigests(kept)
+	sealed, err := chain.ReadDigests(kept)
 	if err != nil {
 		return err
 	}
-	found, err := readDigests(wrong.digests)
+	found, err := chain.ReadDigests(wrong.digests)
 	if err != nil {
 		return err
 	}
 	return a.compare(ctx, wrong.number, sealed, found)
 }
 
-// compare walks two lists of digests in the order of seq.
-func (a *auditor) compare(ctx context.Context, number int64, sealed, found []digest) error {
-	i, j := 0, 0
-	for i < len(sealed) || j < len(found) {
-		switch {
-		case j == len(found) || i < len(sealed) && sealed[i].seq < found[j].seq:
-			a.fail("C7", fmt.Sprintf("entry seq %d", sealed[i].seq), "was sealed in seal %d and is missing", number)
-			i++
-		case i == len(sealed) || found[j].seq < sealed[i].seq:
-			if err := a.nameEntry(ctx, found[j].seq, "was not there when seal %d was made", number); err != nil {
-				return err
-			}
-			j++
-		default:
-			if sealed[i].hash != found[j].hash {
-				if err := a.nameEntry(ctx, found[j].seq, "%s as seal %d has it", difference(sealed[i], found[j]), number); err != nil {
-					return err
-				}
-			}
-			i, j = i+1, j+1
-		}
-	}
-	return nil
+// compare names what differs between a seal's digests and those found.
+func (a *auditor) compare(ctx context.Context, number int64, sealed, found []chain.Digest) error {
+	return chain.Compare(sealed, found,
+		func(missing chain.Digest) error {
+			a.fail("C7", fmt.Sprintf("entry seq %d", missing.Seq), "was sealed in seal %d and is missing", number)
+			return nil
+		},
+		func(extra chain.Digest) error {
+			return a.nameEntry(ctx, extra.Seq, "was not there when seal %d was made", number)
+		},
+		func(sealed, found chain.Digest) error {
+			return a.nameEntry(ctx, found.Seq, "%s as seal %d has it", difference(sealed, found), number)
+		})
 }
 
 func (a *auditor) nameEntry(ctx context.Context, seq int64, format string, args ...any) error {
@@ -385,22 +377,22 @@ func (a *auditor) nameEntry(ctx context.Context, seq int64, format string, args 
 }
 
 // difference says which part of an entry is not as sealed.
-func difference(sealed, found digest) string {
-	if sealed.parts[0] != found.parts[0] {
+func difference(sealed, found chain.Digest) string {
+	if sealed.Parts[0] != found.Parts[0] {
 		return "itself is not"
 	}
-	if len(sealed.parts) == len(found.parts) {
-		for i := range sealed.parts[1:] {
-			if sealed.parts[i+1] != found.parts[i+1] {
+	if len(sealed.Parts) == len(found.Parts) {
+		for i := range sealed.Parts[1:] {
+			if sealed.Parts[i+1] != found.Parts[i+1] {
 				return fmt.Sprintf("has its posting %d not", i+1)
 			}
 		}
 		return "is not"
 	}
-	for i, part := range sealed.parts[1:] {
-		if !slices.Contains(found.parts[1:], part) {
-			return fmt.Sprintf("has %d postings, its posting %d not", len(found.parts)-1, i+1)
+	for i, part := range sealed.Parts[1:] {
+		if !slices.Contains(found.Parts[1:], part) {
+			return fmt.Sprintf("has %d postings, its posting %d not", len(found.Parts)-1, i+1)
 		}
 	}
-	return fmt.Sprintf("has %d postings, more than %d: not", len(found.parts)-1, len(sealed.parts)-1)
+	return fmt.Sprintf("has %d postings, more than %d: not", len(found.Parts)-1, len(sealed.Parts)-1)
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -30,9 +29,6 @@ type Seal struct {
 // sealEntries bounds the entries of one seal, and so the digests of its row.
 const sealEntries = 10000
 
-// sealPoll is how often writers under way are looked for again.
-const sealPoll = 10 * time.Millisecond
-
 // sealTarget is a tenant with entries that are not sealed, and the last of them.
 type sealTarget struct {
 	tenant string
@@ -42,21 +38,15 @@ type sealTarget struct {
 // SealNow seals what every tenant has booked until now and returns how many
 // seals it made. It runs beside posting without locking it out, and on several
 // instances at once. It waits for the transactions that are booking while it
-// looks; when ctx ends first, nothing is sealed and the next call tries again.
-//
-// A seal must cover all entries up to its last one for ever, but seq is taken
-// before the commit, so a lower one may become visible after a higher one. Any
-// transaction that has taken a seq holds, from before it took it until its end,
-// the lock of a writer on entries. So: note the highest visible seq of each
-// tenant, then note who holds that lock, and wait until all those are gone. What
-// is at or below the noted seq is then complete; who came later took a higher one.
+// looks (AwaitWriters); when ctx ends first, nothing is sealed and the next call
+// tries again.
 func SealNow(ctx context.Context, db *pg.DB) (int, error) {
 	targets, err := sealTargets(ctx, db)
 	if err != nil || len(targets) == 0 {
 		return 0, err
 	}
-	if err := waitForWriters(ctx, db); err != nil {
-		return 0, err
+	if err := AwaitWriters(ctx, db, "entries"); err != nil {
+		return 0, fmt.Errorf("ledger: %w", err)
 	}
 	made := 0
 	for _, target := range targets {
@@ -98,39 +88,6 @@ func sealTargets(ctx context.Context, db *pg.DB) (targets []sealTarget, err erro
 		return nil, fmt.Errorf("ledger: what to seal: %w", err)
 	}
 	return targets, nil
-}
-
-// Only locks that are held count: who still waits for one has taken no seq.
-const sqlWriters = `
-select coalesce(array_agg(virtualtransaction), '{}') from pg_locks
-where locktype = 'relation' and relation = 'entries'::regclass and granted and mode = 'RowExclusiveLock'
-  and database = (select oid from pg_database where datname = current_database())`
-
-// waitForWriters returns when every transaction that was writing entries has ended.
-func waitForWriters(ctx context.Context, db *pg.DB) error {
-	var waiting []string
-	ticker := time.NewTicker(sealPoll)
-	defer ticker.Stop()
-	for first := true; ; first = false {
-		var now []string
-		err := db.AsSystem(ctx, func(tx pgx.Tx) error { return tx.QueryRow(ctx, sqlWriters).Scan(&now) })
-		if err != nil {
-			return fmt.Errorf("ledger: who is booking: %w", err)
-		}
-		if first {
-			waiting = now
-		} else {
-			waiting = slices.DeleteFunc(waiting, func(w string) bool { return !slices.Contains(now, w) })
-		}
-		if len(waiting) == 0 {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("ledger: %d transactions that book take too long to seal behind them: %w", len(waiting), ctx.Err())
-		case <-ticker.C:
-		}
-	}
 }
 
 // sealBlock makes the tenant's next seal, of entries up to the target. It
@@ -204,7 +161,7 @@ func newSealing(q pg.Querier, tenant string) *sealing {
 		}
 	}
 	b.walker.entry = func(e *walkedEntry) error {
-		b.digests = e.digest.append(b.digests)
+		b.digests = e.digest.Append(b.digests)
 		b.entries++
 		b.to = e.seq
 		b.earliest, b.latest = min(b.earliest, e.bookedAt), max(b.latest, e.bookedAt)

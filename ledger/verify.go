@@ -66,6 +66,15 @@ type Report struct {
 	Sound bool `json:"sound"`
 }
 
+// Add takes another invariant's result in, and tells progress of it unless that is nil.
+func (r *Report) Add(result Result, progress func(Result)) {
+	r.Results = append(r.Results, result)
+	r.Sound = r.Sound && result.Broken == 0
+	if progress != nil {
+		progress(result)
+	}
+}
+
 // VerifyOptions narrow a run and follow it.
 type VerifyOptions struct {
 	// Tenant limits the run to one tenant; "" checks all.
@@ -159,11 +168,7 @@ func Check(ctx context.Context, tx pgx.Tx, invariants []Invariant, opts VerifyOp
 				return report, fmt.Errorf("verify %s (%s): %w", invariant.ID, invariant.Name, err)
 			}
 		}
-		report.Results = append(report.Results, *result)
-		report.Sound = report.Sound && result.Broken == 0
-		if opts.Progress != nil {
-			opts.Progress(*result)
-		}
+		report.Add(*result, opts.Progress)
 	}
 	return report, nil
 }

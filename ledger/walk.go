@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"hash/crc32"
 
+	"github.com/suanpan/suanpan/internal/chain"
 	"github.com/suanpan/suanpan/internal/pg"
 )
 
@@ -18,7 +19,7 @@ type walkedEntry struct {
 	legs     int64
 	// bookedAt is in microseconds since 1970.
 	bookedAt int64
-	digest   digest
+	digest   chain.Digest
 
 	bytes []byte // canonical
 	sum   uint32 // CRC-32C of bytes
@@ -121,7 +122,7 @@ func (w *walker) meet(to int64) error {
 		w.meetPostings(nil, e.seq-1)
 		w.parts, w.buf = append(w.parts[:0], e.sum), append(w.buf[:0], e.bytes...)
 		w.meetPostings(e, e.seq)
-		e.digest = digest{seq: e.seq, hash: sha256.Sum256(w.buf), parts: w.parts}
+		e.digest = chain.Digest{Seq: e.seq, Hash: sha256.Sum256(w.buf), Parts: w.parts}
 		if w.entry == nil {
 			continue
 		}
@@ -151,16 +152,16 @@ func (w *walker) meetPostings(e *walkedEntry, to int64) {
 
 // append writes the posting's canonical bytes.
 func (p *walkedPosting) append(b []byte) []byte {
-	b = putInt(b, p.leg)
-	b = putRaw(b, p.raw)
+	b = chain.PutInt(b, p.leg)
+	b = chain.PutRaw(b, p.raw)
 	if p.account == nil {
-		b = putNull(b)
+		b = chain.PutNull(b)
 	} else {
-		b = putText(b, p.account.identity[:])
+		b = chain.PutText(b, p.account.identity[:])
 	}
-	b = putInt(b, p.amount)
+	b = chain.PutInt(b, p.amount)
 	b = putIntOrNull(b, p.accountSeq, p.counted)
 	b = putIntOrNull(b, p.balanceAfter, p.balanced)
-	b = putRaw(b, p.hold)
-	return putInt(b, p.bookedAt)
+	b = chain.PutRaw(b, p.hold)
+	return chain.PutInt(b, p.bookedAt)
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/suanpan/suanpan/internal/chain"
 )
 
 // walkedAccount is an account with what a walk finds out about it.
@@ -63,7 +65,7 @@ func (w *walker) readAccounts(ctx context.Context, sql string, args ...any) erro
 		raw := rows.RawValues()
 		b = b[:0]
 		for _, text := range raw[:9] {
-			b = putRaw(b, text)
+			b = chain.PutRaw(b, text)
 		}
 		id := string(raw[0])
 		w.known[id] = &walkedAccount{id: id, typ: Type(word(raw[1])), class: Class(word(raw[2])), book: Book(word(raw[3])),

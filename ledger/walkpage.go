@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/suanpan/suanpan/internal/chain"
 	"github.com/suanpan/suanpan/internal/pg"
 )
 
@@ -186,18 +187,18 @@ func (r *pager) readEntries(ctx context.Context, p *page) error {
 // add writes an entry's canonical bytes to the page.
 func (p *page) add(e *walkedEntry, raw [][]byte, dates *dateTexts) {
 	start := len(p.text)
-	b := putRaw(p.text, raw[0])
-	b = putInt(b, e.seq)
+	b := chain.PutRaw(p.text, raw[0])
+	b = chain.PutInt(b, e.seq)
 	for _, text := range raw[2:6] {
-		b = putRaw(b, text)
+		b = chain.PutRaw(b, text)
 	}
-	b = putInt(b, e.legs)
-	b = putRaw(b, raw[7])
-	b = putInt(b, e.bookedAt)
-	b = putRaw(b, dates.text(raw[9]))
-	b = putRaw(b, dates.text(raw[10]))
-	b = putRaw(b, raw[11])
-	p.text = putText(b, canonicalMetadata(rawJSON(raw[12])))
+	b = chain.PutInt(b, e.legs)
+	b = chain.PutRaw(b, raw[7])
+	b = chain.PutInt(b, e.bookedAt)
+	b = chain.PutRaw(b, dates.text(raw[9]))
+	b = chain.PutRaw(b, dates.text(raw[10]))
+	b = chain.PutRaw(b, raw[11])
+	p.text = chain.PutText(b, canonicalMetadata(rawJSON(raw[12])))
 	// A buffer that grows moves; slices of the old one stay as they were.
 	e.bytes = p.text[start:len(p.text):len(p.text)]
 	e.id = e.bytes[4 : 4+len(raw[0])]

@@ -173,6 +173,33 @@ func (e ApprovalStatus) Valid() bool {
 	}
 }
 
+// Defines values for AuditActorKind.
+const (
+	AuditActorKindAPIKey    AuditActorKind = "api_key"
+	AuditActorKindCommand   AuditActorKind = "command"
+	AuditActorKindOperator  AuditActorKind = "operator"
+	AuditActorKindPrincipal AuditActorKind = "principal"
+	AuditActorKindSystem    AuditActorKind = "system"
+)
+
+// Valid indicates whether the value is a known member of the AuditActorKind enum.
+func (e AuditActorKind) Valid() bool {
+	switch e {
+	case AuditActorKindAPIKey:
+		return true
+	case AuditActorKindCommand:
+		return true
+	case AuditActorKindOperator:
+		return true
+	case AuditActorKindPrincipal:
+		return true
+	case AuditActorKindSystem:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Book.
 const (
 	BookOwn   Book = "own"
@@ -677,6 +704,30 @@ func (e EventType) Valid() bool {
 	case EventTypeWithdrawalFailed:
 		return true
 	case EventTypeWithdrawalSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportFormat.
+const (
+	ExportFormatCsv   ExportFormat = "csv"
+	ExportFormatJSON  ExportFormat = "json"
+	ExportFormatJsonl ExportFormat = "jsonl"
+	ExportFormatXlsx  ExportFormat = "xlsx"
+)
+
+// Valid indicates whether the value is a known member of the ExportFormat enum.
+func (e ExportFormat) Valid() bool {
+	switch e {
+	case ExportFormatCsv:
+		return true
+	case ExportFormatJSON:
+		return true
+	case ExportFormatJsonl:
+		return true
+	case ExportFormatXlsx:
 		return true
 	default:
 		return false
@@ -1810,6 +1861,57 @@ type ApproveApproval struct {
 	Reason *string `json:"reason,omitempty"`
 }
 
+// AuditActorKind - `api_key`: a key that stands for the tenant's application.
+// - `principal`: a person or service of the tenant, by a key of its own.
+// - `operator`: a key of those who run the platform.
+// - `command`: a command line of the installation.
+// - `system`: the platform itself, or whoever changed a row without a name.
+type AuditActorKind string
+
+// AuditEntry One change of one object. `before` and `after` hold the columns that the log keeps, which are neither secrets
+// nor personal data; `before` is null for what was created, `after` for what was deleted.
+type AuditEntry struct {
+	// Action `created`, `changed`, `deleted`, or `done` for what changed no row.
+	Action string `json:"action"`
+
+	// Actor The user of a command line; else the role in the database.
+	Actor string `json:"actor"`
+
+	// ActorKind - `api_key`: a key that stands for the tenant's application.
+	// - `principal`: a person or service of the tenant, by a key of its own.
+	// - `operator`: a key of those who run the platform.
+	// - `command`: a command line of the installation.
+	// - `system`: the platform itself, or whoever changed a row without a name.
+	ActorKind AuditActorKind          `json:"actor_kind"`
+	After     *map[string]interface{} `json:"after"`
+
+	// APIKeyID The key that was used, a tenant's or an operator's.
+	APIKeyID   *string                 `json:"api_key_id"`
+	Before     *map[string]interface{} `json:"before"`
+	ID         string                  `json:"id"`
+	ObjectID   string                  `json:"object_id"`
+	ObjectType string                  `json:"object_type"`
+
+	// Operation The operation of the API, or the command.
+	Operation *string `json:"operation"`
+
+	// PrincipalID Whose key it is.
+	PrincipalID *string   `json:"principal_id"`
+	RecordedAt  time.Time `json:"recorded_at"`
+
+	// RequestID The `X-Request-Id` of the answer.
+	RequestID *string `json:"request_id"`
+
+	// TenantID Null for what belongs to the platform.
+	TenantID *string `json:"tenant_id"`
+}
+
+// AuditEntryPage One page. `next_cursor` is null on the last.
+type AuditEntryPage struct {
+	Data       []AuditEntry `json:"data"`
+	NextCursor *string      `json:"next_cursor"`
+}
+
 // BalanceOrNull A balance on the account's normal side; null when there is no data.
 type BalanceOrNull struct {
 	// Amount Minor units.
@@ -2829,6 +2931,9 @@ type Explanation struct {
 	En string `json:"en"`
 	Zh string `json:"zh"`
 }
+
+// ExportFormat How a list comes.
+type ExportFormat string
 
 // Failure Why it failed; null unless it did.
 type Failure struct {
@@ -4891,6 +4996,39 @@ type RejectApprovalParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// ListAuditEntriesParams defines parameters for ListAuditEntries.
+type ListAuditEntriesParams struct {
+	// ObjectType Only entries about objects of this type.
+	ObjectType *string `form:"object_type,omitempty" json:"object_type,omitempty"`
+
+	// ObjectID Only entries about this object.
+	ObjectID *string `form:"object_id,omitempty" json:"object_id,omitempty"`
+
+	// Actor Only what was done by this API key, principal or, on a command line, user.
+	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// ActorKind Only what such actors did.
+	ActorKind *AuditActorKind `form:"actor_kind,omitempty" json:"actor_kind,omitempty"`
+
+	// Operation Only what came by this operation of the API.
+	Operation *string `form:"operation,omitempty" json:"operation,omitempty"`
+
+	// RecordedFrom Only entries of this moment, real time, and later.
+	RecordedFrom *time.Time `form:"recorded_from,omitempty" json:"recorded_from,omitempty"`
+
+	// RecordedTo Only entries before this moment.
+	RecordedTo *time.Time `form:"recorded_to,omitempty" json:"recorded_to,omitempty"`
+
+	// Format How the list comes.
+	Format *ExportFormat `form:"format,omitempty" json:"format,omitempty"`
+
+	// Limit How many objects to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // CreateChannelAccountParams defines parameters for CreateChannelAccount.
 type CreateChannelAccountParams struct {
 	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
@@ -5129,6 +5267,39 @@ type CancelPaymentParams struct {
 type CreateRefundParams struct {
 	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListPlatformAuditEntriesParams defines parameters for ListPlatformAuditEntries.
+type ListPlatformAuditEntriesParams struct {
+	// ObjectType Only entries about objects of this type.
+	ObjectType *string `form:"object_type,omitempty" json:"object_type,omitempty"`
+
+	// ObjectID Only entries about this object.
+	ObjectID *string `form:"object_id,omitempty" json:"object_id,omitempty"`
+
+	// Actor Only what was done by this API key, principal or, on a command line, user.
+	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// ActorKind Only what such actors did.
+	ActorKind *AuditActorKind `form:"actor_kind,omitempty" json:"actor_kind,omitempty"`
+
+	// Operation Only what came by this operation of the API.
+	Operation *string `form:"operation,omitempty" json:"operation,omitempty"`
+
+	// RecordedFrom Only entries of this moment, real time, and later.
+	RecordedFrom *time.Time `form:"recorded_from,omitempty" json:"recorded_from,omitempty"`
+
+	// RecordedTo Only entries before this moment.
+	RecordedTo *time.Time `form:"recorded_to,omitempty" json:"recorded_to,omitempty"`
+
+	// Format How the list comes.
+	Format *ExportFormat `form:"format,omitempty" json:"format,omitempty"`
+
+	// Limit How many objects to return at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before. Opaque; keep the other parameters as they were.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ListPrincipalsParams defines parameters for ListPrincipals.
@@ -5604,6 +5775,9 @@ type ServerInterface interface {
 	// RejectApproval End an approval without doing what was asked
 	// (POST /v1/approvals/{approval_id}/reject)
 	RejectApproval(c *gin.Context, approvalID ApprovalIDInPath, params RejectApprovalParams)
+	// ListAuditEntries Read the audit log
+	// (GET /v1/audit_entries)
+	ListAuditEntries(c *gin.Context, params ListAuditEntriesParams)
 	// ListChannelAccounts List the tenant's accounts at providers, all on one page
 	// (GET /v1/channel_accounts)
 	ListChannelAccounts(c *gin.Context)
@@ -5718,6 +5892,9 @@ type ServerInterface interface {
 	// GetPaymentTimeline What happened around a payment and its refunds
 	// (GET /v1/payments/{payment_id}/timeline)
 	GetPaymentTimeline(c *gin.Context, paymentID PaymentIDInPath)
+	// ListPlatformAuditEntries Read the platform's audit log
+	// (GET /v1/platform_audit_entries)
+	ListPlatformAuditEntries(c *gin.Context, params ListPlatformAuditEntriesParams)
 	// ListPrincipals List principals, newest first
 	// (GET /v1/principals)
 	ListPrincipals(c *gin.Context, params ListPrincipalsParams)
@@ -6822,6 +6999,105 @@ func (siw *ServerInterfaceWrapper) RejectApproval(c *gin.Context) {
 	}
 
 	siw.Handler.RejectApproval(c, approvalID, params)
+}
+
+// ListAuditEntries operation middleware
+func (siw *ServerInterfaceWrapper) ListAuditEntries(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAuditEntriesParams
+
+	// ------------- Optional query parameter "object_type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "object_type", c.Request.URL.Query(), &params.ObjectType, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter object_type: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "object_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "object_id", c.Request.URL.Query(), &params.ObjectID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter object_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "actor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor", c.Request.URL.Query(), &params.Actor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter actor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "actor_kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor_kind", c.Request.URL.Query(), &params.ActorKind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter actor_kind: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "operation" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "operation", c.Request.URL.Query(), &params.Operation, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter operation: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "recorded_from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "recorded_from", c.Request.URL.Query(), &params.RecordedFrom, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter recorded_from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "recorded_to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "recorded_to", c.Request.URL.Query(), &params.RecordedTo, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter recorded_to: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "format", c.Request.URL.Query(), &params.Format, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter format: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAuditEntries(c, params)
 }
 
 // ListChannelAccounts operation middleware
@@ -8391,6 +8667,105 @@ func (siw *ServerInterfaceWrapper) GetPaymentTimeline(c *gin.Context) {
 	}
 
 	siw.Handler.GetPaymentTimeline(c, paymentID)
+}
+
+// ListPlatformAuditEntries operation middleware
+func (siw *ServerInterfaceWrapper) ListPlatformAuditEntries(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPlatformAuditEntriesParams
+
+	// ------------- Optional query parameter "object_type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "object_type", c.Request.URL.Query(), &params.ObjectType, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter object_type: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "object_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "object_id", c.Request.URL.Query(), &params.ObjectID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter object_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "actor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor", c.Request.URL.Query(), &params.Actor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter actor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "actor_kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor_kind", c.Request.URL.Query(), &params.ActorKind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter actor_kind: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "operation" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "operation", c.Request.URL.Query(), &params.Operation, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter operation: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "recorded_from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "recorded_from", c.Request.URL.Query(), &params.RecordedFrom, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter recorded_from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "recorded_to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "recorded_to", c.Request.URL.Query(), &params.RecordedTo, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter recorded_to: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "format", c.Request.URL.Query(), &params.Format, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter format: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListPlatformAuditEntries(c, params)
 }
 
 // ListPrincipals operation middleware
@@ -10297,6 +10672,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/approvals/:approval_id", wrapper.GetApproval)
 	router.POST(options.BaseURL+"/v1/approvals/:approval_id/approve", wrapper.ApproveApproval)
 	router.POST(options.BaseURL+"/v1/approvals/:approval_id/reject", wrapper.RejectApproval)
+	router.GET(options.BaseURL+"/v1/audit_entries", wrapper.ListAuditEntries)
 	router.GET(options.BaseURL+"/v1/channel_accounts", wrapper.ListChannelAccounts)
 	router.POST(options.BaseURL+"/v1/channel_accounts", wrapper.CreateChannelAccount)
 	router.GET(options.BaseURL+"/v1/channel_accounts/:channel_account_id", wrapper.GetChannelAccount)
@@ -10335,6 +10711,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/payments/:payment_id/cancel", wrapper.CancelPayment)
 	router.POST(options.BaseURL+"/v1/payments/:payment_id/refunds", wrapper.CreateRefund)
 	router.GET(options.BaseURL+"/v1/payments/:payment_id/timeline", wrapper.GetPaymentTimeline)
+	router.GET(options.BaseURL+"/v1/platform_audit_entries", wrapper.ListPlatformAuditEntries)
 	router.GET(options.BaseURL+"/v1/principals", wrapper.ListPrincipals)
 	router.POST(options.BaseURL+"/v1/principals", wrapper.CreatePrincipal)
 	router.GET(options.BaseURL+"/v1/principals/:principal_id", wrapper.GetPrincipal)
@@ -11106,6 +11483,111 @@ func (response RejectApproval201JSONResponse) VisitRejectApprovalResponse(w http
 	}
 	w.WriteHeader(201)
 	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEntriesRequestObject struct {
+	Params ListAuditEntriesParams
+}
+
+type ListAuditEntriesResponseObject interface {
+	VisitListAuditEntriesResponse(w http.ResponseWriter) error
+}
+
+type ListAuditEntries200JSONResponse AuditEntryPage
+
+func (response ListAuditEntries200JSONResponse) VisitListAuditEntriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEntries200ApplicationJsonlResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ListAuditEntries200ApplicationJsonlResponse) VisitListAuditEntriesResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/jsonl")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type ListAuditEntries200ApplicationVndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ListAuditEntries200ApplicationVndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse) VisitListAuditEntriesResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ListAuditEntries200TextCsvResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ListAuditEntries200TextCsvResponse) VisitListAuditEntriesResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
 	return err
 }
 
@@ -12210,6 +12692,111 @@ func (response GetPaymentTimeline200JSONResponse) VisitGetPaymentTimelineRespons
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPlatformAuditEntriesRequestObject struct {
+	Params ListPlatformAuditEntriesParams
+}
+
+type ListPlatformAuditEntriesResponseObject interface {
+	VisitListPlatformAuditEntriesResponse(w http.ResponseWriter) error
+}
+
+type ListPlatformAuditEntries200JSONResponse AuditEntryPage
+
+func (response ListPlatformAuditEntries200JSONResponse) VisitListPlatformAuditEntriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPlatformAuditEntries200ApplicationJsonlResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ListPlatformAuditEntries200ApplicationJsonlResponse) VisitListPlatformAuditEntriesResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/jsonl")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type ListPlatformAuditEntries200ApplicationVndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ListPlatformAuditEntries200ApplicationVndOpenxmlformatsOfficedocumentSpreadsheetmlSheetResponse) VisitListPlatformAuditEntriesResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ListPlatformAuditEntries200TextCsvResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ListPlatformAuditEntries200TextCsvResponse) VisitListPlatformAuditEntriesResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
 	return err
 }
 
@@ -13729,6 +14316,9 @@ type StrictServerInterface interface {
 	// RejectApproval End an approval without doing what was asked
 	// (POST /v1/approvals/{approval_id}/reject)
 	RejectApproval(ctx context.Context, request RejectApprovalRequestObject) (RejectApprovalResponseObject, error)
+	// ListAuditEntries Read the audit log
+	// (GET /v1/audit_entries)
+	ListAuditEntries(ctx context.Context, request ListAuditEntriesRequestObject) (ListAuditEntriesResponseObject, error)
 	// ListChannelAccounts List the tenant's accounts at providers, all on one page
 	// (GET /v1/channel_accounts)
 	ListChannelAccounts(ctx context.Context, request ListChannelAccountsRequestObject) (ListChannelAccountsResponseObject, error)
@@ -13843,6 +14433,9 @@ type StrictServerInterface interface {
 	// GetPaymentTimeline What happened around a payment and its refunds
 	// (GET /v1/payments/{payment_id}/timeline)
 	GetPaymentTimeline(ctx context.Context, request GetPaymentTimelineRequestObject) (GetPaymentTimelineResponseObject, error)
+	// ListPlatformAuditEntries Read the platform's audit log
+	// (GET /v1/platform_audit_entries)
+	ListPlatformAuditEntries(ctx context.Context, request ListPlatformAuditEntriesRequestObject) (ListPlatformAuditEntriesResponseObject, error)
 	// ListPrincipals List principals, newest first
 	// (GET /v1/principals)
 	ListPrincipals(ctx context.Context, request ListPrincipalsRequestObject) (ListPrincipalsResponseObject, error)
@@ -14792,6 +15385,32 @@ func (sh *strictHandler) RejectApproval(ctx *gin.Context, approvalID ApprovalIDI
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(RejectApprovalResponseObject); ok {
 		if err := validResponse.VisitRejectApprovalResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListAuditEntries operation middleware
+func (sh *strictHandler) ListAuditEntries(ctx *gin.Context, params ListAuditEntriesParams) {
+	var request ListAuditEntriesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAuditEntries(ctx, request.(ListAuditEntriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAuditEntries")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListAuditEntriesResponseObject); ok {
+		if err := validResponse.VisitListAuditEntriesResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -16021,6 +16640,32 @@ func (sh *strictHandler) GetPaymentTimeline(ctx *gin.Context, paymentID PaymentI
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetPaymentTimelineResponseObject); ok {
 		if err := validResponse.VisitGetPaymentTimelineResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPlatformAuditEntries operation middleware
+func (sh *strictHandler) ListPlatformAuditEntries(ctx *gin.Context, params ListPlatformAuditEntriesParams) {
+	var request ListPlatformAuditEntriesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPlatformAuditEntries(ctx, request.(ListPlatformAuditEntriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPlatformAuditEntries")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListPlatformAuditEntriesResponseObject); ok {
+		if err := validResponse.VisitListPlatformAuditEntriesResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

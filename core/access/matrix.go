@@ -34,8 +34,8 @@ type Action struct {
 	Name string
 	// Roles may perform it.
 	Roles []Role
-	// Audited: an audit log (not built yet) has to tell of it whoever performs it. What a
-	// person changes belongs in it in any case.
+	// Audited: the audit log tells of it whoever performs it. What a person changes is in
+	// it in any case.
 	Audited bool
 }
 
@@ -169,6 +169,7 @@ func setupActions() []Action {
 		logged("createSigningKey", Admin),
 		does("listSigningKeys", Admin, Viewer),
 		logged("retireSigningKey", Admin),
+		does("listAuditEntries", Admin, Risk, Viewer),
 		does("getTestClock", staff()...),
 		logged("moveTestClock", Admin),
 	}

@@ -14,7 +14,9 @@ import (
 )
 
 // OperatorScopes are what an operator's key may do. Tenants' keys never hold them.
-func OperatorScopes() []string { return []string{"tenants:read", "tenants:write"} }
+func OperatorScopes() []string {
+	return []string{"tenants:read", "tenants:write", "platform_audit:read"}
+}
 
 // CreateOperatorKey adds a key of those who run the platform and returns its secret,
 // which exists only in this answer. It needs the system role, and no route of the API

@@ -37,6 +37,7 @@ type Principal struct {
 // Person is the principal behind a key.
 type Person struct {
 	ID    string
+	Kind  access.Kind
 	Roles []access.Role
 	// MerchantID is whose staff it is, empty for the tenant's own.
 	MerchantID string
@@ -47,6 +48,9 @@ type Person struct {
 func (p Principal) Performs(action access.Action) bool {
 	return p.Person == nil || action.Allows(p.Person.Roles)
 }
+
+// Human reports whether somebody acts, and not a program.
+func (p Principal) Human() bool { return p.Person != nil && p.Person.Kind != access.Service }
 
 // Operator reports whether the principal runs the platform and belongs to no tenant.
 func (p Principal) Operator() bool { return p.TenantID == "" }
@@ -122,7 +126,7 @@ const sqlAuthenticate = `
 	  select '', id, null, scopes, 'never', expires_at, revoked_at, last_used_at, secret_hash
 	  from operator_keys where secret_hash = $1
 	), good as (
-	  select f.*, p.roles, p.merchant_id from found f
+	  select f.*, p.kind, p.roles, p.merchant_id from found f
 	  left join principals p on p.tenant_id = f.tenant_id and p.id = f.principal_id
 	  where f.revoked_at is null and (f.expires_at is null or f.expires_at > clock_timestamp()) and coalesce(p.status, 'active') = 'active'
 	), noted as (
@@ -133,7 +137,7 @@ const sqlAuthenticate = `
 	  where k.id = g.id and coalesce(g.last_used_at < clock_timestamp() - interval '1 minute', true)
 	)
 	select g.tenant_id, coalesce(t.mode, ''), g.id, g.scopes, g.signature, g.expires_at, g.hash,
-	  coalesce(g.principal_id, ''), coalesce(g.roles, '{}'), coalesce(g.merchant_id, '')
+	  coalesce(g.principal_id, ''), coalesce(g.kind, ''), coalesce(g.roles, '{}'), coalesce(g.merchant_id, '')
 	from good g left join tenants t on t.id = g.tenant_id`
 
 // Authenticate finds whom secret stands for. Malformed secrets are refused without a
@@ -151,7 +155,7 @@ func Authenticate(ctx context.Context, db *pg.DB, secret string) (Principal, err
 	var person Person
 	err := db.RowAsSystem(ctx, sqlAuthenticate, sum[:]).Scan(
 		&p.TenantID, &p.Mode, &p.KeyID, &p.Scopes, &p.Signature, &p.ExpiresAt, &stored,
-		&person.ID, &person.Roles, &person.MerchantID)
+		&person.ID, &person.Kind, &person.Roles, &person.MerchantID)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return Principal{}, fault.Unavailable(fmt.Errorf("look up API key: %w", err), time.Second)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/suanpan/suanpan/core/audit"
 	"github.com/suanpan/suanpan/core/tenant"
 	"github.com/suanpan/suanpan/internal/config"
 	"github.com/suanpan/suanpan/internal/pg"
@@ -78,4 +79,10 @@ func asOperator(ctx context.Context, cfg config.Core, fn func(tx pgx.Tx) error) 
 	}
 	defer db.Close()
 	return db.AsSystem(ctx, fn)
+}
+
+// ActingOnCommandLine returns a context whose changes the audit log keeps as those of
+// a command and the system's user who runs it.
+func ActingOnCommandLine(ctx context.Context, command, user string) context.Context {
+	return audit.Acting(ctx, audit.Actor{Kind: audit.Command, Name: user, Operation: command})
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/suanpan/suanpan/core/audit"
 	"github.com/suanpan/suanpan/core/payment"
 	"github.com/suanpan/suanpan/core/payout"
 	"github.com/suanpan/suanpan/core/recon"
@@ -53,7 +54,7 @@ func (s *Sweeper) Redrive(ctx context.Context) (int64, error) {
 			}
 			total += n
 		}
-		return nil
+		return audit.Note(ctx, tx, audit.Platform, "workflows", "redrive", map[string]any{"unfinished": total})
 	})
 	if err != nil {
 		return 0, fmt.Errorf("redrive: %w", err)

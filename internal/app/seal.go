@@ -16,19 +16,31 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/suanpan/suanpan/core/audit"
 	"github.com/suanpan/suanpan/internal/config"
 	"github.com/suanpan/suanpan/internal/pg"
 	"github.com/suanpan/suanpan/ledger"
 )
 
-// Seal seals what is booked until now and returns how many seals it made.
+// Seal seals what is booked, and what the audit log holds, until now and returns how
+// many seals it made.
 func Seal(ctx context.Context, cfg config.Core) (int, error) {
 	db, err := pg.Open(ctx, cfg.DatabaseURL, pg.Options{MaxConns: 2})
 	if err != nil {
 		return 0, err
 	}
 	defer db.Close()
-	return ledger.SealNow(ctx, db)
+	return sealAll(ctx, db)
+}
+
+// sealAll seals the books and the audit log.
+func sealAll(ctx context.Context, db *pg.DB) (int, error) {
+	books, err := ledger.SealNow(ctx, db)
+	if err != nil {
+		return books, err
+	}
+	log, err := audit.SealNow(ctx, db)
+	return books + log, err
 }
 
 // The PEM types of the key that signs anchors; openssl reads and writes both.

@@ -281,8 +281,9 @@ func (s *Sweeper) ExpireApprovals(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
-// SealBooks seals what is booked until now. It returns how many seals it made.
-func (s *Sweeper) SealBooks(ctx context.Context) (int, error) { return ledger.SealNow(ctx, s.DB) }
+// SealBooks seals what is booked, and the audit log, until now. It returns how many seals
+// it made.
+func (s *Sweeper) SealBooks(ctx context.Context) (int, error) { return sealAll(ctx, s.DB) }
 
 // ForgetSecrets deletes one-time secrets whose time is over. It returns how many.
 func (s *Sweeper) ForgetSecrets(ctx context.Context) (n int, err error) {

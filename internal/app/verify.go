@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/suanpan/suanpan/core/account"
+	"github.com/suanpan/suanpan/core/audit"
 	"github.com/suanpan/suanpan/core/event"
 	"github.com/suanpan/suanpan/core/payment"
 	"github.com/suanpan/suanpan/core/payout"
@@ -27,7 +28,7 @@ func Invariants() []ledger.Invariant {
 		transfer.Invariants(), event.Invariants(), recon.Invariants())
 }
 
-// Verify checks every invariant on one snapshot.
+// Verify checks every invariant, and the audit log, on one snapshot.
 func Verify(ctx context.Context, cfg config.Core, opts ledger.VerifyOptions) (ledger.Report, error) {
 	db, err := pg.Open(ctx, cfg.DatabaseURL, pg.Options{MaxConns: 3})
 	if err != nil {
@@ -38,7 +39,11 @@ func Verify(ctx context.Context, cfg config.Core, opts ledger.VerifyOptions) (le
 	var report ledger.Report
 	err = db.Snapshot(ctx, func(tx pgx.Tx) error {
 		var err error
-		report, err = ledger.Check(ctx, tx, Invariants(), opts)
+		if report, err = ledger.Check(ctx, tx, Invariants(), opts); err != nil {
+			return err
+		}
+		log, err := audit.Verify(ctx, tx, opts)
+		report.Add(log, opts.Progress)
 		return err
 	})
 	return report, err

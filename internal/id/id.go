@@ -45,6 +45,7 @@ const (
 	Principal      Prefix = "prn"
 	Approval       Prefix = "apv"
 	Redelivery     Prefix = "whr"
+	AuditEntry     Prefix = "aud"
 )
 
 // New mints an id with prefix p.

@@ -145,6 +145,9 @@ func run(ctx context.Context, pool *pgxpool.Pool, opts pgx.TxOptions, fn func(tx
 	return retry(ctx, func() error {
 		var wrote bool
 		err := pgx.BeginTxFunc(ctx, pool, opts, func(tx pgx.Tx) error {
+			if err := nameActor(ctx, tx); err != nil {
+				return err
+			}
 			err := fn(tx)
 			wrote = err == nil && committing(ctx, tx)
 			return err

@@ -20,6 +20,8 @@ type tenantTx struct {
 	tenant string
 	// merchant narrows what is seen further; empty for all of the tenant's.
 	merchant string
+	// actor is who acts, empty when nobody does in particular.
+	actor string
 	// impatient gives up on a lock after a moment.
 	impatient bool
 	// hopeful lets Promise be used; promised says that it was.
@@ -50,7 +52,7 @@ func runTenantTx(ctx context.Context, pool *pgxpool.Pool, tx *tenantTx, fn func(
 	}
 	// A connection that is not idle by then is closed, and so rolled back.
 	defer conn.Release()
-	tx.conn, tx.merchant = conn, merchantOf(ctx)
+	tx.conn, tx.merchant, tx.actor = conn, merchantOf(ctx), actorOf(ctx)
 	defer func() {
 		if back := tx.Rollback(ctx); back != nil && !errors.Is(back, pgx.ErrTxClosed) {
 			err = errors.Join(err, back)
@@ -129,6 +131,9 @@ func (t *tenantTx) begin(ctx context.Context) error {
 	if t.merchant != "" {
 		begin += "; set local suanpan.merchant = " + quoteLiteral(t.merchant)
 	}
+	if t.actor != "" {
+		begin += "; set local suanpan.actor = " + quoteLiteral(t.actor)
+	}
 	if t.impatient {
 		begin += "; set local lock_timeout = '250ms'"
 	}
@@ -195,7 +200,7 @@ func (t *tenantTx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
 	if t.ended { // the connection may be somebody else's by now
 		panic("pg: a batch was sent after its transaction ended")
 	}
-	whole := &pgx.Batch{QueuedQueries: make([]*pgx.QueuedQuery, 0, len(t.later)+len(b.QueuedQueries)+3)}
+	whole := &pgx.Batch{QueuedQueries: make([]*pgx.QueuedQuery, 0, len(t.later)+len(b.QueuedQueries)+4)}
 	if !t.begun {
 		whole.Queue(sqlBegin)
 		if t.impatient {
@@ -205,6 +210,9 @@ func (t *tenantTx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
 		}
 		if t.merchant != "" {
 			whole.Queue(sqlMerchant, t.merchant)
+		}
+		if t.actor != "" {
+			whole.Queue(sqlActor, t.actor)
 		}
 	}
 	whole.QueuedQueries = append(whole.QueuedQueries, t.later...)

@@ -17,7 +17,7 @@ type importRule struct {
 func coreOrder() [][]string {
 	return [][]string{
 		{"core/fault", "core/secret", "core/status"},
-		{"core/access"},
+		{"core/access", "core/audit"},
 		{"core/accept", "core/clock", "core/event", "core/tenant", "core/party"},
 		{"core/channel", "core/approval"},
 		{"core/books", "core/account"},
@@ -37,12 +37,12 @@ func importRules() []importRule {
 		{"migrations", nil},
 		{"client", nil},
 		{"sandbox/...", []string{"sandbox/..."}},
-		{"ledger", with("money", "core/fault")},
+		{"ledger", with("money", "core/fault", "internal/chain")},
 	}
 	var earlier []string
 	for _, row := range coreOrder() {
 		for _, of := range row {
-			rules = append(rules, importRule{of, with(append(slices.Clone(earlier), "money", "ledger")...)})
+			rules = append(rules, importRule{of, with(append(slices.Clone(earlier), "money", "ledger", "internal/chain")...)})
 		}
 		earlier = append(earlier, row...)
 	}
@@ -56,6 +56,7 @@ func importRules() []importRule {
 		importRule{"internal/telemetry", []string{"internal/id"}},
 		importRule{"internal/failpoint", nil},
 		importRule{"internal/failpoint/intercept", []string{"internal/failpoint"}},
+		importRule{"internal/chain", nil},
 		importRule{"internal/pg", []string{"internal/failpoint", "internal/id"}},
 		importRule{"internal/config/...", []string{"internal/config"}},
 		importRule{"internal/payload", nil},

@@ -16,6 +16,7 @@ import type {
   ApprovalPolicy,
   ApprovalPolicyPage,
   ApproveApproval,
+  AuditEntryPage,
   BindPrincipalKey,
   ChangeAccountLimits,
   ChangeAccountStatus,
@@ -402,6 +403,36 @@ export abstract class Operations {
    */
   rejectApproval(approvalId: string, body: RejectApproval, options?: PostOptions): Promise<Approval> {
     return this.json<Approval>({ method: "POST", path: `/v1/approvals/${segment(approvalId)}/reject`, body }, options);
+  }
+
+  /**
+   * Read the audit log.
+   *
+   * Who changed what of this tenant, from what to what: docs/audit.md.
+   * JSON comes in pages, newest first. `format=csv`, `format=xlsx` and `format=jsonl` (one JSON object a line), or
+   * the same by the header `Accept`, stream all of one snapshot into one file.
+   *
+   * `GET /v1/audit_entries`
+   * @scope audit:read
+   */
+  listAuditEntries(query: Omit<Query<"listAuditEntries">, "format"> = {}, options?: CallOptions): Listing<AuditEntryPage> {
+    return this.list<AuditEntryPage>({ method: "GET", path: "/v1/audit_entries", query }, options);
+  }
+
+  /**
+   * Read the audit log.
+   *
+   * Answers with a file, unread.
+   *
+   * Who changed what of this tenant, from what to what: docs/audit.md.
+   * JSON comes in pages, newest first. `format=csv`, `format=xlsx` and `format=jsonl` (one JSON object a line), or
+   * the same by the header `Accept`, stream all of one snapshot into one file.
+   *
+   * `GET /v1/audit_entries`
+   * @scope audit:read
+   */
+  listAuditEntriesFile(query: Query<"listAuditEntries"> & { format: "csv" | "xlsx" }, options?: CallOptions): Promise<Response> {
+    return this.file({ method: "GET", path: "/v1/audit_entries", query }, options);
   }
 
   /**
@@ -844,6 +875,36 @@ export abstract class Operations {
    */
   getPaymentTimeline(paymentId: string, options?: CallOptions): Promise<Timeline> {
     return this.json<Timeline>({ method: "GET", path: `/v1/payments/${segment(paymentId)}/timeline` }, options);
+  }
+
+  /**
+   * Read the platform's audit log.
+   *
+   * For operators: what belongs to no tenant, and what operators and commands did to tenants.
+   * JSON comes in pages, newest first. `format=csv`, `format=xlsx` and `format=jsonl` (one JSON object a line), or
+   * the same by the header `Accept`, stream all of one snapshot into one file.
+   *
+   * `GET /v1/platform_audit_entries`
+   * @scope platform_audit:read
+   */
+  listPlatformAuditEntries(query: Omit<Query<"listPlatformAuditEntries">, "format"> = {}, options?: CallOptions): Listing<AuditEntryPage> {
+    return this.list<AuditEntryPage>({ method: "GET", path: "/v1/platform_audit_entries", query }, options);
+  }
+
+  /**
+   * Read the platform's audit log.
+   *
+   * Answers with a file, unread.
+   *
+   * For operators: what belongs to no tenant, and what operators and commands did to tenants.
+   * JSON comes in pages, newest first. `format=csv`, `format=xlsx` and `format=jsonl` (one JSON object a line), or
+   * the same by the header `Accept`, stream all of one snapshot into one file.
+   *
+   * `GET /v1/platform_audit_entries`
+   * @scope platform_audit:read
+   */
+  listPlatformAuditEntriesFile(query: Query<"listPlatformAuditEntries"> & { format: "csv" | "xlsx" }, options?: CallOptions): Promise<Response> {
+    return this.file({ method: "GET", path: "/v1/platform_audit_entries", query }, options);
   }
 
   /**

@@ -1556,6 +1556,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/audit_entries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the audit log
+         * @description Who changed what of this tenant, from what to what: docs/audit.md.
+         *     JSON comes in pages, newest first. `format=csv`, `format=xlsx` and `format=jsonl` (one JSON object a line), or
+         *     the same by the header `Accept`, stream all of one snapshot into one file.
+         */
+        get: operations["listAuditEntries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/platform_audit_entries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the platform's audit log
+         * @description For operators: what belongs to no tenant, and what operators and commands did to tenants.
+         *     JSON comes in pages, newest first. `format=csv`, `format=xlsx` and `format=jsonl` (one JSON object a line), or
+         *     the same by the header `Accept`, stream all of one snapshot into one file.
+         */
+        get: operations["listPlatformAuditEntries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tenants": {
         parameters: {
             query?: never;
@@ -4034,6 +4078,57 @@ export interface components {
             api_key_id: string;
             principal_id: string | null;
         } | null;
+        /**
+         * @description - `api_key`: a key that stands for the tenant's application.
+         *     - `principal`: a person or service of the tenant, by a key of its own.
+         *     - `operator`: a key of those who run the platform.
+         *     - `command`: a command line of the installation.
+         *     - `system`: the platform itself, or whoever changed a row without a name.
+         * @enum {string}
+         */
+        AuditActorKind: "api_key" | "principal" | "operator" | "command" | "system";
+        /**
+         * @description How a list comes.
+         * @enum {string}
+         */
+        ExportFormat: "json" | "csv" | "xlsx" | "jsonl";
+        /**
+         * @description One change of one object. `before` and `after` hold the columns that the log keeps, which are neither secrets
+         *     nor personal data; `before` is null for what was created, `after` for what was deleted.
+         */
+        AuditEntry: {
+            id: string;
+            /** @description Null for what belongs to the platform. */
+            tenant_id: string | null;
+            /** Format: date-time */
+            recorded_at: string;
+            actor_kind: components["schemas"]["AuditActorKind"];
+            /** @description The key that was used, a tenant's or an operator's. */
+            api_key_id: string | null;
+            /** @description Whose key it is. */
+            principal_id: string | null;
+            /** @description The user of a command line; else the role in the database. */
+            actor: string;
+            /** @description The operation of the API, or the command. */
+            operation: string | null;
+            /** @description The `X-Request-Id` of the answer. */
+            request_id: string | null;
+            /** @description `created`, `changed`, `deleted`, or `done` for what changed no row. */
+            action: string;
+            object_type: string;
+            object_id: string;
+            before: {
+                [key: string]: unknown;
+            } | null;
+            after: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /** @description One page. `next_cursor` is null on the last. */
+        AuditEntryPage: {
+            data: components["schemas"]["AuditEntry"][];
+            next_cursor: string | null;
+        };
         /** @description One page. `next_cursor` is null on the last. */
         ApprovalPage: {
             data: components["schemas"]["Approval"][];
@@ -4438,6 +4533,10 @@ export type Approval = components['schemas']['Approval'];
 export type NullableAmount = components['schemas']['NullableAmount'];
 export type Actor = components['schemas']['Actor'];
 export type NullableActor = components['schemas']['NullableActor'];
+export type AuditActorKind = components['schemas']['AuditActorKind'];
+export type ExportFormat = components['schemas']['ExportFormat'];
+export type AuditEntry = components['schemas']['AuditEntry'];
+export type AuditEntryPage = components['schemas']['AuditEntryPage'];
 export type ApprovalPage = components['schemas']['ApprovalPage'];
 export type ApprovalPolicyPage = components['schemas']['ApprovalPolicyPage'];
 export type MoveTestClock = components['schemas']['MoveTestClock'];
@@ -7698,6 +7797,104 @@ export interface operations {
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
             422: components["responses"]["Refused"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listAuditEntries: {
+        parameters: {
+            query?: {
+                /** @description Only entries about objects of this type. */
+                object_type?: string;
+                /** @description Only entries about this object. */
+                object_id?: string;
+                /** @description Only what was done by this API key, principal or, on a command line, user. */
+                actor?: string;
+                /** @description Only what such actors did. */
+                actor_kind?: components["schemas"]["AuditActorKind"];
+                /** @description Only what came by this operation of the API. */
+                operation?: string;
+                /** @description Only entries of this moment, real time, and later. */
+                recorded_from?: string;
+                /** @description Only entries before this moment. */
+                recorded_to?: string;
+                /** @description How the list comes. */
+                format?: components["schemas"]["ExportFormat"];
+                /** @description How many objects to return at most. */
+                limit?: components["parameters"]["Limit"];
+                /** @description `next_cursor` of the page before. Opaque; keep the other parameters as they were. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page, or all entries as a file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditEntryPage"];
+                    "text/csv": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    "application/jsonl": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listPlatformAuditEntries: {
+        parameters: {
+            query?: {
+                /** @description Only entries about objects of this type. */
+                object_type?: string;
+                /** @description Only entries about this object. */
+                object_id?: string;
+                /** @description Only what was done by this API key, principal or, on a command line, user. */
+                actor?: string;
+                /** @description Only what such actors did. */
+                actor_kind?: components["schemas"]["AuditActorKind"];
+                /** @description Only what came by this operation of the API. */
+                operation?: string;
+                /** @description Only entries of this moment, real time, and later. */
+                recorded_from?: string;
+                /** @description Only entries before this moment. */
+                recorded_to?: string;
+                /** @description How the list comes. */
+                format?: components["schemas"]["ExportFormat"];
+                /** @description How many objects to return at most. */
+                limit?: components["parameters"]["Limit"];
+                /** @description `next_cursor` of the page before. Opaque; keep the other parameters as they were. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page, or all entries as a file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditEntryPage"];
+                    "text/csv": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    "application/jsonl": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
             429: components["responses"]["Limited"];
             503: components["responses"]["Unavailable"];
         };
