@@ -1,15 +1,22 @@
 package sandbox_test
 
 import (
+	"encoding/json"
 	"flag"
+	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/suanpan/suanpan/sandbox/keys"
+	"github.com/suanpan/suanpan/sandbox/wechatpay"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -138,4 +145,79 @@ func TestWeChatProductsWire(t *testing.T) {
 		}
 	}
 	golden(t, "wechatpay_products_wire.txt", transcript.String())
+}
+
+// documented are the names of the fields of an answer in a transcript that the
+// adapters are held to, with its source; the newest of several exchanges that has any.
+func documented(t *testing.T, file string) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("../channels", file))
+	require.NoError(t, err)
+	var script struct {
+		Source, Answer string
+		Then           []struct {
+			Request struct{ URI string }
+			Answer  string
+		}
+	}
+	require.NoError(t, json.Unmarshal(text, &script))
+	require.NotEmpty(t, script.Source)
+	for _, next := range script.Then {
+		if strings.HasSuffix(next.Request.URI, "/reverse") {
+			return fieldsOf(t, next.Answer)
+		}
+	}
+	return fieldsOf(t, script.Answer)
+}
+
+func fieldsOf(t *testing.T, answer string) []string {
+	t.Helper()
+	var fields map[string]any
+	require.NoError(t, json.Unmarshal([]byte(answer), &fields), answer)
+	return slices.Sorted(maps.Keys(fields))
+}
+
+// TestAnswersHaveTheDocumentedFields holds the sandbox to the same transcripts as
+// the adapters, where the providers' SDKs have no types for an answer.
+func TestAnswersHaveTheDocumentedFields(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.clock(billDay + "T12:00:00+08:00")
+	b.control("POST", "/control/wechatpay/merchants", map[string]any{"mchid": mchID, "appid": weChatApp, "app_secret": "s3cret",
+		"merchant_serial": mchSerial, "merchant_public_key": keys.PublicPEM(merchantKey()), "api_v3_key": apiV3Key}, nil)
+	status, _ := b.scanCode("ORDER001", "134567890123456789")
+	require.Equal(t, 200, status)
+	status, text := b.reverse("ORDER001")
+	require.Equal(t, 200, status)
+	require.Equal(t, documented(t, "wechatpay/testdata/wire/reverse_ok.json"), fieldsOf(t, text))
+
+	prepay(t, b.weChat(), "ORDER002", "https://merchant.example/n")
+	b.pay("wechatpay", "ORDER002")
+	b.clock("2026-03-02T12:00:00+08:00")
+	for path, file := range map[string]string{
+		"/v3/bill/tradebill?bill_type=ALL&bill_date=" + billDay:         "bill_trade_ok.json",
+		"/v3/bill/fundflowbill?account_type=BASIC&bill_date=" + billDay: "bill_fund_ok.json",
+	} {
+		status, text, _ := b.callWeChat(weChatCall{path: path})
+		require.Equal(t, 200, status, text)
+		require.Equal(t, documented(t, "wechatpay/testdata/wire/"+file), fieldsOf(t, text))
+	}
+
+	asked := url.Values{"appid": {weChatApp}, "redirect_uri": {"https://cashier.example/back"}, "response_type": {"code"},
+		"scope": {"snsapi_base"}, "state": {"s1"}}
+	_, to, _ := browse(t, b.url+wechatpay.AuthorizePath+"?"+asked.Encode())
+	back, err := url.Parse(to)
+	require.NoError(t, err)
+	for code, file := range map[string]string{back.Query().Get("code"): "payer_found.json", "x": "payer_bad_code.json"} {
+		_, _, text := browse(t, b.url+wechatpay.TokenPath+"?"+url.Values{"appid": {weChatApp}, "secret": {"s3cret"}, "code": {code},
+			"grant_type": {"authorization_code"}}.Encode())
+		require.Equal(t, documented(t, "wechatpay/testdata/wire/"+file), fieldsOf(t, text))
+	}
+
+	answer := b.callAlipay(map[string]string{"method": "alipay.data.dataservice.bill.downloadurl.query",
+		"biz_content": `{"bill_type":"trade","bill_date":"2026-02-28"}`}, nil)
+	var node map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal([]byte(answer), &node))
+	require.Equal(t, documented(t, "alipay/testdata/wire/bill_ok.json"),
+		fieldsOf(t, string(node["alipay_data_dataservice_bill_downloadurl_query_response"])))
 }

@@ -3,8 +3,10 @@ package alipay
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -37,6 +39,16 @@ type transcript struct {
 	} `json:"want"`
 }
 
+// billServer serves the golden bill; transcripts name its address {files}.
+func billServer(t *testing.T) string {
+	t.Helper()
+	golden, err := os.ReadFile(goldenBill)
+	require.NoError(t, err)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(golden) }))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
 // TestTranscripts: what is sent is exactly the recorded request, and the
 // recorded answer is understood as recorded.
 func TestTranscripts(t *testing.T) {
@@ -52,7 +64,7 @@ func TestTranscripts(t *testing.T) {
 			var script transcript
 			require.NoError(t, json.Unmarshal(text, &script))
 			require.NotEmpty(t, script.Source)
-			g, a := serve(t, node(script.Answer))
+			g, a := serve(t, node(strings.ReplaceAll(script.Answer, "{files}", billServer(t))))
 			got, err := perform(t.Context(), a, script.Operation)
 			require.NoError(t, err)
 

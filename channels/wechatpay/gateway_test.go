@@ -100,7 +100,8 @@ func serve(t *testing.T, answer func(w http.ResponseWriter, r request)) (*gatewa
 		body, err := io.ReadAll(r.Body)
 		uri, inside := strings.CutPrefix(r.RequestURI, "/wechatpay")
 		call := request{Method: r.Method, URI: uri, Body: string(body)}
-		if err != nil || !inside || !authorized(r.Header.Get("Authorization"), call) {
+		oauth := strings.HasPrefix(uri, "/sns/") // the one address that asks for no signature
+		if err != nil || !inside || !oauth && !authorized(r.Header.Get("Authorization"), call) {
 			http.Error(w, "the request's signature does not verify", http.StatusTeapot)
 			return
 		}
@@ -178,6 +179,9 @@ const (
 	jsapiPrepay operation = "prepay jsapi"
 	appPrepay   operation = "prepay app"
 	h5Prepay    operation = "prepay h5"
+	// The addresses of the bill of the balance, and of WeChat's OAuth.
+	fundBill     operation = "fund bill"
+	payerFinding operation = "find payer"
 )
 
 func codeOrder() channel.CodeOrder {
@@ -234,6 +238,13 @@ func perform(ctx context.Context, a *Adapter, op operation) (result, error) {
 	case refundQuery:
 		out, err := a.QueryRefund(ctx, refundOrder())
 		return result{Answer: out.Answer, ProviderNo: out.ChannelRefundNo, Amount: out.Amount, At: out.RefundedAt}, err
+	case payerFinding:
+		a.appSecret = "0123456789abcdef0123456789abcdee"
+		out, err := a.FindPayer(ctx, "071i4k0w3b4OAW2")
+		return result{Answer: out.Answer, ProviderNo: out.ID}, err
+	case fundBill:
+		out, err := a.FetchFundBill(ctx, testDay)
+		return result{Answer: out.Answer, State: string(out.State)}, err
 	default:
 		out, err := a.FetchTradeBill(ctx, testDay)
 		return result{Answer: out.Answer, State: string(out.State)}, err

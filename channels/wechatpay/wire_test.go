@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,15 +22,10 @@ type transcript struct {
 	Operation operation `json:"operation"`
 	// Partner makes the account one of a service provider.
 	Partner bool `json:"partner"`
-	Request struct {
-		Method string         `json:"method"`
-		URI    string         `json:"uri"`
-		Body   map[string]any `json:"body"`
-	} `json:"request"`
-	Status int `json:"status"`
-	// Answer is the body, byte for byte: it is what WeChat signs.
-	Answer string `json:"answer"`
-	Want   struct {
+	exchange
+	// Then are the exchanges that follow in the same operation.
+	Then []exchange `json:"then"`
+	Want struct {
 		Outcome    channel.Outcome `json:"outcome"`
 		Code       string          `json:"code"`
 		QRCode     string          `json:"qr_code"`
@@ -41,6 +37,31 @@ type transcript struct {
 		// looked at elsewhere.
 		Action channel.Action `json:"action"`
 	} `json:"want"`
+}
+
+// exchange is one request with its answer.
+type exchange struct {
+	Request struct {
+		Method string         `json:"method"`
+		URI    string         `json:"uri"`
+		Body   map[string]any `json:"body"`
+	} `json:"request"`
+	Status int `json:"status"`
+	// Answer is the body, byte for byte: it is what WeChat signs.
+	Answer string `json:"answer"`
+	// AnswerFile holds the body instead.
+	AnswerFile string `json:"answer_file"`
+}
+
+func (e exchange) respond(t *testing.T, w http.ResponseWriter, r request) {
+	t.Helper()
+	body := e.Answer
+	if e.AnswerFile != "" {
+		text, err := os.ReadFile(e.AnswerFile)
+		require.NoError(t, err)
+		body = string(text)
+	}
+	respond(e.Status, body)(w, r)
 }
 
 // TestTranscripts: what is sent is exactly the recorded request, and the
@@ -58,7 +79,11 @@ func TestTranscripts(t *testing.T) {
 			var script transcript
 			require.NoError(t, json.Unmarshal(text, &script))
 			require.NotEmpty(t, script.Source)
-			g, a := serve(t, respond(script.Status, script.Answer))
+			all := append([]exchange{script.exchange}, script.Then...)
+			var answered atomic.Int32
+			g, a := serve(t, func(w http.ResponseWriter, r request) {
+				all[min(int(answered.Add(1)), len(all))-1].respond(t, w, r)
+			})
 			if script.Partner {
 				a.subMchID, a.subAppID, a.storeID = testSub, testSubApp, testSub
 			}
@@ -66,14 +91,16 @@ func TestTranscripts(t *testing.T) {
 			require.NoError(t, err)
 
 			calls := g.requests()
-			require.Len(t, calls, 1)
-			require.Equal(t, script.Request.Method, calls[0].Method)
-			require.Equal(t, script.Request.URI, calls[0].URI)
-			var sent map[string]any
-			if calls[0].Body != "" {
-				require.NoError(t, json.Unmarshal([]byte(calls[0].Body), &sent))
+			require.Len(t, calls, len(all))
+			for i, call := range calls {
+				require.Equal(t, all[i].Request.Method, call.Method)
+				require.Equal(t, all[i].Request.URI, call.URI)
+				var sent map[string]any
+				if call.Body != "" {
+					require.NoError(t, json.Unmarshal([]byte(call.Body), &sent))
+				}
+				require.Equal(t, all[i].Request.Body, opened(t, sent))
 			}
-			require.Equal(t, script.Request.Body, opened(t, sent))
 
 			want := script.Want
 			require.Equal(t, want.Outcome, got.Outcome, got.Message)

@@ -35,7 +35,7 @@ func TestUnknownResultsAtTheCore(t *testing.T) {
 	began := time.Now()
 	var facts []*fact
 	for l.met.sum() < *unknownsCore {
-		wave := l.allCourses(min(*unknownsCore, 400))
+		wave := l.allCourses(min(*unknownsCore, 400), func(string) bool { return true })
 		room := make(chan struct{}, 8)
 		var all sync.WaitGroup
 		for _, f := range wave {

@@ -158,14 +158,33 @@ func (w *window) lost(expression, got string, values []string) error {
 	return fmt.Errorf("waited for %s to be %s; it is %q", expression, strings.Join(values, " or "), got)
 }
 
-// picture keeps the whole page as PNG.
+// sticksOut names the first thing that is wider than the screen, or a page that
+// does not stand in the middle of it.
+const sticksOut = `(() => {
+	const wide = document.documentElement.clientWidth
+	for (const e of document.querySelectorAll("body > *, main *")) {
+		const box = e.getBoundingClientRect()
+		if (!e.closest(".quiet") && box.width > 0 && (box.right > wide + 1 || box.left < -1)) return e.tagName + "." + e.className + " sticks out"
+	}
+	const main = document.querySelector("main")?.getBoundingClientRect()
+	return main && Math.abs(main.left - (wide - main.right)) > 2 ? "the page is not in the middle" : ""
+})()`
+
+// picture keeps the whole page as PNG. What does not fit the screen is an error.
 func (w *window) picture(name string) error {
 	var png []byte
-	if err := w.do(chromedp.CaptureScreenshot(&png)); err != nil {
+	var wrong string
+	if err := w.do(chromedp.CaptureScreenshot(&png), chromedp.Evaluate(sticksOut, &wrong)); err != nil {
 		return err
 	}
 	w.taken++
-	return os.WriteFile(fmt.Sprintf("%s-%d-%s.png", w.shots, w.taken, name), png, 0o644)
+	if err := os.WriteFile(fmt.Sprintf("%s-%d-%s.png", w.shots, w.taken, name), png, 0o644); err != nil {
+		return err
+	}
+	if wrong != "" {
+		return fmt.Errorf("%s: %s", name, wrong)
+	}
+	return nil
 }
 
 // choose picks a way and confirms it, by the mouse.
