@@ -109,6 +109,7 @@ func TestRedirectsThatComeToNothing(t *testing.T) {
 		require.NoError(t, s.redirect(in, nil))
 		s.provider.redirected = channel.RefundState{Answer: unknown()}
 		s.sendRedirect(in)
+		require.Len(t, s.provider.redirects, 1, "sent once for each request")
 		twice(s, s.steps.Refunds.QueryRefund, in)
 		require.Equal(t, refund.RedirectSent, s.refundNow(in).Redirect.Status, "it may be on its way")
 		_, err := s.db.Pool.Exec(t.Context(), `update refunds set redirect_sent_at = redirect_sent_at - interval '2 minutes'`)

@@ -196,12 +196,18 @@ func TestCreateRefuses(t *testing.T) {
 		kind        fault.Kind
 		field, code string
 	}{
-		"merchant":       {func(n *payment.New) { n.MerchantID = id.New(id.Merchant) }, fault.KindRefused, "merchant_id", "merchant_unknown"},
-		"reference used": {func(n *payment.New) { n.Reference = used.Reference }, fault.KindConflict, "reference", "reference_used"},
-		"no reference":   {func(n *payment.New) { n.Reference = "" }, fault.KindInvalid, "reference", "reference_length"},
-		"no subject":     {func(n *payment.New) { n.Subject = "" }, fault.KindInvalid, "subject", "subject_length"},
-		"nothing":        {func(n *payment.New) { n.Amount = money.Fen(0) }, fault.KindInvalid, "amount", "amount_out_of_range"},
-		"less":           {func(n *payment.New) { n.Amount = money.Fen(-1) }, fault.KindInvalid, "amount", "amount_out_of_range"},
+		"merchant":         {func(n *payment.New) { n.MerchantID = id.New(id.Merchant) }, fault.KindRefused, "merchant_id", "merchant_unknown"},
+		"reference used":   {func(n *payment.New) { n.Reference = used.Reference }, fault.KindConflict, "reference", "reference_used"},
+		"no reference":     {func(n *payment.New) { n.Reference = "" }, fault.KindInvalid, "reference", "reference_length"},
+		"no subject":       {func(n *payment.New) { n.Subject = "" }, fault.KindInvalid, "subject", "subject_length"},
+		"nothing":          {func(n *payment.New) { n.Amount = money.Fen(0) }, fault.KindInvalid, "amount", "amount_out_of_range"},
+		"less":             {func(n *payment.New) { n.Amount = money.Fen(-1) }, fault.KindInvalid, "amount", "amount_out_of_range"},
+		"back to a script": {func(n *payment.New) { n.ReturnURL = "javascript:alert(1)" }, fault.KindInvalid, "return_url", "return_url_malformed"},
+		"back to a script with a host": {func(n *payment.New) { n.ReturnURL = "javascript://shop.example/%0aalert(1)" },
+			fault.KindInvalid, "return_url", "return_url_malformed"},
+		"back to a name": {func(n *payment.New) { n.ReturnURL = "https://shop.example@evil.example/" },
+			fault.KindInvalid, "return_url", "return_url_malformed"},
+		"back to nowhere": {func(n *payment.New) { n.ReturnURL = "/paid" }, fault.KindInvalid, "return_url", "return_url_malformed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := d.request()
