@@ -26,7 +26,7 @@ var (
 
 // fewUnknowns are met within seconds, in the courses that need no pauses of a
 // provider's.
-const fewUnknowns = 8
+const fewUnknowns = 4
 
 // providerWindow is how long providers want to be asked about an order whose
 // outcome is open: Alipay 60 s about a code, WeChat Pay a minute about a refund.
@@ -207,7 +207,7 @@ func (f *fact) byCode() bool   { return len(f.course) > 4 && f.course[:4] == "co
 func (f *fact) succeeds() bool { return f.course == "qr, refunded" || f.course == "jsapi" }
 
 // quick courses are over as soon as the provider is asked again.
-func quick(course string) bool { return course == "jsapi" || course == "cancelled" }
+func quick(course string) bool { return course == "jsapi" }
 
 // allCourses are as many facts as are likely to meet n unknowns, in each course
 // that is wanted.
