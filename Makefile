@@ -24,6 +24,9 @@ CHAOS_FLAGS ?=
 CRASH_FLAGS ?=
 # What attacks the notifications' address, such as ATTACK_FLAGS="-attacks 100000 -attack-seed 7".
 ATTACK_FLAGS ?= -attacks 100000 -attack-seed 7
+# Bad requests and forged signatures, such as BAD_FLAGS="-bad.requests 10000 -bad.seed 8".
+BAD_FLAGS ?= -bad.requests 1000000 -bad.seed 7
+FORGE_FLAGS ?= -forged.signatures 100000 -forged.seed 7
 # What meets unusable answers, such as UNKNOWN_FLAGS="-unknown.seed 8 -unknown.live 1000 -unknown.core 10000".
 UNKNOWN_FLAGS ?= -unknown.live 1000 -unknown.core 10000 -unknown.seed 7
 # What runs against the providers themselves, such as CONTRACT_FLAGS="-run Alipay".
@@ -108,6 +111,18 @@ screens: ## Take a browser through the cashier of the running stack and keep pic
 .PHONY: probes
 probes: ## Ask every route for every kind of another tenant's object, by everybody, and again without the application's own check
 	$(GO) run ./internal/testenv -- $(GO) test -count=1 -timeout 30m -v -run 'TestForeignObjectsByEverybody|TestRowLevelSecurityAlone' ./api -probes.all
+
+.PHONY: bad-requests
+bad-requests: ## Send 1,000,000 bad requests to every route and look that nothing is written (BAD_FLAGS="-bad.seed 8")
+	$(GO) run ./internal/testenv -- $(GO) test -count=1 -timeout 60m -v -run TestBadRequests ./api $(BAD_FLAGS)
+
+.PHONY: forgeries
+forgeries: ## Forge, replay and outdate 100,000 signatures of requests, on two instances that restart (FORGE_FLAGS="-forged.seed 8")
+	$(GO) run ./internal/testenv -- $(GO) test -count=1 -timeout 60m -v -run TestNoForgedSignature ./api $(FORGE_FLAGS)
+
+.PHONY: idempotency
+idempotency: ## Send 100 requests with one key at once, 1,000 times, and count objects
+	$(GO) run ./internal/testenv -- $(GO) test -count=1 -timeout 60m -v -run TestOneKeyMakesOneObject ./api -idempotency.rounds 1000
 
 .PHONY: attacks
 attacks: ## Forge, change, replay and misdirect 100,000 notifications and look that nothing changed (ATTACK_FLAGS="-attack-seed 8")
