@@ -373,3 +373,18 @@ func TestHealthySaysWhatDoesNotAnswer(t *testing.T) {
 	closed.Close()
 	require.ErrorContains(t, app.Healthy(t.Context(), closed, s.sweeper.Starter.Client), "the database does not answer")
 }
+
+func TestCommandsAreOnRecord(t *testing.T) {
+	s := openShop(t)
+	who := app.ActingOnCommandLine(t.Context(), "starter operator-key new", "root")
+	keyID, _, err := app.NewOperatorKey(who, s.cfg, "ops", app.OperatorScopes(), 0)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, s.count(`select count(*) from audit_entries where tenant_id = 'platform' and actor_kind = 'command' and actor = 'root'
+		and operation = 'starter operator-key new' and object_type = 'operator_key' and object_id = '`+keyID+`'`))
+	n, err := app.Seal(t.Context(), s.cfg)
+	require.NoError(t, err)
+	require.Positive(t, n)
+	report, err := app.Verify(t.Context(), s.cfg, ledger.VerifyOptions{})
+	require.NoError(t, err)
+	require.True(t, report.Sound)
+}
