@@ -207,15 +207,20 @@ func (w *world) refund(p client.Payment, fen int64) client.Refund {
 
 func (w *world) refundIs(refundID string, status client.RefundStatus) client.Refund {
 	w.Helper()
-	var r client.Refund
-	w.await("refund "+string(status), func() (bool, any) {
+	r := w.refundSees(refundID, "refund "+string(status), func(r client.Refund) bool { return r.Status == status })
+	w.told(refundID, "refund."+string(status))
+	return r
+}
+
+func (w *world) refundSees(refundID, what string, is func(client.Refund) bool) (r client.Refund) {
+	w.Helper()
+	w.await(what, func() (bool, any) {
 		answer, err := w.api.GetRefundWithResponse(w.ctx, refundID)
 		require.NoError(w, err)
 		require.NotNil(w, answer.JSON200, "%s", answer.Body)
 		r = *answer.JSON200
-		return r.Status == status, r
+		return is(r), r
 	})
-	w.told(refundID, "refund."+string(status))
 	return r
 }
 

@@ -45,6 +45,7 @@ func courses() map[string]func(*world) {
 		"refund-unseen-alipay":  func(w *world) { w.refundInParts(alipay, "error_before") },
 		"refund-refused-alipay": (*world).refundTooLate,
 		"refund-refused-wechat": (*world).refundClosed,
+		"refund-redirected":     (*world).refundRedirected,
 		"withdraw":              func(w *world) { w.withdrawSome("") },
 		"withdraw-lost":         func(w *world) { w.withdrawSome("lose_reply") },
 		"withdraw-unseen":       func(w *world) { w.withdrawSome("error_before") },
@@ -220,6 +221,43 @@ func (w *world) refundClosed() {
 	})
 	w.refundFails(r)
 	w.thaw()
+}
+
+// refundRedirected sends the money of a refund elsewhere, whose payer's card is
+// closed. Who hears that the provider knows nothing of it asks again.
+func (w *world) refundRedirected() {
+	p := w.paid(wechatpay, w.shop.id, 19999)
+	w.freeze()
+	r := w.refund(p, 19999)
+	w.await("the provider has the refund", func() (bool, any) {
+		status, text := w.tryControl("POST", "/control/refunds",
+			map[string]any{"provider": wechatpay, "number": w.refundNumber(r.ID), "status": "ABNORMAL"})
+		return status == http.StatusOK, string(text)
+	})
+	w.refundSees(r.ID, "it is abnormal", func(r client.Refund) bool { return r.AbnormalAt != nil })
+	w.thaw()
+	told := []string{"refund.abnormal"}
+	w.redirect(r.ID)
+	sent := w.refundSees(r.ID, "what became of the redirect", func(r client.Refund) bool {
+		return r.Status == client.RefundStatusSucceeded || r.Redirect.Status == client.RefundRedirectStatusRefused
+	})
+	if sent.Redirect.Status == client.RefundRedirectStatusRefused {
+		require.Equal(w, "redirect_unanswered", sent.Redirect.Failure.Code)
+		told = append(told, "refund.abnormal")
+		w.redirect(r.ID)
+	}
+	w.refundSees(r.ID, "it succeeded", func(r client.Refund) bool { return r.Status == client.RefundStatusSucceeded })
+	w.told(r.ID, append(told, "refund.succeeded")...)
+	w.moved(w.refundNumber(r.ID), -19999)
+	w.holds(0, 0, 0)
+}
+
+func (w *world) redirect(refundID string) {
+	w.Helper()
+	answer, err := w.api.RedirectRefundWithResponse(w.ctx, refundID, &client.RedirectRefundParams{IdempotencyKey: w.ref("redirect")},
+		client.RedirectRefund{To: client.RefundDestinationMerchant})
+	require.NoError(w, err)
+	require.NotNil(w, answer.JSON200, "%s", answer.Body)
 }
 
 func (w *world) refundFails(r client.Refund) {

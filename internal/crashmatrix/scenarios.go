@@ -25,6 +25,7 @@ type Scenario struct {
 const (
 	routePayment       = "POST /v1/payments"
 	routeRefund        = "POST /v1/payments/{id}/refunds"
+	routeRedirect      = "POST /v1/refunds/{id}/redirect"
 	routeWithdrawal    = "POST /v1/withdrawals"
 	routeTransfer      = "POST /v1/transfers"
 	routeTransferBatch = "POST /v1/transfer_batches"
@@ -80,6 +81,7 @@ func Scenarios() []Scenario {
 		{"refund-unseen-alipay", []string{"Refund", "SendRefund", "QueryRefund"}},
 		{"refund-refused-alipay", []string{"Refund", "RefuseRefund"}},
 		{"refund-refused-wechat", []string{"Refund", "QueryRefund", "RefuseRefund"}},
+		{"refund-redirected", []string{"Refund", "QueryRefund", "RedirectRefund", routeRedirect}},
 		{"withdraw", []string{"Withdrawal", "ReadWithdrawal", "SendWithdrawal", routeWithdrawal}},
 		{"withdraw-lost", []string{"Withdrawal", "QueryWithdrawal"}},
 		{"withdraw-unseen", []string{"Withdrawal", "SendWithdrawal", "QueryWithdrawal"}},
