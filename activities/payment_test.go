@@ -135,6 +135,22 @@ func TestCloseAttempt(t *testing.T) {
 	}
 }
 
+// A payment that the tenant cancels does not wait for an attempt that its provider has
+// not seen, but the attempt does: a payer who has its code may still come.
+func TestCloseAttemptThatIsNotSeenYet(t *testing.T) {
+	s := newScene(t)
+	in := s.offered()
+	s.cancel(in)
+	s.provider.closed = channel.Answer{Outcome: channel.Failed, Code: channel.CodeNotFound}
+	state := twice(s, s.steps.Payments.CloseAttempt, s.attempt(in))
+	require.Equal(t, "closed", state.Status)
+	live := `select count(*) from attempts where status = 'awaiting_payer'`
+	require.Equal(t, int64(1), s.count(live+` and unseen_at is not null`))
+	s.later()
+	twice(s, s.steps.Payments.CloseAttempt, s.attempt(in))
+	require.Zero(t, s.count(live))
+}
+
 // The payer pays between the answer of the closing and its booking.
 func TestCloseAttemptThatIsPaidMeanwhile(t *testing.T) {
 	s := newScene(t)

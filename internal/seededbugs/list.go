@@ -154,7 +154,7 @@ func movingBugs() []bug {
 			name: "closed-unseen", says: "an attempt that its provider has not seen counts as closed although its time is not over",
 			file: "activities/payment.go",
 			old:  "unseen && over:", new: "unseen:",
-			pkg: "./activities", test: "TestCloseAttempt",
+			pkg: "./activities", test: "TestCloseAttemptThatIsNotSeenYet",
 		},
 	}
 }
