@@ -152,11 +152,25 @@ func TestTenantsDoNotMeet(t *testing.T) {
 	b.tenant = b.newTenant("licensed_reserve")
 	b.mustPost(collect("p1", "mch_a", 3))
 	require.EqualValues(t, 3, b.balance(key(ledger.MerchantAvailable, "mch_a")).Posted)
-	// The session is of one tenant, the call names another: refused, as row security refuses.
+	// The session is of one tenant, the call names another: book_plainly refuses what is
+	// plain, and row security all the rest.
 	err := b.DB.InTenant(context.Background(), b.tenant, func(tx pgx.Tx) error {
 		_, err := ledger.Post(context.Background(), tx, first, collect("p9", "mch_a", 1))
 		return err
 	})
 	require.ErrorContains(t, err, "SQLSTATE 42501")
+	seen := -1
+	err = b.DB.InTenant(context.Background(), b.tenant, func(tx pgx.Tx) error {
+		return tx.QueryRow(context.Background(), `select count(*) from ledger_accounts where tenant_id = $1`, first).Scan(&seen)
+	})
+	require.NoError(t, err)
+	require.Zero(t, seen)
+	err = b.DB.InTenant(context.Background(), b.tenant, func(tx pgx.Tx) error {
+		_, err := tx.Exec(context.Background(), `
+			insert into entries (tenant_id, id, kind, number, phase, currency, legs, content_hash, booked_at)
+			select $1, 'ent_foreign', 'collect', 'p9', 'booked', 'CNY', 2, sha256('x'), suanpan_now()`, first)
+		return err
+	})
+	require.ErrorContains(t, err, "row-level security")
 	b.requireSound()
 }
