@@ -46,7 +46,7 @@ type Filter struct {
 const columns = `tenant_id, id, recorded_at, actor_kind, key_id, principal_id, actor, operation, request_id,
 	action, object_type, object_id, before, after`
 
-// conditions take $1 to $8 from args; $9, the limit, is null for all.
+// conditions take $1 to $10 from Filter.args; $10, the limit, is null for all.
 const conditions = `
 	and ($2 = '' or object_type = $2) and ($3 = '' or object_id = $3) and ($4 = '' or $4 in (key_id, principal_id, actor))
 	and ($5 = '' or actor_kind = $5) and ($6 = '' or operation = $6)
