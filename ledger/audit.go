@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/suanpan/suanpan/internal/chain"
 )
 
 // auditor checks, in one pass over all entries in the order of booking, every
@@ -196,7 +198,7 @@ func (a *auditor) tenants(ctx context.Context) ([]string, error) {
 			out = append(out, *tenant)
 		}
 	}
-	for _, tenant := range a.opts.Pins.Tenants() {
+	for _, tenant := range a.opts.Pins.Owners(chain.Books) {
 		if (a.opts.Tenant == "" || a.opts.Tenant == tenant) && !slices.Contains(out, tenant) {
 			out = append(out, tenant)
 		}

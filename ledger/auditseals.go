@@ -135,7 +135,7 @@ func (a *auditor) sealName(number int64) string { return fmt.Sprintf("seal %d", 
 func (a *auditor) lastSeal(ctx context.Context) (int64, error) {
 	var last int64
 	err := a.tx.QueryRow(ctx, `select coalesce(max(number), 0) from seals where tenant_id = $1`, a.tenant).Scan(&last)
-	return max(last, a.opts.Pins.last(a.tenant)), err
+	return max(last, a.opts.Pins.Last(chain.Books, a.tenant)), err
 }
 
 // readPins returns what the next blocks must be.
@@ -178,7 +178,8 @@ func (a *auditor) readPins(ctx context.Context, last pin, final int64) ([]pin, e
 // pinOf says what block number must be; the anchors have the say.
 func (a *auditor) pinOf(number int64, row *sealRow, before pin) (pin, bool) {
 	a.count("C7", 1)
-	anchored, ok := a.opts.Pins.pin(a.tenant, number)
+	known, ok := a.opts.Pins.Seal(chain.Books, a.tenant, number)
+	anchored := pin{number: number, from: known.From, to: known.To, entries: known.Entries, prev: known.Prev, hash: known.Hash, anchored: true}
 	switch {
 	case row == nil && !ok:
 		a.fail("C7", a.sealName(number), "is missing")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/suanpan/suanpan/internal/chain"
 	"github.com/suanpan/suanpan/internal/pg"
 )
 
@@ -17,6 +18,15 @@ type Moment struct {
 	Seal int64
 	At   time.Time
 }
+
+// Seal is one block of a tenant's chain.
+type Seal struct {
+	chain.Seal
+	// SealedAt is business time, never before that of the seal before.
+	SealedAt time.Time
+}
+
+const sealColumns = chainColumns + `, sealed_at`
 
 // SealAt finds the seal of a moment. It returns an *Error of kind NoData when
 // the moment lies before the first seal or names one that is not made yet.
@@ -33,7 +43,7 @@ func SealAt(ctx context.Context, q pg.Querier, tenant string, m Moment) (Seal, e
 	if err != nil {
 		return Seal{}, fmt.Errorf("ledger: seal: %w", err)
 	}
-	s, err := pgx.CollectExactlyOneRow(rows, scanSeal)
+	s, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Seal])
 	switch {
 	case errors.Is(err, pgx.ErrNoRows) && m.Seal > 0:
 		return s, &Error{NoData, "seal", fmt.Sprintf("there is no seal %d yet", m.Seal)}
@@ -72,7 +82,7 @@ const dateTolerance = 5 * time.Minute
 func PostedAt(ctx context.Context, q pg.Querier, tenant, accountID string, s Seal) (int64, error) {
 	var posted int64
 	var opened time.Time
-	err := q.QueryRow(ctx, sqlPostedAt, tenant, accountID, s.Number, s.ToSeq).Scan(&posted, &opened)
+	err := q.QueryRow(ctx, sqlPostedAt, tenant, accountID, s.Number, s.To).Scan(&posted, &opened)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return 0, &Error{NotFound, "account_id", "no such account"}
@@ -120,7 +130,7 @@ func spanAround(ctx context.Context, q pg.Querier, tenant string, at time.Time) 
 	if err != nil {
 		return span{}, err
 	}
-	s.base, s.after = seal, seal.ToSeq
+	s.base, s.after = seal, seal.To
 	return s, nil
 }
 

@@ -1,30 +1,16 @@
 package ledger
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/suanpan/suanpan/internal/chain"
 	"github.com/suanpan/suanpan/internal/pg"
 )
-
-// Seal is one block of a tenant's chain: the entries with FromSeq < seq <= ToSeq.
-type Seal struct {
-	Number   int64
-	FromSeq  int64
-	ToSeq    int64
-	Entries  int64
-	PrevHash []byte
-	Hash     []byte
-	// SealedAt is business time, never before that of the seal before.
-	SealedAt time.Time
-}
 
 // sealEntries bounds the entries of one seal, and so the digests of its row.
 const sealEntries = 10000
@@ -100,7 +86,7 @@ func sealBlock(ctx context.Context, db *pg.DB, target sealTarget) (sealed bool, 
 			return err
 		}
 		last, err := lastSeal(ctx, tx, target.tenant)
-		if err != nil || last.ToSeq >= target.to {
+		if err != nil || last.To >= target.to {
 			return err
 		}
 		// How much a block holds differs: no plan fits all.
@@ -117,24 +103,15 @@ func sealBlock(ctx context.Context, db *pg.DB, target sealTarget) (sealed bool, 
 	return sealed && err == nil, err
 }
 
-const sealColumns = `number, from_seq, to_seq, entries::bigint, prev_hash, hash, sealed_at`
-
-func scanSeal(row pgx.CollectableRow) (Seal, error) {
-	var s Seal
-	err := row.Scan(&s.Number, &s.FromSeq, &s.ToSeq, &s.Entries, &s.PrevHash, &s.Hash, &s.SealedAt)
-	return s, err
-}
-
-// lastSeal returns the tenant's last seal; before the first it is number 0 with
-// a hash of zeros.
-func lastSeal(ctx context.Context, q pg.Querier, tenant string) (Seal, error) {
-	rows, err := q.Query(ctx, `select `+sealColumns+` from seals where tenant_id = $1 order by number desc limit 1`, tenant)
+// lastSeal returns the tenant's last seal, chain.Nothing before the first.
+func lastSeal(ctx context.Context, q pg.Querier, tenant string) (chain.Seal, error) {
+	rows, err := q.Query(ctx, `select `+chainColumns+` from seals where tenant_id = $1 order by number desc limit 1`, tenant)
 	if err != nil {
-		return Seal{}, err
+		return chain.Seal{}, err
 	}
-	s, err := pgx.CollectExactlyOneRow(rows, scanSeal)
+	s, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[chain.Seal])
 	if errors.Is(err, pgx.ErrNoRows) {
-		return Seal{Hash: make([]byte, sha256.Size)}, nil
+		return chain.Nothing(), nil
 	}
 	return s, err
 }
@@ -171,12 +148,12 @@ func newSealing(q pg.Querier, tenant string) *sealing {
 }
 
 // read takes in at most sealEntries entries after the last seal.
-func (b *sealing) read(ctx context.Context, last Seal, to int64) error {
-	end, err := blockEnd(ctx, b.walker.q, b.tenant, last.ToSeq, to)
+func (b *sealing) read(ctx context.Context, last chain.Seal, to int64) error {
+	end, err := blockEnd(ctx, b.walker.q, b.tenant, last.To, to)
 	if err != nil {
 		return err
 	}
-	b.walker.open(last.ToSeq, end)
+	b.walker.open(last.To, end)
 	return b.walker.walk(ctx, end)
 }
 
@@ -205,10 +182,10 @@ select $1, c.account_id, $2::bigint, c.change + coalesce((
 ), 0)
 from unnest($3::text[], $4::int8[]) c (account_id, change)`
 
-func (b *sealing) write(ctx context.Context, tx pgx.Tx, last Seal) error {
+func (b *sealing) write(ctx context.Context, tx pgx.Tx, last chain.Seal) error {
 	number := last.Number + 1
-	hash := sealHash(b.tenant, number, last.ToSeq, b.to, b.entries, last.Hash, b.digests)
-	_, err := tx.Exec(ctx, sqlWriteSeal, b.tenant, number, last.ToSeq, b.to, b.entries, last.Hash, hash, b.digests,
+	hash := sealHash(b.tenant, number, last.To, b.to, b.entries, last.Hash, b.digests)
+	_, err := tx.Exec(ctx, sqlWriteSeal, b.tenant, number, last.To, b.to, b.entries, last.Hash, hash, b.digests,
 		microTime(b.earliest), microTime(b.latest))
 	if err != nil {
 		return err
@@ -221,21 +198,34 @@ func (b *sealing) write(ctx context.Context, tx pgx.Tx, last Seal) error {
 	return err
 }
 
-// Seals lists the seals after a number, oldest first, at most 1,000.
-func Seals(ctx context.Context, q pg.Querier, tenant string, after int64) ([]Seal, error) {
-	rows, err := q.Query(ctx, `select `+sealColumns+` from seals where tenant_id = $1 and number > $2 order by number limit 1000`,
+const chainColumns = `number, from_seq, to_seq, entries::bigint, prev_hash, hash`
+
+// Chains returns the sealed chains of the books, a tenant's each. It needs the
+// system role, and q as long as they are read.
+func Chains(ctx context.Context, q pg.Querier) (chain.Chains, error) {
+	rows, err := q.Query(ctx, `select id from tenants order by id`)
+	if err != nil {
+		return chain.Chains{}, fmt.Errorf("ledger: chains: %w", err)
+	}
+	tenants, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return chain.Chains{}, fmt.Errorf("ledger: chains: %w", err)
+	}
+	return chain.Chains{Kind: chain.Books, Owners: tenants, Seals: func(tenant string, after int64) ([]chain.Seal, error) {
+		return sealsAfter(ctx, q, tenant, after)
+	}}, nil
+}
+
+// sealsAfter lists the seals after a number, oldest first, at most 1,000.
+func sealsAfter(ctx context.Context, q pg.Querier, tenant string, after int64) ([]chain.Seal, error) {
+	rows, err := q.Query(ctx, `select `+chainColumns+` from seals where tenant_id = $1 and number > $2 order by number limit 1000`,
 		tenant, after)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: seals: %w", err)
 	}
-	list, err := pgx.CollectRows(rows, scanSeal)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[chain.Seal])
 	if err != nil {
 		return nil, fmt.Errorf("ledger: seals: %w", err)
 	}
 	return list, nil
-}
-
-// continues reports whether s begins where before ends.
-func (s Seal) continues(before Seal) bool {
-	return s.Number == before.Number+1 && s.FromSeq == before.ToSeq && bytes.Equal(s.PrevHash, before.Hash)
 }

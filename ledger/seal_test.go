@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/suanpan/suanpan/internal/chain"
 	"github.com/suanpan/suanpan/internal/id"
 	"github.com/suanpan/suanpan/ledger"
 )
@@ -30,7 +31,7 @@ func (b *bench) seal() int {
 type anchorChain struct {
 	public  ed25519.PublicKey
 	private ed25519.PrivateKey
-	pins    *ledger.Pins
+	pins    *chain.Pins
 	texts   [][]byte
 	signs   [][]byte
 }
@@ -39,7 +40,7 @@ func newAnchorChain(t testing.TB) *anchorChain {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(nil)
 	require.NoError(t, err)
-	return &anchorChain{public: public, private: private, pins: &ledger.Pins{}}
+	return &anchorChain{public: public, private: private, pins: &chain.Pins{}}
 }
 
 func (c *anchorChain) export(b *bench) {
@@ -49,7 +50,9 @@ func (c *anchorChain) export(b *bench) {
 		if len(c.texts) > 0 {
 			previous = c.texts[len(c.texts)-1]
 		}
-		anchor, err := ledger.MakeAnchor(context.Background(), tx, c.pins, previous)
+		books, err := ledger.Chains(context.Background(), tx)
+		require.NoError(b.t, err)
+		anchor, err := chain.MakeAnchor(time.Now(), c.pins, previous, books)
 		require.NoError(b.t, err)
 		text, signature, err := anchor.Sign(c.private)
 		require.NoError(b.t, err)
@@ -110,12 +113,14 @@ func TestSealsCoverEverythingOnceAndContinue(t *testing.T) {
 	b.mustPost(spend("r1", "mch_a", 100, ""))
 	require.Equal(t, 1, b.seal())
 	require.NoError(t, b.in(func(ctx context.Context, tx pgx.Tx) error {
-		seals, err := ledger.Seals(ctx, tx, b.tenant, 0)
+		books, err := ledger.Chains(ctx, tx)
+		require.NoError(t, err)
+		seals, err := books.Seals(b.tenant, 0)
 		require.NoError(t, err)
 		require.Len(t, seals, 2)
 		require.EqualValues(t, []int64{2, 1}, []int64{seals[0].Entries, seals[1].Entries})
-		require.Equal(t, seals[0].Hash, seals[1].PrevHash)
-		require.Equal(t, seals[0].ToSeq, seals[1].FromSeq)
+		require.Equal(t, seals[0].Hash, seals[1].Prev)
+		require.Equal(t, seals[0].To, seals[1].From)
 		return nil
 	}))
 	require.ErrorContains(t, b.in(func(ctx context.Context, tx pgx.Tx) error {
@@ -257,7 +262,7 @@ func TestEveryTamperingIsFoundAndLocated(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	random := rand.New(rand.NewPCG(*tamperSeed, 0))
-	chain := newAnchorChain(t)
+	anchors := newAnchorChain(t)
 	for block := range 5 {
 		for i := range 20 {
 			e := collect(fmt.Sprintf("p%d-%d", block, i), fmt.Sprintf("mch_%d", random.IntN(4)), 100+random.Int64N(1000))
@@ -269,10 +274,10 @@ func TestEveryTamperingIsFoundAndLocated(t *testing.T) {
 			b.mustPost(spend(fmt.Sprint("s", block), "mch_a", 10, fmt.Sprint("h", block)))
 		}
 		b.seal()
-		chain.export(b)
+		anchors.export(b)
 	}
 	b.requireSound()
-	require.True(t, b.verify(ledger.VerifyOptions{Pins: chain.pins}).Sound)
+	require.True(t, b.verify(ledger.VerifyOptions{Pins: anchors.pins}).Sound)
 	var seqs []int64
 	rows, err := b.Pool.Query(context.Background(), `select seq from entries order by seq`)
 	require.NoError(t, err)
@@ -285,7 +290,7 @@ func TestEveryTamperingIsFoundAndLocated(t *testing.T) {
 			j++
 		}
 		name, sql := tampering(random, seqs[i], seqs[j])
-		said := b.tampered(sql, chain.pins)
+		said := b.tampered(sql, anchors.pins)
 		require.NotEmpty(t, said, "%d: %s on seq %d was not found", n, name, seqs[i])
 		require.True(t, strings.HasPrefix(said[0], fmt.Sprintf("seal %d: ", sealOf(b, seqs, min(i, iff(strings.HasPrefix(name, "swap"), j, i))))),
 			"%d: %s on seq %d (and %d): %v", n, name, seqs[i], seqs[j], said)
@@ -313,7 +318,7 @@ func sealOf(b *bench, seqs []int64, i int) (number int64) {
 }
 
 // tampered runs an edit as a superuser without triggers, verifies, and undoes it.
-func (b *bench) tampered(sql string, pins *ledger.Pins) (said []string) {
+func (b *bench) tampered(sql string, pins *chain.Pins) (said []string) {
 	b.t.Helper()
 	ctx := context.Background()
 	tx, err := b.Pool.Begin(ctx)
@@ -331,12 +336,12 @@ func (b *bench) tampered(sql string, pins *ledger.Pins) (said []string) {
 func TestARewrittenChainIsFoundByTheAnchor(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	chain := newAnchorChain(t)
+	anchors := newAnchorChain(t)
 	for i := range 4 {
 		b.mustPost(collect(fmt.Sprint("p", i), "mch_a", 100))
 		b.seal()
 		if i < 3 {
-			chain.export(b)
+			anchors.export(b)
 		}
 	}
 	ctx := context.Background()
@@ -350,11 +355,13 @@ func TestARewrittenChainIsFoundByTheAnchor(t *testing.T) {
 	require.NoError(t, err)
 	b.seal()
 	require.True(t, b.verify(ledger.VerifyOptions{}).Sound, "without an anchor the forged books look sound")
-	ids, said := breaks(b.verify(ledger.VerifyOptions{Pins: chain.pins}))
+	ids, said := breaks(b.verify(ledger.VerifyOptions{Pins: anchors.pins}))
 	require.Contains(t, ids, "C7")
 	require.Contains(t, said[0], "seal 2")
 	require.ErrorContains(t, b.DB.Snapshot(ctx, func(tx pgx.Tx) error {
-		_, err := ledger.MakeAnchor(ctx, tx, chain.pins, chain.texts[len(chain.texts)-1])
+		books, err := ledger.Chains(ctx, tx)
+		require.NoError(t, err)
+		_, err = chain.MakeAnchor(time.Now(), anchors.pins, anchors.texts[len(anchors.texts)-1], books)
 		return err
 	}), "no longer continues from seal 3", "what was anchored is never signed away")
 }
@@ -362,11 +369,11 @@ func TestARewrittenChainIsFoundByTheAnchor(t *testing.T) {
 func TestEditsOfSealsAndAccountsAreFound(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	chain := newAnchorChain(t)
+	anchors := newAnchorChain(t)
 	for i := range 3 {
 		b.mustPost(collect(fmt.Sprint("p", i), "mch_a", 100), collect(fmt.Sprint("q", i), "mch_b", 1))
 		b.seal()
-		chain.export(b)
+		anchors.export(b)
 	}
 	for _, c := range []struct{ name, edit, says string }{
 		{"a seal is gone", `delete from seals where number = 2`, "seal 2: is missing"},
@@ -388,7 +395,7 @@ func TestEditsOfSealsAndAccountsAreFound(t *testing.T) {
 			booked_at + interval '1 second' from entries where seq = (select min(seq) from entries)`, "was not there when seal 1 was made"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			require.Contains(t, strings.Join(b.tampered(c.edit, chain.pins), "\n"), c.says)
+			require.Contains(t, strings.Join(b.tampered(c.edit, anchors.pins), "\n"), c.says)
 		})
 	}
 	require.Contains(t, fmt.Sprint(b.tampered(`delete from seals where number = 2`, nil)), "seal 2: is missing")
@@ -397,23 +404,23 @@ func TestEditsOfSealsAndAccountsAreFound(t *testing.T) {
 func TestAnchorsAreSignedAndContinue(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	chain := newAnchorChain(t)
+	anchors := newAnchorChain(t)
 	other := b.newTenant("licensed_reserve")
 	for i := range 3 {
 		b.mustPost(collect(fmt.Sprint("p", i), "mch_a", 100))
 		b.seal()
-		chain.export(b)
+		anchors.export(b)
 	}
-	require.Equal(t, 3, chain.pins.Count())
-	require.Equal(t, []string{b.tenant}, chain.pins.Tenants(), "%s has no seal yet", other)
-	again := &ledger.Pins{}
-	require.ErrorContains(t, again.Add(newAnchorChain(t).public, chain.texts[0], chain.signs[0]), "signature")
-	require.ErrorContains(t, again.Add(chain.public, append([]byte(" "), chain.texts[0]...), chain.signs[0]), "signature")
-	require.ErrorContains(t, again.Add(chain.public, chain.texts[1], chain.signs[1]), "continue")
-	require.NoError(t, again.Add(chain.public, chain.texts[0], chain.signs[0]))
-	require.ErrorContains(t, again.Add(chain.public, chain.texts[2], chain.signs[2]), "continue")
+	require.Equal(t, 3, anchors.pins.Count())
+	require.Equal(t, []string{b.tenant}, anchors.pins.Owners(chain.Books), "%s has no seal yet", other)
+	again := &chain.Pins{}
+	require.ErrorContains(t, again.Add(newAnchorChain(t).public, anchors.texts[0], anchors.signs[0]), "signature")
+	require.ErrorContains(t, again.Add(anchors.public, append([]byte(" "), anchors.texts[0]...), anchors.signs[0]), "signature")
+	require.ErrorContains(t, again.Add(anchors.public, anchors.texts[1], anchors.signs[1]), "continue")
+	require.NoError(t, again.Add(anchors.public, anchors.texts[0], anchors.signs[0]))
+	require.ErrorContains(t, again.Add(anchors.public, anchors.texts[2], anchors.signs[2]), "continue")
 	forged := []byte("{}")
-	require.ErrorContains(t, again.Add(chain.public, forged, ed25519.Sign(chain.private, forged)), "not an anchor")
+	require.ErrorContains(t, again.Add(anchors.public, forged, ed25519.Sign(anchors.private, forged)), "not an anchor")
 }
 
 func TestAnIncrementalRunReadsOnlyWhatIsNew(t *testing.T) {

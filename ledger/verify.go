@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/suanpan/suanpan/internal/chain"
 )
 
 // Invariant is a statement about rows that must hold at every moment, and the
@@ -95,7 +97,7 @@ type VerifyOptions struct {
 	// must hold all that tx sees. Without it, tx reads everything.
 	Beside func(ctx context.Context, snapshot string, fn func(tx pgx.Tx) error) error
 	// Pins are what the anchors say, nil without anchors.
-	Pins *Pins
+	Pins *chain.Pins
 }
 
 func (o VerifyOptions) since(tenant string) SealPoint {

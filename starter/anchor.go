@@ -32,7 +32,7 @@ func sealCommand(p process) *cobra.Command {
 func anchorCommand(p process) *cobra.Command {
 	anchor := &cobra.Command{
 		Use:   "anchor",
-		Short: "Take signed hashes of the sealed books out of the database, to judge it by",
+		Short: "Take signed hashes of the sealed books and audit log out of the database, to judge it by",
 	}
 	anchor.AddCommand(anchorKeyCommand(), anchorPublicKeyCommand(p), anchorExportCommand(p))
 	return anchor

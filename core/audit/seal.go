@@ -16,6 +16,15 @@ import (
 // sealFormat names the canonical bytes: docs/audit.md. It never means others.
 const sealFormat = "suanpan audit seal 1"
 
+const (
+	sqlOwners      = `select id from tenants union all select '` + Platform + `' as id`
+	sqlSealTargets = `
+		select o.id, e.seq from (` + sqlOwners + `) o
+		cross join lateral (select seq from audit_entries where tenant_id = o.id order by seq desc limit 1) e
+		left join lateral (select to_seq from audit_seals where tenant_id = o.id order by number desc limit 1) s on true
+		where e.seq > coalesce(s.to_seq, 0)`
+)
+
 // sealEntries bounds the entries of one seal, and so the digests of its row.
 const sealEntries = 10000
 
@@ -27,10 +36,7 @@ func SealNow(ctx context.Context, db *pg.DB) (made int, err error) {
 	targets := map[string]int64{}
 	err = db.AsSystem(ctx, func(tx pgx.Tx) error {
 		clear(targets)
-		rows, err := tx.Query(ctx, `
-			select e.tenant_id, max(e.seq) from audit_entries e
-			left join lateral (select to_seq from audit_seals s where s.tenant_id = e.tenant_id order by number desc limit 1) s on true
-			where e.seq > coalesce(s.to_seq, 0) group by e.tenant_id`)
+		rows, err := tx.Query(ctx, sqlSealTargets)
 		if err != nil {
 			return err
 		}
@@ -74,11 +80,11 @@ func sealBlock(ctx context.Context, db *pg.DB, owner string, to int64) (sealed b
 		if err != nil || !mine {
 			return err
 		}
-		block := chain.Block{Format: sealFormat, Owner: owner}
-		if block.Number, block.From, block.Prev, err = lastSeal(ctx, tx, owner); err != nil {
+		last, err := lastSeal(ctx, tx, owner)
+		if err != nil {
 			return err
 		}
-		block.Number++
+		block := chain.Block{Format: sealFormat, Owner: owner, Number: last.Number + 1, From: last.To, Prev: last.Hash}
 		digests, err := readDigests(ctx, tx, owner, block.From, to, sealEntries)
 		if err != nil || len(digests) == 0 {
 			return err
@@ -95,14 +101,46 @@ func sealBlock(ctx context.Context, db *pg.DB, owner string, to int64) (sealed b
 	return sealed && err == nil, err
 }
 
-// lastSeal is number 0 with a hash of zeros before the first.
-func lastSeal(ctx context.Context, q pg.Querier, owner string) (number, to int64, hash []byte, err error) {
-	err = q.QueryRow(ctx, `select number, to_seq, hash from audit_seals where tenant_id = $1 order by number desc limit 1`, owner).
-		Scan(&number, &to, &hash)
+// lastSeal returns the owner's last seal, chain.Nothing before the first.
+func lastSeal(ctx context.Context, q pg.Querier, owner string) (chain.Seal, error) {
+	s := chain.Nothing()
+	err := q.QueryRow(ctx, `select number, to_seq, hash from audit_seals where tenant_id = $1 order by number desc limit 1`, owner).
+		Scan(&s.Number, &s.To, &s.Hash)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, 0, make([]byte, sha256.Size), nil
+		err = nil
 	}
-	return number, to, hash, err
+	return s, err
+}
+
+// Chains returns the sealed chains of the log: a tenant's each, and the platform's. It
+// needs the system role, and q as long as they are read.
+func Chains(ctx context.Context, q pg.Querier) (chain.Chains, error) {
+	rows, err := q.Query(ctx, sqlOwners+` order by id`)
+	if err != nil {
+		return chain.Chains{}, fmt.Errorf("audit log: chains: %w", err)
+	}
+	owners, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return chain.Chains{}, fmt.Errorf("audit log: chains: %w", err)
+	}
+	return chain.Chains{Kind: chain.AuditLog, Owners: owners, Seals: func(owner string, after int64) ([]chain.Seal, error) {
+		return sealsAfter(ctx, q, owner, after)
+	}}, nil
+}
+
+// sealsAfter lists the seals after a number, oldest first, at most 1,000.
+func sealsAfter(ctx context.Context, q pg.Querier, owner string, after int64) ([]chain.Seal, error) {
+	rows, err := q.Query(ctx, `
+		select number, from_seq, to_seq, entries::int8, prev_hash, hash from audit_seals
+		where tenant_id = $1 and number > $2 order by number limit 1000`, owner, after)
+	if err != nil {
+		return nil, fmt.Errorf("audit log: seals: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[chain.Seal])
+	if err != nil {
+		return nil, fmt.Errorf("audit log: seals: %w", err)
+	}
+	return list, nil
 }
 
 func joined(digests []chain.Digest) (b []byte) {

@@ -1,17 +1,20 @@
 package audit_test
 
 import (
+	"crypto/ed25519"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/suanpan/suanpan/core/audit"
 	"github.com/suanpan/suanpan/core/tenant"
+	"github.com/suanpan/suanpan/internal/chain"
 	"github.com/suanpan/suanpan/internal/pgtest"
 	"github.com/suanpan/suanpan/ledger"
 )
@@ -57,16 +60,40 @@ func written(t *testing.T) *pgtest.Database {
 	return db
 }
 
+// anchored returns what one signed anchor of the database's audit logs says.
+func anchored(t *testing.T, db *pgtest.Database) *chain.Pins {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(nil)
+	require.NoError(t, err)
+	pins := &chain.Pins{}
+	require.NoError(t, db.DB.Snapshot(t.Context(), func(tx pgx.Tx) error {
+		logs, err := audit.Chains(t.Context(), tx)
+		require.NoError(t, err)
+		anchor, err := chain.MakeAnchor(time.Now(), nil, nil, logs)
+		require.NoError(t, err)
+		text, signature, err := anchor.Sign(private)
+		require.NoError(t, err)
+		return pins.Add(public, text, signature)
+	}))
+	return pins
+}
+
 // verified runs the check, after an edit by a superuser without triggers that is
 // undone.
 func verified(t *testing.T, db *pgtest.Database, edit string) ledger.Result {
+	t.Helper()
+	return judged(t, db, nil, edit)
+}
+
+// judged is verified by the anchors.
+func judged(t *testing.T, db *pgtest.Database, pins *chain.Pins, edit string) ledger.Result {
 	t.Helper()
 	tx, err := db.Pool.Begin(t.Context())
 	require.NoError(t, err)
 	defer func() { require.NoError(t, tx.Rollback(t.Context())) }()
 	_, err = tx.Exec(t.Context(), `set local session_replication_role = replica; `+edit)
 	require.NoError(t, err, edit)
-	result, err := audit.Verify(t.Context(), tx, ledger.VerifyOptions{})
+	result, err := audit.Verify(t.Context(), tx, ledger.VerifyOptions{Pins: pins})
 	require.NoError(t, err)
 	return result
 }
@@ -116,5 +143,44 @@ func TestEveryTamperingIsFoundAndNamed(t *testing.T) {
 	for _, edit := range []string{`update audit_seals set hash = sha256(hash) where number = 2`, `delete from audit_seals where number = 2`,
 		`update audit_seals set digests = digests || '\x00' where number = 3`, `update audit_seals set prev_hash = sha256(hash) where number = 3`} {
 		require.Positive(t, verified(t, db, edit).Broken, edit)
+	}
+}
+
+// Who rewrites a log and its seals together deceives the database, and not the anchors.
+func TestARewrittenLogIsFoundByTheAnchors(t *testing.T) {
+	t.Parallel()
+	db := written(t)
+	pins := anchored(t, db)
+	require.Len(t, pins.Owners(chain.AuditLog), 10, "nine tenants and the platform")
+	sound := judged(t, db, pins, `select 1`)
+	require.Zero(t, sound.Broken, "%v", sound.Breaks)
+	_, err := db.Pool.Exec(t.Context(), `set session_replication_role = replica;
+		update audit_entries set actor = 'somebody else' where tenant_id = 'platform';
+		delete from audit_seals where tenant_id = 'platform';
+		set session_replication_role = default`)
+	require.NoError(t, err)
+	made, err := audit.SealNow(t.Context(), db.DB)
+	require.NoError(t, err)
+	require.Positive(t, made)
+	require.Zero(t, verified(t, db, `select 1`).Broken, "without an anchor the forged log looks sound")
+	found := judged(t, db, pins, `select 1`)
+	require.Positive(t, found.Broken)
+	require.Equal(t, "platform", found.Breaks[0].TenantID)
+	require.Contains(t, found.Breaks[0].Subject+" "+found.Breaks[0].Detail, "audit seal 1 is not the one that an anchor has")
+	require.ErrorContains(t, db.DB.Snapshot(t.Context(), func(tx pgx.Tx) error {
+		logs, err := audit.Chains(t.Context(), tx)
+		require.NoError(t, err)
+		_, err = chain.MakeAnchor(time.Now(), pins, []byte("{}"), logs)
+		return err
+	}), "the audit log of platform no longer continues", "what was anchored is never signed away")
+
+	gone := pins.Owners(chain.AuditLog)[0]
+	last := pins.Last(chain.AuditLog, gone)
+	require.Positive(t, last)
+	all := `delete from audit_entries where tenant_id = '` + gone + `'; delete from audit_seals where tenant_id = '` + gone + `'`
+	require.Zero(t, verified(t, db, all).Broken)
+	said := fmt.Sprint(judged(t, db, pins, all).Breaks)
+	for number := range last {
+		require.Contains(t, said, fmt.Sprintf("%s audit seal %d is missing", gone, number+1))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -14,12 +15,13 @@ import (
 )
 
 // Verify recomputes every seal of the log on the snapshot of tx and names each entry
-// that was changed, deleted or slipped in since it was sealed. An error means that
-// the check itself could not run.
+// that was changed, deleted or slipped in since it was sealed. With opts.Pins the
+// seals themselves are judged by the anchors. An error means that the check itself
+// could not run.
 func Verify(ctx context.Context, tx pgx.Tx, opts ledger.VerifyOptions) (ledger.Result, error) {
-	v := &verification{tx: tx, began: time.Now(), most: opts.MaxBreaks, result: ledger.Result{
+	v := &verification{tx: tx, pins: opts.Pins, began: time.Now(), most: opts.MaxBreaks, result: ledger.Result{
 		ID: "C25", Name: "the audit log is as it was sealed", Breaks: []ledger.Break{},
-		Rule: "the entries of every seal of the audit log give its hash, and each seal continues the one before",
+		Rule: "the entries of every seal of the audit log give its hash, and each seal continues the one before, and anchors agree with both",
 	}}
 	if v.most <= 0 {
 		v.most = 100
@@ -34,6 +36,11 @@ func Verify(ctx context.Context, tx pgx.Tx, opts ledger.VerifyOptions) (ledger.R
 	if err != nil {
 		return v.result, fmt.Errorf("verify the audit log: %w", err)
 	}
+	for _, anchored := range opts.Pins.Owners(chain.AuditLog) {
+		if (opts.Tenant == "" || opts.Tenant == anchored) && !slices.Contains(owners, anchored) {
+			owners = append(owners, anchored)
+		}
+	}
 	for _, owner := range owners {
 		if err := v.chain(ctx, owner); err != nil {
 			return v.result, fmt.Errorf("verify the audit log of %s: %w", owner, err)
@@ -45,6 +52,7 @@ func Verify(ctx context.Context, tx pgx.Tx, opts ledger.VerifyOptions) (ledger.R
 
 type verification struct {
 	tx     pgx.Tx
+	pins   *chain.Pins
 	began  time.Time
 	most   int
 	result ledger.Result
@@ -73,18 +81,41 @@ func (v *verification) chain(ctx context.Context, owner string) error {
 			where tenant_id = $1 and number > $2 order by number limit 1`, owner, before.Number).
 			Scan(&seal.Number, &seal.From, &seal.To, &seal.Rows, &seal.Prev, &seal.hash, &seal.digests)
 		if errors.Is(err, pgx.ErrNoRows) {
+			v.missing(owner, before.Number+1, v.pins.Last(chain.AuditLog, owner))
 			return nil
 		}
 		if err != nil {
 			return err
 		}
+		v.missing(owner, before.Number+1, seal.Number-1)
+		v.pinned(owner, seal)
 		if seal.Number != before.Number+1 || seal.From != before.To || !bytes.Equal(seal.Prev, before.hash) {
-			v.fail(owner, fmt.Sprintf("audit seal %d", seal.Number), "does not continue the seal before it")
+			v.fail(owner, sealName(seal.Number), "does not continue the seal before it")
 		}
 		if err := v.block(ctx, owner, seal); err != nil {
 			return err
 		}
 		before = seal
+	}
+}
+
+func sealName(number int64) string { return fmt.Sprintf("audit seal %d", number) }
+
+// missing names the seals of these numbers that the anchors have and the database has not.
+func (v *verification) missing(owner string, from, to int64) {
+	for number := from; number <= to; number++ {
+		if anchored, ok := v.pins.Seal(chain.AuditLog, owner, number); ok {
+			v.fail(owner, sealName(number), "is missing; an anchor has it with entries up to seq %d", anchored.To)
+		}
+	}
+}
+
+// pinned judges a seal by the anchor that has it.
+func (v *verification) pinned(owner string, seal keptSeal) {
+	anchored, ok := v.pins.Seal(chain.AuditLog, owner, seal.Number)
+	kept := chain.Seal{Number: seal.Number, From: seal.From, To: seal.To, Entries: seal.Rows, Prev: seal.Prev, Hash: seal.hash}
+	if ok && !kept.Is(anchored) {
+		v.fail(owner, sealName(seal.Number), "is not the one that an anchor has (entries after seq %d up to %d)", anchored.From, anchored.To)
 	}
 }
 
@@ -95,7 +126,7 @@ func (v *verification) block(ctx context.Context, owner string, seal keptSeal) e
 		return err
 	}
 	v.result.Checked += int64(len(found))
-	name := fmt.Sprintf("audit seal %d", seal.Number)
+	name := sealName(seal.Number)
 	if !bytes.Equal(seal.hash, seal.Hash(seal.digests)) {
 		v.fail(owner, name, "its digests do not give its hash: the seal itself was changed")
 	}

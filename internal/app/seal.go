@@ -17,6 +17,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/suanpan/suanpan/core/audit"
+	"github.com/suanpan/suanpan/core/clock"
+	"github.com/suanpan/suanpan/internal/chain"
 	"github.com/suanpan/suanpan/internal/config"
 	"github.com/suanpan/suanpan/internal/pg"
 	"github.com/suanpan/suanpan/ledger"
@@ -159,19 +161,16 @@ func ExportAnchor(ctx context.Context, cfg config.Core, dir, privateFile string)
 		return "", 0, err
 	}
 	defer db.Close()
-	if _, err := ledger.SealNow(ctx, db); err != nil {
+	if _, err := sealAll(ctx, db); err != nil {
 		return "", 0, err
 	}
-	var anchor ledger.Anchor
+	var anchor chain.Anchor
 	err = db.Snapshot(ctx, func(tx pgx.Tx) (err error) {
-		anchor, err = ledger.MakeAnchor(ctx, tx, pins, previous)
+		anchor, err = makeAnchor(ctx, tx, pins, previous)
 		return err
 	})
 	if err != nil {
 		return "", 0, err
-	}
-	for _, tenant := range anchor.Tenants {
-		seals += len(tenant.Blocks)
 	}
 	text, signature, err := anchor.Sign(key)
 	if err != nil {
@@ -182,11 +181,28 @@ func ExportAnchor(ctx context.Context, cfg config.Core, dir, privateFile string)
 	if err := writeNew(filepath.Join(dir, name+signatureSuffix), signature, 0o644); err != nil {
 		return "", 0, err
 	}
-	return name, seals, writeNew(filepath.Join(dir, name+anchorSuffix), text, 0o644)
+	return name, anchor.Seals(), writeNew(filepath.Join(dir, name+anchorSuffix), text, 0o644)
+}
+
+// makeAnchor takes the new seals of the books and of the audit log.
+func makeAnchor(ctx context.Context, tx pgx.Tx, pins *chain.Pins, previous []byte) (chain.Anchor, error) {
+	now, err := clock.Now(ctx, tx)
+	if err != nil {
+		return chain.Anchor{}, err
+	}
+	books, err := ledger.Chains(ctx, tx)
+	if err != nil {
+		return chain.Anchor{}, err
+	}
+	logs, err := audit.Chains(ctx, tx)
+	if err != nil {
+		return chain.Anchor{}, err
+	}
+	return chain.MakeAnchor(now, pins, previous, books, logs)
 }
 
 // ReadAnchors reads and checks the anchors of a folder, in the order of their names.
-func ReadAnchors(dir, publicFile string) (*ledger.Pins, error) {
+func ReadAnchors(dir, publicFile string) (*chain.Pins, error) {
 	key, err := readPublicKey(publicFile)
 	if err != nil {
 		return nil, err
@@ -198,7 +214,7 @@ func ReadAnchors(dir, publicFile string) (*ledger.Pins, error) {
 	return pins, err
 }
 
-func readAnchors(dir string, key ed25519.PublicKey) (pins *ledger.Pins, newest []byte, err error) {
+func readAnchors(dir string, key ed25519.PublicKey) (pins *chain.Pins, newest []byte, err error) {
 	files, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, nil, err
@@ -210,7 +226,7 @@ func readAnchors(dir string, key ed25519.PublicKey) (pins *ledger.Pins, newest [
 		}
 	}
 	slices.Sort(names)
-	pins = &ledger.Pins{}
+	pins = &chain.Pins{}
 	for _, name := range names {
 		text, err := os.ReadFile(filepath.Join(dir, name+anchorSuffix))
 		if err != nil {

@@ -79,9 +79,14 @@ func ledgerBugs() []bug {
 		},
 		{
 			name: "anchor-unread", says: "the chain is not compared with what was anchored, so a rewritten past is not seen",
-			file: "ledger/auditseals.go", old: "anchored, ok := a.opts.Pins.pin(a.tenant, number)",
-			new: "anchored, ok := pin{}, false",
+			file: "ledger/auditseals.go", old: "known, ok := a.opts.Pins.Seal(chain.Books, a.tenant, number)",
+			new: "known, ok := chain.Seal{}, false",
 			pkg: "./ledger", test: "TestARewrittenChainIsFoundByTheAnchor",
+		},
+		{
+			name: "log-anchor-unread", says: "the audit log is not compared with what was anchored, so a rewritten one is not seen",
+			file: "core/audit/verify.go", old: "if ok && !kept.Is(anchored) {", new: "if ok && kept.Number != anchored.Number {",
+			pkg: "./core/audit", test: "TestARewrittenLogIsFoundByTheAnchors",
 		},
 		{
 			name: "seal-unread", says: "verify believes a seal without computing it again",

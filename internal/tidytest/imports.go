@@ -81,7 +81,7 @@ func importRules() []importRule {
 		importRule{"internal/seededbugs", nil},
 		importRule{"internal/bench", with("money", "ledger", "core/...", "api", "internal/app", "internal/child", "internal/config",
 			"internal/postgres")},
-		importRule{"internal/app", with("money", "ledger", "core/...", "channels/...", "activities", "workflows", "api/...",
+		importRule{"internal/app", with("money", "ledger", "core/...", "internal/chain", "channels/...", "activities", "workflows", "api/...",
 			"migrations", "internal/config", "internal/failpoint/...", "internal/payload", "internal/temporaldev")},
 		importRule{"internal/devseed", with("money", "ledger", "channels/keys", "core/channel", "core/fault", "core/secret", "core/tenant",
 			"internal/app", "internal/config")},

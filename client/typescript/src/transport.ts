@@ -18,6 +18,7 @@ const defaultTimeoutMs = 30_000;
 const firstPauseMs = 100;
 const longestPauseMs = 5_000;
 const maxAnswerBytes = 8 << 20;
+const codeSignatureReplayed = "signature_replayed";
 
 /**
  * Sends a request until it is answered. That is safe: a GET changes nothing, a POST bears its idempotency key and so
@@ -161,8 +162,9 @@ function failureOf(error: unknown, exchange: Exchange, unansweredBefore: boolean
       cause: error,
     });
   }
-  // A key that was revoked between two tries says nothing about the first.
-  if (unansweredBefore && (error.status === 401 || error.status === 403)) {
+  // A key that was revoked between two tries says nothing about the first. A signature that came before was repeated
+  // by somebody on the way, fetch or a proxy, and what became of its first coming was not heard.
+  if ((unansweredBefore && (error.status === 401 || error.status === 403)) || error.code === codeSignatureReplayed) {
     return new SuanpanError({ ...error, detail: error.detail, outcome: "unknown" });
   }
   return error;
@@ -175,9 +177,10 @@ function text(error: unknown): string {
   return String(error);
 }
 
-/** No answer, and answers that mean "later". What the client itself refuses stays refused. */
+/** No answer, answers that mean "later", and a signature that was used up: the next try has one of its own. What the
+ * client itself refuses stays refused. */
 function worthRepeating(failure: SuanpanError): boolean {
-  return failure.code === "no_answer" || isLater(failure.status);
+  return failure.code === "no_answer" || failure.code === codeSignatureReplayed || isLater(failure.status);
 }
 
 function isLater(status: number | undefined): boolean {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
-import { type AnswerInfo, isCode, Suanpan, SuanpanError, type SuanpanOptions } from "../src/index.js";
+import { type AnswerInfo, isCode, type Signer, Suanpan, SuanpanError, type SuanpanOptions } from "../src/index.js";
 import { breakOff, created, json, problem, service, type Service } from "./service.js";
 
 type Answer = Parameters<typeof service>[0];
@@ -153,6 +153,21 @@ test("a key that is revoked between two tries does not make the first one refuse
   assert.equal(refusal.outcome, "unknown");
   const [other] = await clientOf(t, (_, response) => problem(response, 401, "unauthenticated"));
   assert.equal((await refusalOf(other.createMerchant(merchant))).outcome, "refused");
+});
+
+test("a signature that was used up on the way is made anew", async (t) => {
+  let signatures = 0;
+  const signer: Signer = async ({ headers }) => headers.set("signature", `sig1=:${++signatures}:`);
+  const answer: Answer = (n, response) => (n === 1 ? problem(response, 401, "signature_replayed") : created(response));
+  const [api, s] = await clientOf(t, answer, { signer });
+  await api.createMerchant(merchant);
+  assert.deepEqual(s.asked.map((asked) => asked.headers["signature"]), ["sig1=:1:", "sig1=:2:"]);
+  assert.equal(s.asked[0]?.headers["idempotency-key"], s.asked[1]?.headers["idempotency-key"]);
+
+  const [once] = await clientOf(t, answer, { signer, patienceMs: 0 });
+  const failure = await refusalOf(once.createMerchant(merchant));
+  assert.equal(failure.code, "signature_replayed");
+  assert.equal(failure.outcome, "unknown");
 });
 
 test("a try that takes too long is left", async (t) => {
