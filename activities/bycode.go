@@ -27,7 +27,7 @@ func (a *Payments) PayByCode(ctx context.Context, in accept.Ref) (PaymentState, 
 		if p.Attempt.Status != payment.Preparing || p.Attempt.SentAt != nil || p.Status.Final() || p.CancelRequested {
 			return nil
 		}
-		code, err = a.Codes.TakeOneTime(ctx, tx, in.Tenant, in.ID)
+		code, err = a.Box.TakeOneTime(ctx, tx, in.Tenant, in.ID)
 		if errors.Is(err, secret.ErrNoSecret) {
 			return payment.RefusedNow(ctx, tx, in.Tenant, p, payment.Failure{Code: codeExpired,
 				Message: "The payer's code was not used in time; scan it again."})
@@ -53,7 +53,7 @@ func (a *Payments) PayByCode(ctx context.Context, in accept.Ref) (PaymentState, 
 		return PaymentState{}, fmt.Errorf("attempt %s: %s takes no codes", in.ID, c.Attempt.Channel)
 	}
 	trade, err := collector.PayByCode(ctx, channel.CodeOrder{
-		Number: c.Attempt.Number, Amount: c.Amount, Subject: c.Subject, AuthCode: text, PayerIP: c.Attempt.PayerIP,
+		Number: c.Attempt.Number, Amount: c.Amount, Subject: c.Subject, AuthCode: text, PayerIP: c.payer.IP,
 		NotifyURL: a.NotifyURL(c.Attempt.Channel, c.account.ID)})
 	if err != nil {
 		return PaymentState{}, fmt.Errorf("pay attempt %s by code: %w", in.ID, err)

@@ -74,7 +74,7 @@ func TestMoneyWhoseRequestWasChangedIsNotSent(t *testing.T) {
 	out := s.newWithdrawal(500)
 	_, err := s.db.Pool.Exec(t.Context(), `update refunds set reason = 'other'`)
 	require.NoError(t, err)
-	_, err = s.db.Pool.Exec(t.Context(), `update merchant_payout_accounts set account = 'thief@example.com'`)
+	_, err = s.db.Pool.Exec(t.Context(), `update merchant_payout_accounts set sealed_account = sealed_name`)
 	require.NoError(t, err)
 	_, err = s.steps.Refunds.SendRefund(t.Context(), in, true)
 	require.ErrorIs(t, err, payment.ErrRequestChanged)

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,7 +11,9 @@ import (
 	"github.com/suanpan/suanpan/core/accept"
 	"github.com/suanpan/suanpan/core/channel"
 	"github.com/suanpan/suanpan/core/event"
+	"github.com/suanpan/suanpan/core/party"
 	"github.com/suanpan/suanpan/core/payment"
+	"github.com/suanpan/suanpan/core/secret"
 	"github.com/suanpan/suanpan/core/tenant"
 	"github.com/suanpan/suanpan/internal/pg"
 )
@@ -20,8 +23,8 @@ import (
 type Payments struct {
 	DB       *pg.DB
 	Channels Channels
-	// Codes keeps the codes on payers' phones.
-	Codes payment.Codes
+	// Box opens who pays, and the codes on payers' phones.
+	Box *secret.Box
 	// Offers lists what a channel can take.
 	Offers func(channelName string) []channel.Offer
 	// NotifyURL returns where a provider sends notifications for a channel account.
@@ -37,6 +40,9 @@ type collecting struct {
 	payment.Payment
 	account tenant.ChannelAccount
 	adapter channel.Adapter
+	// payer is what is still known of who pays; forgotten says that it was more.
+	payer     party.Payer
+	forgotten bool
 }
 
 // load reads the attempt, lets note commit what must be known before its provider
@@ -51,6 +57,10 @@ func (a *Payments) load(
 			return err
 		}
 		if err := c.CheckFrozen(); err != nil {
+			return fmt.Errorf("attempt %s: %w", in.ID, err)
+		}
+		c.payer, err = c.Attempt.Payer.Open(ctx, tx, a.Box, in.Tenant)
+		if c.forgotten = errors.Is(err, party.ErrForgotten); err != nil && !c.forgotten {
 			return fmt.Errorf("attempt %s: %w", in.ID, err)
 		}
 		c.account, err = tenant.GetChannelAccount(ctx, tx, in.Tenant, c.Attempt.ChannelAccountID)
@@ -68,7 +78,7 @@ func (a *Payments) load(
 
 // till is what trying another account needs.
 func (a *Payments) till() payment.Till {
-	return payment.Till{Codes: a.Codes, Offers: a.Offers}
+	return payment.Till{Box: a.Box, Offers: a.Offers}
 }
 
 // ReadPayment reads the state of a payment.
@@ -199,6 +209,9 @@ func (a *Payments) PrepareAttempt(ctx context.Context, in accept.Ref) (PaymentSt
 	if err != nil || !wanted(c.Payment) {
 		return a.orLook(ctx, in, err)
 	}
+	if c.forgotten {
+		return a.payerForgotten(ctx, in, c.Attempt.Asked)
+	}
 	prepaid, err := c.adapter.Prepay(ctx, channel.PrepayOrder{
 		Number:    c.Attempt.Number,
 		Amount:    c.Amount,
@@ -206,8 +219,8 @@ func (a *Payments) PrepareAttempt(ctx context.Context, in accept.Ref) (PaymentSt
 		ExpiresAt: c.ExpiresAt,
 		NotifyURL: a.NotifyURL(c.Attempt.Channel, c.account.ID),
 		Product:   c.Attempt.Product,
-		PayerID:   c.Attempt.PayerID,
-		PayerIP:   c.Attempt.PayerIP,
+		PayerID:   c.payer.ID,
+		PayerIP:   c.payer.IP,
 		ReturnURL: c.Attempt.ReturnURL,
 	})
 	if err != nil {
@@ -225,6 +238,22 @@ func (a *Payments) PrepareAttempt(ctx context.Context, in accept.Ref) (PaymentSt
 			return a.tryElsewhere(ctx, tx, in.Tenant, p)
 		}
 		return nil
+	})
+}
+
+// codePayerForgotten is the failure of an attempt whose payer was forgotten before the
+// provider was asked.
+const codePayerForgotten = "payer_forgotten"
+
+// payerForgotten ends an attempt that cannot be prepared any more. One that the provider
+// may have heard of goes on until its time is over: nobody has got what he would pay by.
+func (a *Payments) payerForgotten(ctx context.Context, in accept.Ref, asked int) (PaymentState, error) {
+	return a.onAttempt(ctx, in, "", func(tx pgx.Tx, p *payment.Payment) error {
+		if asked > 0 || p.Attempt.Status != payment.Preparing {
+			return nil
+		}
+		return payment.RefusedNow(ctx, tx, in.Tenant, p, payment.Failure{Code: codePayerForgotten,
+			Message: "The payer was forgotten before the provider was asked."})
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/suanpan/suanpan/core/channel"
 	"github.com/suanpan/suanpan/core/event"
 	"github.com/suanpan/suanpan/core/recon"
+	"github.com/suanpan/suanpan/core/secret"
 	"github.com/suanpan/suanpan/core/tenant"
 	"github.com/suanpan/suanpan/internal/pg"
 )
@@ -19,6 +20,8 @@ type Reconciliations struct {
 	DB       *pg.DB
 	Channels Channels
 	Rules    recon.Rules
+	// Box seals bills.
+	Box *secret.Box
 }
 
 // ReconciliationState is what a workflow knows of a reconciliation.
@@ -87,7 +90,7 @@ func (a *Reconciliations) FetchBill(ctx context.Context, in accept.Ref) (Reconci
 		switch bill.State {
 		case channel.BillReady, channel.BillEmpty:
 			bill.Bill.Date = r.Date
-			r, err = recon.StoreBill(ctx, tx, in.Tenant, in.ID, bill.Bill)
+			r, err = recon.StoreBill(ctx, tx, a.Box, in.Tenant, in.ID, bill.Bill)
 			return err
 		default:
 			return recon.SetWaiting(ctx, tx, in.Tenant, in.ID, waitingForBill(account.Channel, bill))

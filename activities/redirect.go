@@ -72,7 +72,7 @@ func (a *Refunds) redirecting(ctx context.Context, in accept.Ref, order *channel
 		}
 		order.ToMerchant = now.Redirect.To == refund.ToMerchant
 		if !order.ToMerchant {
-			card, err := refund.TakeCard(ctx, tx, in.Tenant, in.ID, a.Cards)
+			card, err := refund.TakeCard(ctx, tx, in.Tenant, in.ID, a.Box)
 			if errors.Is(err, secret.ErrNoSecret) {
 				return refund.RedirectRefusedNow(ctx, tx, in.Tenant, in.ID, refund.RedirectRequested, payment.Failure{Code: "card_expired",
 					Message: "The card could not be sent within ten minutes and was forgotten; ask again."})

@@ -10,6 +10,7 @@ import (
 	"github.com/suanpan/suanpan/core/channel"
 	"github.com/suanpan/suanpan/core/payment"
 	"github.com/suanpan/suanpan/core/refund"
+	"github.com/suanpan/suanpan/core/secret"
 	"github.com/suanpan/suanpan/core/tenant"
 	"github.com/suanpan/suanpan/internal/pg"
 )
@@ -18,8 +19,8 @@ import (
 type Refunds struct {
 	DB       *pg.DB
 	Channels Channels
-	// Cards keeps the payers' cards to which abnormal refunds go.
-	Cards payment.Codes
+	// Box keeps the payers' cards to which abnormal refunds go.
+	Box *secret.Box
 	// NotifyURL returns where a provider sends notifications for a channel account.
 	NotifyURL func(channelName, channelAccountID string) string
 }

@@ -175,7 +175,7 @@ func newBox(t *testing.T) *secret.Box {
 
 // till takes payments at the account of the scene.
 func (s *scene) till() payment.Till {
-	return payment.Till{Codes: s.box, Offers: func(string) []channel.Offer { return everything() }}
+	return payment.Till{Box: s.box, Offers: func(string) []channel.Offer { return everything() }}
 }
 
 type oneProvider struct{ *provider }
@@ -208,7 +208,7 @@ func newScene(t *testing.T) *scene {
 		return tenant.SetProducts(t.Context(), tx, s.tenant, s.account.ID, []tenant.ProductChange{{Product: "barcode", Status: tenant.ProductOpened}})
 	}))
 	s.do(func(ctx context.Context, tx pgx.Tx) error {
-		m, err := party.Create(ctx, tx, s.tenant, party.NewMerchant{Reference: "shop", Name: "Shop", Settlement: "T0",
+		m, err := party.Create(ctx, tx, s.box, s.tenant, party.NewMerchant{Reference: "shop", Name: "Shop", Settlement: "T0",
 			PayoutAccount: &party.PayoutAccount{Channel: "alipay", Account: "boss@example.com", Name: "张小明"}})
 		s.merchant = m.ID
 		return err

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -12,6 +13,7 @@ import (
 	"github.com/suanpan/suanpan/core/party"
 	"github.com/suanpan/suanpan/core/payment"
 	"github.com/suanpan/suanpan/core/payout"
+	"github.com/suanpan/suanpan/core/secret"
 	"github.com/suanpan/suanpan/core/tenant"
 	"github.com/suanpan/suanpan/internal/pg"
 )
@@ -20,12 +22,14 @@ import (
 type Withdrawals struct {
 	DB       *pg.DB
 	Channels Channels
+	// Box opens who is paid.
+	Box *secret.Box
 }
 
 // paying is a withdrawal with what is needed to talk about it to its provider.
 type paying struct {
 	payout.Withdrawal
-	payee   party.PayoutAccount
+	payee   party.SealedPayoutAccount
 	account tenant.ChannelAccount
 	adapter channel.Transferer
 }
@@ -88,21 +92,58 @@ func (a *Withdrawals) SendWithdrawal(ctx context.Context, in accept.Ref, again b
 	if w.Sent && !again {
 		return w.state(Unknown, "SENT_BEFORE"), nil
 	}
-	err = a.DB.InTenant(ctx, in.Tenant, func(tx pgx.Tx) error { return payout.Sending(ctx, tx, in.Tenant, in.ID) })
+	payee, err := a.sending(ctx, in, w)
+	if errors.Is(err, party.ErrForgotten) {
+		return a.payeeForgotten(ctx, in, w)
+	}
 	if err != nil {
 		return MovingState{}, err
 	}
 	answer, err := w.adapter.Transfer(ctx, channel.TransferOrder{
 		Number:       w.Number,
 		Amount:       w.Amount,
-		PayeeAccount: w.payee.Account,
-		PayeeName:    w.payee.Name,
+		PayeeAccount: payee.Account,
+		PayeeName:    payee.Name,
 		Title:        "Withdrawal",
 	})
 	if err != nil {
 		return MovingState{}, fmt.Errorf("send withdrawal %s: %w", w.ID, err)
 	}
 	return a.learn(ctx, in, w, answer)
+}
+
+// sending commits that the order is about to be sent, and opens to whom: from then on the
+// payee cannot be forgotten until the withdrawal is final.
+func (a *Withdrawals) sending(ctx context.Context, in accept.Ref, w paying) (payee party.PayoutAccount, err error) {
+	err = a.DB.InTenant(ctx, in.Tenant, func(tx pgx.Tx) error {
+		sealed, err := party.PayoutAccountToSend(ctx, tx, in.Tenant, w.MerchantID)
+		if err != nil {
+			return err
+		}
+		if err := w.CheckFrozen(sealed); err != nil {
+			return fmt.Errorf("withdrawal %s: %w", w.ID, err)
+		}
+		if payee, err = sealed.Open(ctx, tx, a.Box); err != nil {
+			return fmt.Errorf("withdrawal %s: %w", w.ID, err)
+		}
+		return payout.Sending(ctx, tx, in.Tenant, in.ID)
+	})
+	return payee, err
+}
+
+// payeeForgotten ends a withdrawal that was never sent and has nobody to go to: the
+// merchant has the money back.
+func (a *Withdrawals) payeeForgotten(ctx context.Context, in accept.Ref, w paying) (MovingState, error) {
+	if w.Sent {
+		return w.state(Unknown, "PAYEE_FORGOTTEN"), nil
+	}
+	return a.change(ctx, in, w, Done, "", func(tx pgx.Tx, now *payout.Withdrawal) error {
+		if now.Sent {
+			return nil
+		}
+		return bookNotPaidOut(ctx, tx, in.Tenant, now, payment.Failure{Code: party.CodePayeeForgotten,
+			Message: "The payee was forgotten before the money was sent; the merchant has it back."})
+	})
 }
 
 // QueryWithdrawal asks the provider about the transfer by our number and books

@@ -192,7 +192,7 @@ const codeSecretShown = "secret_already_shown"
 
 func secretShown(objectID string) error {
 	return fault.Conflict("Idempotency-Key", codeSecretShown,
-		"This request was carried out and its secret was shown once; if it was lost, rotate the secret of "+objectID+".")
+		"This request was carried out as "+objectID+", and its answer was shown once. If it was lost: rotate the secret, or ask anew.")
 }
 
 // acceptedOnce answers a POST whose answer holds a secret: the stored answer is
@@ -302,6 +302,9 @@ func (a answer) VisitChangeAccountLimitsResponse(w http.ResponseWriter) error   
 func (a answer) VisitPlaceHoldResponse(w http.ResponseWriter) error               { return a.write(w) }
 func (a answer) VisitReleaseHoldResponse(w http.ResponseWriter) error             { return a.write(w) }
 func (a answer) VisitCreateMerchantResponse(w http.ResponseWriter) error          { return a.write(w) }
+func (a answer) VisitForgetPayeeResponse(w http.ResponseWriter) error             { return a.write(w) }
+func (a answer) VisitForgetPayerResponse(w http.ResponseWriter) error             { return a.write(w) }
+func (a answer) VisitUnmaskPayeeResponse(w http.ResponseWriter) error             { return a.write(w) }
 func (a answer) VisitCreateSplitRuleResponse(w http.ResponseWriter) error         { return a.write(w) }
 func (a answer) VisitCreateSplitPreviewResponse(w http.ResponseWriter) error      { return a.write(w) }
 func (a answer) VisitCreateDailyOperationResponse(w http.ResponseWriter) error    { return a.write(w) }

@@ -64,6 +64,12 @@ func (c *changer) money() {
 	c.fund(1000)
 	c.merchant = first
 	c.does("createWithdrawal", "", "POST", "/v1/withdrawals", `{"merchant_id":"`+c.made["rich"]+`","reference":"w",`+amount+`}`, c.person...)
+	reason := `{"reason":"the payee asked"}`
+	_, admin := c.staff(access.Admin)
+	c.does("unmaskPayee", "", "POST", "/v1/merchants/"+c.made["rich"]+"/unmask_payee", reason, as(admin)...)
+	c.does("forgetPayee", "", "POST", "/v1/merchants/"+c.made["rich"]+"/forget_payee", reason)
+	c.does("forgetPayer", "", "POST", "/v1/payments/"+c.post("/v1/payments", strings.Replace(c.payment("with-payer"),
+		`"product":"qr"`, `"product":"qr","payer_id":"2088canary"`, 1)).field("id")+"/forget_payer", reason)
 	c.does("createSplitRule", "", "POST", "/v1/split_rules", `{"merchant_id":"`+c.merchant+
 		`","legs":[{"receiver":"merchant","merchant_id":"`+c.merchant+`","type":"remainder"}]}`)
 	c.does("openAccount", "account", "POST", "/v1/accounts", `{"merchant_id":"`+c.merchant+`","name":"spare","currency":"CNY"}`)
@@ -193,7 +199,7 @@ func TestEveryChangeLeavesAnEntry(t *testing.T) {
 	})
 	t.Logf("%d operations, %d entries", operations, c.count(`audit_entries`))
 	log := c.dumpOf("audit_entries")
-	for _, secret := range []string{c.key, "canary-token", "Ann Canary", "ann@example.com", "PRIVATE KEY", "whsec_", "sk_test_", "li.na"} {
+	for _, secret := range []string{c.key, "canary-token", "Ann Canary", "ann@example.com", "PRIVATE KEY", "whsec_", "sk_test_", "li.na", "2088canary"} {
 		require.NotContains(t, log, secret)
 	}
 	require.Equal(t, 1, c.count(`audit_entries where before->>'weight' = '100' and after->>'weight' = '7'`))

@@ -77,9 +77,22 @@ func (h *handlers) CancelPayment(ctx context.Context, r gen.CancelPaymentRequest
 	})
 }
 
+// ForgetPayer implements POST /v1/payments/{payment_id}/forget_payer.
+func (h *handlers) ForgetPayer(ctx context.Context, r gen.ForgetPayerRequestObject) (gen.ForgetPayerResponseObject, error) {
+	c := callOf(ctx)
+	return h.accepted(c, creation{
+		key:    r.Params.IdempotencyKey,
+		status: http.StatusOK,
+		create: func(tx pgx.Tx) (string, error) {
+			return r.PaymentID, payment.ForgetPayer(c.ctx, tx, c.tenant, r.PaymentID, r.Body.Reason)
+		},
+		show: func(tx pgx.Tx, _ string) (any, error) { return h.payment(c, tx, r.PaymentID) },
+	})
+}
+
 // till is what taking a payment method needs.
 func (s *server) till() payment.Till {
-	return payment.Till{Codes: s.opts.Box, Offers: func(channelName string) []channel.Offer {
+	return payment.Till{Box: s.opts.Box, Offers: func(channelName string) []channel.Offer {
 		for _, p := range s.opts.Desk.Providers() {
 			if p.Name == channelName {
 				return p.Offers

@@ -26,7 +26,7 @@ func (h *handlers) CreateWebhookEndpoint(ctx context.Context, r gen.CreateWebhoo
 		return nil, err
 	}
 	return h.withSecret(c, r.Params.IdempotencyKey, http.StatusCreated, func(tx pgx.Tx) (string, string, error) {
-		e, secret, err := event.CreateEndpoint(c.ctx, tx, c.tenant, n)
+		e, secret, err := event.CreateEndpoint(c.ctx, tx, h.opts.Box, c.tenant, n)
 		return e.ID, secret, err
 	})
 }
@@ -35,7 +35,7 @@ func (h *handlers) CreateWebhookEndpoint(ctx context.Context, r gen.CreateWebhoo
 func (h *handlers) RotateWebhookSecret(ctx context.Context, r gen.RotateWebhookSecretRequestObject) (gen.RotateWebhookSecretResponseObject, error) {
 	c := callOf(ctx)
 	return h.withSecret(c, r.Params.IdempotencyKey, http.StatusOK, func(tx pgx.Tx) (string, string, error) {
-		secret, err := event.RotateSecret(c.ctx, tx, c.tenant, r.WebhookEndpointID)
+		secret, err := event.RotateSecret(c.ctx, tx, h.opts.Box, c.tenant, r.WebhookEndpointID)
 		return r.WebhookEndpointID, secret, err
 	})
 }

@@ -119,6 +119,7 @@ const (
 	ApprovalKindAccountLimits      ApprovalKind = "account_limits"
 	ApprovalKindAccountStatus      ApprovalKind = "account_status"
 	ApprovalKindChannelCredentials ApprovalKind = "channel_credentials"
+	ApprovalKindForget             ApprovalKind = "forget"
 	ApprovalKindHoldRelease        ApprovalKind = "hold_release"
 	ApprovalKindRefund             ApprovalKind = "refund"
 	ApprovalKindTransfer           ApprovalKind = "transfer"
@@ -135,6 +136,8 @@ func (e ApprovalKind) Valid() bool {
 	case ApprovalKindAccountStatus:
 		return true
 	case ApprovalKindChannelCredentials:
+		return true
+	case ApprovalKindForget:
 		return true
 	case ApprovalKindHoldRelease:
 		return true
@@ -223,6 +226,7 @@ const (
 	ChangeApprovalPolicyKindAccountLimits      ChangeApprovalPolicyKind = "account_limits"
 	ChangeApprovalPolicyKindAccountStatus      ChangeApprovalPolicyKind = "account_status"
 	ChangeApprovalPolicyKindChannelCredentials ChangeApprovalPolicyKind = "channel_credentials"
+	ChangeApprovalPolicyKindForget             ChangeApprovalPolicyKind = "forget"
 	ChangeApprovalPolicyKindHoldRelease        ChangeApprovalPolicyKind = "hold_release"
 	ChangeApprovalPolicyKindRefund             ChangeApprovalPolicyKind = "refund"
 	ChangeApprovalPolicyKindTransfer           ChangeApprovalPolicyKind = "transfer"
@@ -237,6 +241,8 @@ func (e ChangeApprovalPolicyKind) Valid() bool {
 	case ChangeApprovalPolicyKindAccountStatus:
 		return true
 	case ChangeApprovalPolicyKindChannelCredentials:
+		return true
+	case ChangeApprovalPolicyKindForget:
 		return true
 	case ChangeApprovalPolicyKindHoldRelease:
 		return true
@@ -1361,6 +1367,21 @@ func (e TransferStatus) Valid() bool {
 	}
 }
 
+// Defines values for UnmaskedPayeeChannel.
+const (
+	UnmaskedPayeeChannelAlipay UnmaskedPayeeChannel = "alipay"
+)
+
+// Valid indicates whether the value is a known member of the UnmaskedPayeeChannel enum.
+func (e UnmaskedPayeeChannel) Valid() bool {
+	switch e {
+	case UnmaskedPayeeChannelAlipay:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for WebhookDeliveryStatus.
 const (
 	WebhookDeliveryStatusDelivered WebhookDeliveryStatus = "delivered"
@@ -1777,7 +1798,7 @@ type Approval struct {
 	ID ApprovalID `json:"id"`
 
 	// Kind - `refund`, `withdrawal`, `transfer` (single and batches, by their sum), `hold_release`: by amount.
-	// - `channel_credentials`, `account_limits`, `account_status`: each request.
+	// - `channel_credentials`, `account_limits`, `account_status`, `forget`: each request.
 	// - `access`: principals, their keys and these policies; needs a second person when anything does, and
 	//   has no policy of its own.
 	Kind ApprovalKind `json:"kind"`
@@ -1811,7 +1832,7 @@ type Approval struct {
 type ApprovalID = string
 
 // ApprovalKind - `refund`, `withdrawal`, `transfer` (single and batches, by their sum), `hold_release`: by amount.
-//   - `channel_credentials`, `account_limits`, `account_status`: each request.
+//   - `channel_credentials`, `account_limits`, `account_status`, `forget`: each request.
 //   - `access`: principals, their keys and these policies; needs a second person when anything does, and
 //     has no policy of its own.
 type ApprovalKind string
@@ -1829,7 +1850,7 @@ type ApprovalPolicy struct {
 	FromAmount *int64    `json:"from_amount"`
 
 	// Kind - `refund`, `withdrawal`, `transfer` (single and batches, by their sum), `hold_release`: by amount.
-	// - `channel_credentials`, `account_limits`, `account_status`: each request.
+	// - `channel_credentials`, `account_limits`, `account_status`, `forget`: each request.
 	// - `access`: principals, their keys and these policies; needs a second person when anything does, and
 	//   has no policy of its own.
 	Kind     ApprovalKind `json:"kind"`
@@ -3427,16 +3448,29 @@ type PaymentStatus string
 
 // PayoutAccount Where withdrawals go, masked; null when there is none.
 type PayoutAccount struct {
-	// Account Example: b***@example.com
-	Account string               `json:"account"`
-	Channel PayoutAccountChannel `json:"channel"`
+	// Account `forgotten` when the payee was.
+	//
+	// Example: b***@example.com
+	Account     string               `json:"account"`
+	Channel     PayoutAccountChannel `json:"channel"`
+	ForgottenAt *time.Time           `json:"forgotten_at"`
 
-	// Name Example: 张*
+	// Name `forgotten` when the payee was.
+	//
+	// Example: 张*
 	Name string `json:"name"`
 }
 
 // PayoutAccountChannel defines model for PayoutAccount.Channel.
 type PayoutAccountChannel string
+
+// PersonalDataReason defines model for PersonalDataReason.
+type PersonalDataReason struct {
+	// Reason Why it is done; name nobody in it.
+	//
+	// Example: The payee asked for it, ticket 4711.
+	Reason string `json:"reason"`
+}
 
 // PlaceHold defines model for PlaceHold.
 type PlaceHold struct {
@@ -4355,6 +4389,24 @@ type TrialBalanceTotal struct {
 	Debit    int64    `json:"debit"`
 }
 
+// UnmaskedPayee A merchant's payee as entered.
+type UnmaskedPayee struct {
+	Account string               `json:"account"`
+	Channel UnmaskedPayeeChannel `json:"channel"`
+
+	// ID Of the entry that says who looked and why.
+	ID string `json:"id"`
+
+	// MerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	MerchantID MerchantID `json:"merchant_id"`
+	Name       string     `json:"name"`
+}
+
+// UnmaskedPayeeChannel defines model for UnmaskedPayee.Channel.
+type UnmaskedPayeeChannel string
+
 // UsedMethod Through which provider and product the payer pays.
 type UsedMethod struct {
 	// Channel A payment provider.
@@ -5191,6 +5243,18 @@ type CreateMerchantParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// ForgetPayeeParams defines parameters for ForgetPayee.
+type ForgetPayeeParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// UnmaskPayeeParams defines parameters for UnmaskPayee.
+type UnmaskPayeeParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // ListPaymentLinksParams defines parameters for ListPaymentLinks.
 type ListPaymentLinksParams struct {
 	// Status Only links in this status.
@@ -5259,6 +5323,12 @@ type CreatePaymentAttemptParams struct {
 
 // CancelPaymentParams defines parameters for CancelPayment.
 type CancelPaymentParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ForgetPayerParams defines parameters for ForgetPayer.
+type ForgetPayerParams struct {
 	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
@@ -5647,6 +5717,12 @@ type ReleaseHoldJSONRequestBody = ReleaseHold
 // CreateMerchantJSONRequestBody defines body for CreateMerchant for application/json ContentType.
 type CreateMerchantJSONRequestBody = CreateMerchant
 
+// ForgetPayeeJSONRequestBody defines body for ForgetPayee for application/json ContentType.
+type ForgetPayeeJSONRequestBody = PersonalDataReason
+
+// UnmaskPayeeJSONRequestBody defines body for UnmaskPayee for application/json ContentType.
+type UnmaskPayeeJSONRequestBody = PersonalDataReason
+
 // CreatePaymentLinkJSONRequestBody defines body for CreatePaymentLink for application/json ContentType.
 type CreatePaymentLinkJSONRequestBody = CreatePaymentLink
 
@@ -5655,6 +5731,9 @@ type CreatePaymentJSONRequestBody = CreatePayment
 
 // CreatePaymentAttemptJSONRequestBody defines body for CreatePaymentAttempt for application/json ContentType.
 type CreatePaymentAttemptJSONRequestBody = CreatePaymentAttempt
+
+// ForgetPayerJSONRequestBody defines body for ForgetPayer for application/json ContentType.
+type ForgetPayerJSONRequestBody = PersonalDataReason
 
 // CreateRefundJSONRequestBody defines body for CreateRefund for application/json ContentType.
 type CreateRefundJSONRequestBody = CreateRefund
@@ -6345,6 +6424,52 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/merchants/{merchant_id} (the `GetMerchant` operationId).
 	GetMerchant(ctx context.Context, merchantID MerchantIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ForgetPayeeWithBody Forget a merchant's payee
+	//
+	// Account and name of the payee are kept under a key of that person's own. This destroys the key, for ever:
+	// nobody can read them any more, in copies of the database neither, and they are shown as `forgotten`.
+	// Books, statements and withdrawals stay. A withdrawal that was not sent yet fails and the merchant has the
+	// money back; new ones are refused. 422 while money is on its way to the payee. Safe to repeat; the first
+	// reason stays.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchants/{merchant_id}/forget_payee (the `ForgetPayee` operationId).
+	ForgetPayeeWithBody(ctx context.Context, merchantID MerchantIDInPath, params *ForgetPayeeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ForgetPayee Forget a merchant's payee
+	//
+	// Account and name of the payee are kept under a key of that person's own. This destroys the key, for ever:
+	// nobody can read them any more, in copies of the database neither, and they are shown as `forgotten`.
+	// Books, statements and withdrawals stay. A withdrawal that was not sent yet fails and the merchant has the
+	// money back; new ones are refused. 422 while money is on its way to the payee. Safe to repeat; the first
+	// reason stays.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchants/{merchant_id}/forget_payee (the `ForgetPayee` operationId).
+	ForgetPayee(ctx context.Context, merchantID MerchantIDInPath, params *ForgetPayeeParams, body ForgetPayeeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UnmaskPayeeWithBody See who a merchant's payee really is
+	//
+	// Shows, once, what is masked everywhere else. It needs an API key of a principal; who looked, and why, is
+	// kept for ever and is in the audit log. The answer is stored nowhere: a repetition is refused.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/merchants/{merchant_id}/unmask_payee (the `UnmaskPayee` operationId).
+	UnmaskPayeeWithBody(ctx context.Context, merchantID MerchantIDInPath, params *UnmaskPayeeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UnmaskPayee See who a merchant's payee really is
+	//
+	// Shows, once, what is masked everywhere else. It needs an API key of a principal; who looked, and why, is
+	// kept for ever and is in the audit log. The answer is stored nowhere: a repetition is refused.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/merchants/{merchant_id}/unmask_payee (the `UnmaskPayee` operationId).
+	UnmaskPayee(ctx context.Context, merchantID MerchantIDInPath, params *UnmaskPayeeParams, body UnmaskPayeeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListPaymentLinks List payment links, newest first
 	//
 	// Corresponds with GET /v1/payment_links (the `ListPaymentLinks` operationId).
@@ -6450,6 +6575,30 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/payments/{payment_id}/cancel (the `CancelPayment` operationId).
 	CancelPayment(ctx context.Context, paymentID PaymentIDInPath, params *CancelPaymentParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ForgetPayerWithBody Forget who is paying
+	//
+	// Who a payer is to the provider, and the payer's address, are kept under a key of that payer's own for as
+	// long as the attempt is under way. This destroys the key now: nobody can read them any more, in copies of
+	// the database neither. An attempt that its provider has prepared goes on; one that it has not heard of
+	// fails. Safe to repeat.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/payments/{payment_id}/forget_payer (the `ForgetPayer` operationId).
+	ForgetPayerWithBody(ctx context.Context, paymentID PaymentIDInPath, params *ForgetPayerParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ForgetPayer Forget who is paying
+	//
+	// Who a payer is to the provider, and the payer's address, are kept under a key of that payer's own for as
+	// long as the attempt is under way. This destroys the key now: nobody can read them any more, in copies of
+	// the database neither. An attempt that its provider has prepared goes on; one that it has not heard of
+	// fails. Safe to repeat.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/payments/{payment_id}/forget_payer (the `ForgetPayer` operationId).
+	ForgetPayer(ctx context.Context, paymentID PaymentIDInPath, params *ForgetPayerParams, body ForgetPayerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateRefundWithBody Give back part or all of a payment
 	//
@@ -8253,6 +8402,92 @@ func (c *Client) GetMerchant(ctx context.Context, merchantID MerchantIDInPath, r
 	return c.Client.Do(req)
 }
 
+// ForgetPayeeWithBody Forget a merchant's payee
+//
+// Account and name of the payee are kept under a key of that person's own. This destroys the key, for ever:
+// nobody can read them any more, in copies of the database neither, and they are shown as `forgotten`.
+// Books, statements and withdrawals stay. A withdrawal that was not sent yet fails and the merchant has the
+// money back; new ones are refused. 422 while money is on its way to the payee. Safe to repeat; the first
+// reason stays.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchants/{merchant_id}/forget_payee (the `ForgetPayee` operationId).
+func (c *Client) ForgetPayeeWithBody(ctx context.Context, merchantID MerchantIDInPath, params *ForgetPayeeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewForgetPayeeRequestWithBody(c.Server, merchantID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ForgetPayee Forget a merchant's payee
+//
+// Account and name of the payee are kept under a key of that person's own. This destroys the key, for ever:
+// nobody can read them any more, in copies of the database neither, and they are shown as `forgotten`.
+// Books, statements and withdrawals stay. A withdrawal that was not sent yet fails and the merchant has the
+// money back; new ones are refused. 422 while money is on its way to the payee. Safe to repeat; the first
+// reason stays.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchants/{merchant_id}/forget_payee (the `ForgetPayee` operationId).
+func (c *Client) ForgetPayee(ctx context.Context, merchantID MerchantIDInPath, params *ForgetPayeeParams, body ForgetPayeeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewForgetPayeeRequest(c.Server, merchantID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UnmaskPayeeWithBody See who a merchant's payee really is
+//
+// Shows, once, what is masked everywhere else. It needs an API key of a principal; who looked, and why, is
+// kept for ever and is in the audit log. The answer is stored nowhere: a repetition is refused.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/merchants/{merchant_id}/unmask_payee (the `UnmaskPayee` operationId).
+func (c *Client) UnmaskPayeeWithBody(ctx context.Context, merchantID MerchantIDInPath, params *UnmaskPayeeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUnmaskPayeeRequestWithBody(c.Server, merchantID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UnmaskPayee See who a merchant's payee really is
+//
+// Shows, once, what is masked everywhere else. It needs an API key of a principal; who looked, and why, is
+// kept for ever and is in the audit log. The answer is stored nowhere: a repetition is refused.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/merchants/{merchant_id}/unmask_payee (the `UnmaskPayee` operationId).
+func (c *Client) UnmaskPayee(ctx context.Context, merchantID MerchantIDInPath, params *UnmaskPayeeParams, body UnmaskPayeeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUnmaskPayeeRequest(c.Server, merchantID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListPaymentLinks List payment links, newest first
 //
 // Corresponds with GET /v1/payment_links (the `ListPaymentLinks` operationId).
@@ -8469,6 +8704,50 @@ func (c *Client) CreatePaymentAttempt(ctx context.Context, paymentID PaymentIDIn
 // Corresponds with POST /v1/payments/{payment_id}/cancel (the `CancelPayment` operationId).
 func (c *Client) CancelPayment(ctx context.Context, paymentID PaymentIDInPath, params *CancelPaymentParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCancelPaymentRequest(c.Server, paymentID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ForgetPayerWithBody Forget who is paying
+//
+// Who a payer is to the provider, and the payer's address, are kept under a key of that payer's own for as
+// long as the attempt is under way. This destroys the key now: nobody can read them any more, in copies of
+// the database neither. An attempt that its provider has prepared goes on; one that it has not heard of
+// fails. Safe to repeat.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/payments/{payment_id}/forget_payer (the `ForgetPayer` operationId).
+func (c *Client) ForgetPayerWithBody(ctx context.Context, paymentID PaymentIDInPath, params *ForgetPayerParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewForgetPayerRequestWithBody(c.Server, paymentID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ForgetPayer Forget who is paying
+//
+// Who a payer is to the provider, and the payer's address, are kept under a key of that payer's own for as
+// long as the attempt is under way. This destroys the key now: nobody can read them any more, in copies of
+// the database neither. An attempt that its provider has prepared goes on; one that it has not heard of
+// fails. Safe to repeat.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/payments/{payment_id}/forget_payer (the `ForgetPayer` operationId).
+func (c *Client) ForgetPayer(ctx context.Context, paymentID PaymentIDInPath, params *ForgetPayerParams, body ForgetPayerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewForgetPayerRequest(c.Server, paymentID, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -12663,6 +12942,126 @@ func NewGetMerchantRequest(server string, merchantID MerchantIDInPath) (*http.Re
 	return req, nil
 }
 
+// NewForgetPayeeRequest calls the generic ForgetPayee builder with application/json body
+func NewForgetPayeeRequest(server string, merchantID MerchantIDInPath, params *ForgetPayeeParams, body ForgetPayeeJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewForgetPayeeRequestWithBody(server, merchantID, params, "application/json", bodyReader)
+}
+
+// NewForgetPayeeRequestWithBody constructs an http.Request for the ForgetPayee method, with any body, and a specified content type
+func NewForgetPayeeRequestWithBody(server string, merchantID MerchantIDInPath, params *ForgetPayeeParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "merchant_id", merchantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchants/%s/forget_payee", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewUnmaskPayeeRequest calls the generic UnmaskPayee builder with application/json body
+func NewUnmaskPayeeRequest(server string, merchantID MerchantIDInPath, params *UnmaskPayeeParams, body UnmaskPayeeJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUnmaskPayeeRequestWithBody(server, merchantID, params, "application/json", bodyReader)
+}
+
+// NewUnmaskPayeeRequestWithBody constructs an http.Request for the UnmaskPayee method, with any body, and a specified content type
+func NewUnmaskPayeeRequestWithBody(server string, merchantID MerchantIDInPath, params *UnmaskPayeeParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "merchant_id", merchantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/merchants/%s/unmask_payee", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewListPaymentLinksRequest constructs an http.Request for the ListPaymentLinks method
 func NewListPaymentLinksRequest(server string, params *ListPaymentLinksParams) (*http.Request, error) {
 	var err error
@@ -13202,6 +13601,66 @@ func NewCancelPaymentRequest(server string, paymentID PaymentIDInPath, params *C
 	if err != nil {
 		return nil, err
 	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewForgetPayerRequest calls the generic ForgetPayer builder with application/json body
+func NewForgetPayerRequest(server string, paymentID PaymentIDInPath, params *ForgetPayerParams, body ForgetPayerJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewForgetPayerRequestWithBody(server, paymentID, params, "application/json", bodyReader)
+}
+
+// NewForgetPayerRequestWithBody constructs an http.Request for the ForgetPayer method, with any body, and a specified content type
+func NewForgetPayerRequestWithBody(server string, paymentID PaymentIDInPath, params *ForgetPayerParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "payment_id", paymentID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/payments/%s/forget_payer", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	if params != nil {
 
@@ -16731,6 +17190,52 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/merchants/{merchant_id} (the `GetMerchant` operationId).
 	GetMerchantWithResponse(ctx context.Context, merchantID MerchantIDInPath, reqEditors ...RequestEditorFn) (*GetMerchantResponse, error)
 
+	// ForgetPayeeWithBodyWithResponse Forget a merchant's payee
+	//
+	// Account and name of the payee are kept under a key of that person's own. This destroys the key, for ever:
+	// nobody can read them any more, in copies of the database neither, and they are shown as `forgotten`.
+	// Books, statements and withdrawals stay. A withdrawal that was not sent yet fails and the merchant has the
+	// money back; new ones are refused. 422 while money is on its way to the payee. Safe to repeat; the first
+	// reason stays.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchants/{merchant_id}/forget_payee (the `ForgetPayee` operationId).
+	ForgetPayeeWithBodyWithResponse(ctx context.Context, merchantID MerchantIDInPath, params *ForgetPayeeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ForgetPayeeResponse, error)
+
+	// ForgetPayeeWithResponse Forget a merchant's payee
+	//
+	// Account and name of the payee are kept under a key of that person's own. This destroys the key, for ever:
+	// nobody can read them any more, in copies of the database neither, and they are shown as `forgotten`.
+	// Books, statements and withdrawals stay. A withdrawal that was not sent yet fails and the merchant has the
+	// money back; new ones are refused. 422 while money is on its way to the payee. Safe to repeat; the first
+	// reason stays.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchants/{merchant_id}/forget_payee (the `ForgetPayee` operationId).
+	ForgetPayeeWithResponse(ctx context.Context, merchantID MerchantIDInPath, params *ForgetPayeeParams, body ForgetPayeeJSONRequestBody, reqEditors ...RequestEditorFn) (*ForgetPayeeResponse, error)
+
+	// UnmaskPayeeWithBodyWithResponse See who a merchant's payee really is
+	//
+	// Shows, once, what is masked everywhere else. It needs an API key of a principal; who looked, and why, is
+	// kept for ever and is in the audit log. The answer is stored nowhere: a repetition is refused.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchants/{merchant_id}/unmask_payee (the `UnmaskPayee` operationId).
+	UnmaskPayeeWithBodyWithResponse(ctx context.Context, merchantID MerchantIDInPath, params *UnmaskPayeeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UnmaskPayeeResponse, error)
+
+	// UnmaskPayeeWithResponse See who a merchant's payee really is
+	//
+	// Shows, once, what is masked everywhere else. It needs an API key of a principal; who looked, and why, is
+	// kept for ever and is in the audit log. The answer is stored nowhere: a repetition is refused.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/merchants/{merchant_id}/unmask_payee (the `UnmaskPayee` operationId).
+	UnmaskPayeeWithResponse(ctx context.Context, merchantID MerchantIDInPath, params *UnmaskPayeeParams, body UnmaskPayeeJSONRequestBody, reqEditors ...RequestEditorFn) (*UnmaskPayeeResponse, error)
+
 	// ListPaymentLinksWithResponse List payment links, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -16848,6 +17353,30 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/payments/{payment_id}/cancel (the `CancelPayment` operationId).
 	CancelPaymentWithResponse(ctx context.Context, paymentID PaymentIDInPath, params *CancelPaymentParams, reqEditors ...RequestEditorFn) (*CancelPaymentResponse, error)
+
+	// ForgetPayerWithBodyWithResponse Forget who is paying
+	//
+	// Who a payer is to the provider, and the payer's address, are kept under a key of that payer's own for as
+	// long as the attempt is under way. This destroys the key now: nobody can read them any more, in copies of
+	// the database neither. An attempt that its provider has prepared goes on; one that it has not heard of
+	// fails. Safe to repeat.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/payments/{payment_id}/forget_payer (the `ForgetPayer` operationId).
+	ForgetPayerWithBodyWithResponse(ctx context.Context, paymentID PaymentIDInPath, params *ForgetPayerParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ForgetPayerResponse, error)
+
+	// ForgetPayerWithResponse Forget who is paying
+	//
+	// Who a payer is to the provider, and the payer's address, are kept under a key of that payer's own for as
+	// long as the attempt is under way. This destroys the key now: nobody can read them any more, in copies of
+	// the database neither. An attempt that its provider has prepared goes on; one that it has not heard of
+	// fails. Safe to repeat.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/payments/{payment_id}/forget_payer (the `ForgetPayer` operationId).
+	ForgetPayerWithResponse(ctx context.Context, paymentID PaymentIDInPath, params *ForgetPayerParams, body ForgetPayerJSONRequestBody, reqEditors ...RequestEditorFn) (*ForgetPayerResponse, error)
 
 	// CreateRefundWithBodyWithResponse Give back part or all of a payment
 	//
@@ -19733,6 +20262,109 @@ func (r GetMerchantResponse) ContentType() string {
 	return ""
 }
 
+// ForgetPayeeResponse200Headers the declared response headers of an HTTP 200 response for ForgetPayee
+type ForgetPayeeResponse200Headers struct {
+	IdempotencyReplayed *bool
+}
+
+// ForgetPayeeResponse202Headers the declared response headers of an HTTP 202 response for ForgetPayee
+type ForgetPayeeResponse202Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type ForgetPayeeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Merchant
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Approval
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ForgetPayeeResponse200Headers
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *ForgetPayeeResponse202Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ForgetPayeeResponse) GetJSON200() *Merchant {
+	return r.JSON200
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ForgetPayeeResponse) GetJSON202() *Approval {
+	return r.JSON202
+}
+
+// GetBody returns the raw response body bytes
+func (r ForgetPayeeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ForgetPayeeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ForgetPayeeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ForgetPayeeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UnmaskPayeeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *UnmaskedPayee
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UnmaskPayeeResponse) GetJSON201() *UnmaskedPayee {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r UnmaskPayeeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UnmaskPayeeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UnmaskPayeeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UnmaskPayeeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListPaymentLinksResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -20131,6 +20763,68 @@ func (r CancelPaymentResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r CancelPaymentResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ForgetPayerResponse200Headers the declared response headers of an HTTP 200 response for ForgetPayer
+type ForgetPayerResponse200Headers struct {
+	IdempotencyReplayed *bool
+}
+
+// ForgetPayerResponse202Headers the declared response headers of an HTTP 202 response for ForgetPayer
+type ForgetPayerResponse202Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type ForgetPayerResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Payment
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Approval
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ForgetPayerResponse200Headers
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *ForgetPayerResponse202Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ForgetPayerResponse) GetJSON200() *Payment {
+	return r.JSON200
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ForgetPayerResponse) GetJSON202() *Approval {
+	return r.JSON202
+}
+
+// GetBody returns the raw response body bytes
+func (r ForgetPayerResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ForgetPayerResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ForgetPayerResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ForgetPayerResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -23411,6 +24105,76 @@ func (c *ClientWithResponses) GetMerchantWithResponse(ctx context.Context, merch
 	return ParseGetMerchantResponse(rsp)
 }
 
+// ForgetPayeeWithBodyWithResponse Forget a merchant's payee
+//
+// Account and name of the payee are kept under a key of that person's own. This destroys the key, for ever:
+// nobody can read them any more, in copies of the database neither, and they are shown as `forgotten`.
+// Books, statements and withdrawals stay. A withdrawal that was not sent yet fails and the merchant has the
+// money back; new ones are refused. 422 while money is on its way to the payee. Safe to repeat; the first
+// reason stays.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchants/{merchant_id}/forget_payee (the `ForgetPayee` operationId).
+func (c *ClientWithResponses) ForgetPayeeWithBodyWithResponse(ctx context.Context, merchantID MerchantIDInPath, params *ForgetPayeeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ForgetPayeeResponse, error) {
+	rsp, err := c.ForgetPayeeWithBody(ctx, merchantID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseForgetPayeeResponse(rsp)
+}
+
+// ForgetPayeeWithResponse Forget a merchant's payee
+//
+// Account and name of the payee are kept under a key of that person's own. This destroys the key, for ever:
+// nobody can read them any more, in copies of the database neither, and they are shown as `forgotten`.
+// Books, statements and withdrawals stay. A withdrawal that was not sent yet fails and the merchant has the
+// money back; new ones are refused. 422 while money is on its way to the payee. Safe to repeat; the first
+// reason stays.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchants/{merchant_id}/forget_payee (the `ForgetPayee` operationId).
+func (c *ClientWithResponses) ForgetPayeeWithResponse(ctx context.Context, merchantID MerchantIDInPath, params *ForgetPayeeParams, body ForgetPayeeJSONRequestBody, reqEditors ...RequestEditorFn) (*ForgetPayeeResponse, error) {
+	rsp, err := c.ForgetPayee(ctx, merchantID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseForgetPayeeResponse(rsp)
+}
+
+// UnmaskPayeeWithBodyWithResponse See who a merchant's payee really is
+//
+// Shows, once, what is masked everywhere else. It needs an API key of a principal; who looked, and why, is
+// kept for ever and is in the audit log. The answer is stored nowhere: a repetition is refused.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchants/{merchant_id}/unmask_payee (the `UnmaskPayee` operationId).
+func (c *ClientWithResponses) UnmaskPayeeWithBodyWithResponse(ctx context.Context, merchantID MerchantIDInPath, params *UnmaskPayeeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UnmaskPayeeResponse, error) {
+	rsp, err := c.UnmaskPayeeWithBody(ctx, merchantID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUnmaskPayeeResponse(rsp)
+}
+
+// UnmaskPayeeWithResponse See who a merchant's payee really is
+//
+// Shows, once, what is masked everywhere else. It needs an API key of a principal; who looked, and why, is
+// kept for ever and is in the audit log. The answer is stored nowhere: a repetition is refused.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/merchants/{merchant_id}/unmask_payee (the `UnmaskPayee` operationId).
+func (c *ClientWithResponses) UnmaskPayeeWithResponse(ctx context.Context, merchantID MerchantIDInPath, params *UnmaskPayeeParams, body UnmaskPayeeJSONRequestBody, reqEditors ...RequestEditorFn) (*UnmaskPayeeResponse, error) {
+	rsp, err := c.UnmaskPayee(ctx, merchantID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUnmaskPayeeResponse(rsp)
+}
+
 // ListPaymentLinksWithResponse List payment links, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -23599,6 +24363,42 @@ func (c *ClientWithResponses) CancelPaymentWithResponse(ctx context.Context, pay
 		return nil, err
 	}
 	return ParseCancelPaymentResponse(rsp)
+}
+
+// ForgetPayerWithBodyWithResponse Forget who is paying
+//
+// Who a payer is to the provider, and the payer's address, are kept under a key of that payer's own for as
+// long as the attempt is under way. This destroys the key now: nobody can read them any more, in copies of
+// the database neither. An attempt that its provider has prepared goes on; one that it has not heard of
+// fails. Safe to repeat.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/payments/{payment_id}/forget_payer (the `ForgetPayer` operationId).
+func (c *ClientWithResponses) ForgetPayerWithBodyWithResponse(ctx context.Context, paymentID PaymentIDInPath, params *ForgetPayerParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ForgetPayerResponse, error) {
+	rsp, err := c.ForgetPayerWithBody(ctx, paymentID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseForgetPayerResponse(rsp)
+}
+
+// ForgetPayerWithResponse Forget who is paying
+//
+// Who a payer is to the provider, and the payer's address, are kept under a key of that payer's own for as
+// long as the attempt is under way. This destroys the key now: nobody can read them any more, in copies of
+// the database neither. An attempt that its provider has prepared goes on; one that it has not heard of
+// fails. Safe to repeat.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/payments/{payment_id}/forget_payer (the `ForgetPayer` operationId).
+func (c *ClientWithResponses) ForgetPayerWithResponse(ctx context.Context, paymentID PaymentIDInPath, params *ForgetPayerParams, body ForgetPayerJSONRequestBody, reqEditors ...RequestEditorFn) (*ForgetPayerResponse, error) {
+	rsp, err := c.ForgetPayer(ctx, paymentID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseForgetPayerResponse(rsp)
 }
 
 // CreateRefundWithBodyWithResponse Give back part or all of a payment
@@ -26268,6 +27068,88 @@ func ParseGetMerchantResponse(rsp *http.Response) (*GetMerchantResponse, error) 
 	return response, nil
 }
 
+// ParseForgetPayeeResponse parses an HTTP response from a ForgetPayeeWithResponse call
+func ParseForgetPayeeResponse(rsp *http.Response) (*ForgetPayeeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ForgetPayeeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Merchant
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ForgetPayeeResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 202:
+		var headers ForgetPayeeResponse202Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers202 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUnmaskPayeeResponse parses an HTTP response from a UnmaskPayeeWithResponse call
+func ParseUnmaskPayeeResponse(rsp *http.Response) (*UnmaskPayeeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UnmaskPayeeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest UnmaskedPayee
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListPaymentLinksResponse parses an HTTP response from a ListPaymentLinksWithResponse call
 func ParseListPaymentLinksResponse(rsp *http.Response) (*ListPaymentLinksResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -26562,6 +27444,62 @@ func ParseCancelPaymentResponse(rsp *http.Response) (*CancelPaymentResponse, err
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseForgetPayerResponse parses an HTTP response from a ForgetPayerWithResponse call
+func ParseForgetPayerResponse(rsp *http.Response) (*ForgetPayerResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ForgetPayerResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Payment
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ForgetPayerResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 202:
+		var headers ForgetPayerResponse202Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers202 = &headers
 	}
 
 	return response, nil

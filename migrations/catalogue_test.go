@@ -116,7 +116,7 @@ func TestAppendOnlyTablesHaveNoOtherGrants(t *testing.T) {
 	require.Empty(t, texts(t, pgtest.New(t), `
 		select format('%s on %s', p.privilege, t.name)
 		from unnest(array['entries', 'postings', 'seals', 'seal_balances', 'events', 'account_changes', 'approval_policies', 'transfers',
-		  'accepted_requests', 'accepted_responses', 'hold_releases', 'late_receipts', 'settlements', 'audit_entries', 'audit_seals']) t (name),
+		  'accepted_requests', 'accepted_responses', 'hold_releases', 'late_receipts', 'settlements', 'audit_entries', 'audit_seals', 'unmaskings']) t (name),
 		  unnest(array['update', 'delete', 'truncate']) p (privilege), unnest(array['suanpan_app', 'suanpan_system']) r (role)
 		where has_table_privilege(r.role, t.name, p.privilege) or p.privilege = 'update' and has_any_column_privilege(r.role, t.name, 'update')`))
 }

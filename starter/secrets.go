@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -16,7 +18,7 @@ import (
 func secretsCommand(p process) *cobra.Command {
 	secrets := &cobra.Command{Use: "secrets", Short: "Make, rotate and look after the keys under which secrets are sealed"}
 	secrets.AddCommand(newMasterKeyCommand(p), secretsStatusCommand(p), rewrapCommand(p), rotateDataKeysCommand(p),
-		rotatePayloadKeyCommand(p), importKeysCommand(p))
+		rotatePayloadKeyCommand(p), sealPlainCommand(p), importKeysCommand(p))
 	return secrets
 }
 
@@ -129,6 +131,23 @@ func rotatePayloadKeyCommand(p process) *cobra.Command {
 				return err
 			}
 			_, err = fmt.Fprintf(p.stdout, "payloads are encrypted under %s, by every process within half a minute\n", keyID)
+			return err
+		}),
+	}
+}
+
+func sealPlainCommand(p process) *cobra.Command {
+	return &cobra.Command{
+		Use:   "seal",
+		Short: "Seal what earlier versions kept in plain: payees, payers, signing secrets of webhooks, bills",
+		Long: "Run it once every process is of this version: earlier ones cannot open what is sealed. Safe beside a running\n" +
+			"platform, and safe to stop and run again; `starter verify --deep` says when nothing is left.",
+		Args: cobra.NoArgs,
+		RunE: withVault(p, func(cmd *cobra.Command, v *app.Vault, _ []string) error {
+			sealed, err := v.SealPlain(cmd.Context())
+			for _, what := range slices.Sorted(maps.Keys(sealed)) {
+				fmt.Fprintf(p.stdout, "%s sealed: %d\n", what, sealed[what])
+			}
 			return err
 		}),
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ type verifyFlags struct {
 	asJSON    bool
 	since     string
 	anchors   string
+	deep      bool
 	publicKey string
 }
 
@@ -33,15 +35,11 @@ func verifyCommand(p process) *cobra.Command {
 			"ledger are left out.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.LoadTool(p.environ)
-			if err != nil {
-				return err
-			}
 			opts, err := flags.options(p)
 			if err != nil {
 				return err
 			}
-			report, err := app.Verify(cmd.Context(), cfg.Core, opts)
+			report, err := flags.verify(cmd.Context(), p, opts)
 			if err != nil {
 				return err
 			}
@@ -52,9 +50,26 @@ func verifyCommand(p process) *cobra.Command {
 	verify.Flags().BoolVar(&flags.asJSON, "json", false, "print the report as JSON; --since reads it")
 	verify.Flags().StringVar(&flags.since, "since", "", "file with the JSON report of an earlier run: go on from its seals")
 	verify.Flags().StringVar(&flags.anchors, "anchors", "", "folder of anchors, from `starter anchor export`")
+	verify.Flags().BoolVar(&flags.deep, "deep", false,
+		"also open everything that is sealed, and look for secrets that are not; needs SUANPAN_MASTER_KEY_FILE")
 	verify.Flags().StringVar(&flags.publicKey, "public-key", "", "file with the public key of the anchors")
 	verify.MarkFlagsRequiredTogether("anchors", "public-key")
 	return verify
+}
+
+func (f verifyFlags) verify(ctx context.Context, p process, opts ledger.VerifyOptions) (ledger.Report, error) {
+	if f.deep {
+		cfg, err := config.LoadVault(p.environ)
+		if err != nil {
+			return ledger.Report{}, err
+		}
+		return app.VerifyDeep(ctx, cfg, opts)
+	}
+	cfg, err := config.LoadTool(p.environ)
+	if err != nil {
+		return ledger.Report{}, err
+	}
+	return app.Verify(ctx, cfg.Core, opts)
 }
 
 func (f verifyFlags) options(p process) (ledger.VerifyOptions, error) {

@@ -119,6 +119,7 @@ const (
 	ApprovalKindAccountLimits      ApprovalKind = "account_limits"
 	ApprovalKindAccountStatus      ApprovalKind = "account_status"
 	ApprovalKindChannelCredentials ApprovalKind = "channel_credentials"
+	ApprovalKindForget             ApprovalKind = "forget"
 	ApprovalKindHoldRelease        ApprovalKind = "hold_release"
 	ApprovalKindRefund             ApprovalKind = "refund"
 	ApprovalKindTransfer           ApprovalKind = "transfer"
@@ -135,6 +136,8 @@ func (e ApprovalKind) Valid() bool {
 	case ApprovalKindAccountStatus:
 		return true
 	case ApprovalKindChannelCredentials:
+		return true
+	case ApprovalKindForget:
 		return true
 	case ApprovalKindHoldRelease:
 		return true
@@ -223,6 +226,7 @@ const (
 	ChangeApprovalPolicyKindAccountLimits      ChangeApprovalPolicyKind = "account_limits"
 	ChangeApprovalPolicyKindAccountStatus      ChangeApprovalPolicyKind = "account_status"
 	ChangeApprovalPolicyKindChannelCredentials ChangeApprovalPolicyKind = "channel_credentials"
+	ChangeApprovalPolicyKindForget             ChangeApprovalPolicyKind = "forget"
 	ChangeApprovalPolicyKindHoldRelease        ChangeApprovalPolicyKind = "hold_release"
 	ChangeApprovalPolicyKindRefund             ChangeApprovalPolicyKind = "refund"
 	ChangeApprovalPolicyKindTransfer           ChangeApprovalPolicyKind = "transfer"
@@ -237,6 +241,8 @@ func (e ChangeApprovalPolicyKind) Valid() bool {
 	case ChangeApprovalPolicyKindAccountStatus:
 		return true
 	case ChangeApprovalPolicyKindChannelCredentials:
+		return true
+	case ChangeApprovalPolicyKindForget:
 		return true
 	case ChangeApprovalPolicyKindHoldRelease:
 		return true
@@ -1361,6 +1367,21 @@ func (e TransferStatus) Valid() bool {
 	}
 }
 
+// Defines values for UnmaskedPayeeChannel.
+const (
+	UnmaskedPayeeChannelAlipay UnmaskedPayeeChannel = "alipay"
+)
+
+// Valid indicates whether the value is a known member of the UnmaskedPayeeChannel enum.
+func (e UnmaskedPayeeChannel) Valid() bool {
+	switch e {
+	case UnmaskedPayeeChannelAlipay:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for WebhookDeliveryStatus.
 const (
 	WebhookDeliveryStatusDelivered WebhookDeliveryStatus = "delivered"
@@ -1777,7 +1798,7 @@ type Approval struct {
 	ID ApprovalID `json:"id"`
 
 	// Kind - `refund`, `withdrawal`, `transfer` (single and batches, by their sum), `hold_release`: by amount.
-	// - `channel_credentials`, `account_limits`, `account_status`: each request.
+	// - `channel_credentials`, `account_limits`, `account_status`, `forget`: each request.
 	// - `access`: principals, their keys and these policies; needs a second person when anything does, and
 	//   has no policy of its own.
 	Kind ApprovalKind `json:"kind"`
@@ -1811,7 +1832,7 @@ type Approval struct {
 type ApprovalID = string
 
 // ApprovalKind - `refund`, `withdrawal`, `transfer` (single and batches, by their sum), `hold_release`: by amount.
-//   - `channel_credentials`, `account_limits`, `account_status`: each request.
+//   - `channel_credentials`, `account_limits`, `account_status`, `forget`: each request.
 //   - `access`: principals, their keys and these policies; needs a second person when anything does, and
 //     has no policy of its own.
 type ApprovalKind string
@@ -1829,7 +1850,7 @@ type ApprovalPolicy struct {
 	FromAmount *int64    `json:"from_amount"`
 
 	// Kind - `refund`, `withdrawal`, `transfer` (single and batches, by their sum), `hold_release`: by amount.
-	// - `channel_credentials`, `account_limits`, `account_status`: each request.
+	// - `channel_credentials`, `account_limits`, `account_status`, `forget`: each request.
 	// - `access`: principals, their keys and these policies; needs a second person when anything does, and
 	//   has no policy of its own.
 	Kind     ApprovalKind `json:"kind"`
@@ -3427,16 +3448,29 @@ type PaymentStatus string
 
 // PayoutAccount Where withdrawals go, masked; null when there is none.
 type PayoutAccount struct {
-	// Account Example: b***@example.com
-	Account string               `json:"account"`
-	Channel PayoutAccountChannel `json:"channel"`
+	// Account `forgotten` when the payee was.
+	//
+	// Example: b***@example.com
+	Account     string               `json:"account"`
+	Channel     PayoutAccountChannel `json:"channel"`
+	ForgottenAt *time.Time           `json:"forgotten_at"`
 
-	// Name Example: 张*
+	// Name `forgotten` when the payee was.
+	//
+	// Example: 张*
 	Name string `json:"name"`
 }
 
 // PayoutAccountChannel defines model for PayoutAccount.Channel.
 type PayoutAccountChannel string
+
+// PersonalDataReason defines model for PersonalDataReason.
+type PersonalDataReason struct {
+	// Reason Why it is done; name nobody in it.
+	//
+	// Example: The payee asked for it, ticket 4711.
+	Reason string `json:"reason"`
+}
 
 // PlaceHold defines model for PlaceHold.
 type PlaceHold struct {
@@ -4355,6 +4389,24 @@ type TrialBalanceTotal struct {
 	Debit    int64    `json:"debit"`
 }
 
+// UnmaskedPayee A merchant's payee as entered.
+type UnmaskedPayee struct {
+	Account string               `json:"account"`
+	Channel UnmaskedPayeeChannel `json:"channel"`
+
+	// ID Of the entry that says who looked and why.
+	ID string `json:"id"`
+
+	// MerchantID A merchant.
+	//
+	// Example: mch_01JD8Y3K5T7W9ABCDEFGHJKMNP
+	MerchantID MerchantID `json:"merchant_id"`
+	Name       string     `json:"name"`
+}
+
+// UnmaskedPayeeChannel defines model for UnmaskedPayee.Channel.
+type UnmaskedPayeeChannel string
+
 // UsedMethod Through which provider and product the payer pays.
 type UsedMethod struct {
 	// Channel A payment provider.
@@ -5191,6 +5243,18 @@ type CreateMerchantParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// ForgetPayeeParams defines parameters for ForgetPayee.
+type ForgetPayeeParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// UnmaskPayeeParams defines parameters for UnmaskPayee.
+type UnmaskPayeeParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // ListPaymentLinksParams defines parameters for ListPaymentLinks.
 type ListPaymentLinksParams struct {
 	// Status Only links in this status.
@@ -5259,6 +5323,12 @@ type CreatePaymentAttemptParams struct {
 
 // CancelPaymentParams defines parameters for CancelPayment.
 type CancelPaymentParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ForgetPayerParams defines parameters for ForgetPayer.
+type ForgetPayerParams struct {
 	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
@@ -5647,6 +5717,12 @@ type ReleaseHoldJSONRequestBody = ReleaseHold
 // CreateMerchantJSONRequestBody defines body for CreateMerchant for application/json ContentType.
 type CreateMerchantJSONRequestBody = CreateMerchant
 
+// ForgetPayeeJSONRequestBody defines body for ForgetPayee for application/json ContentType.
+type ForgetPayeeJSONRequestBody = PersonalDataReason
+
+// UnmaskPayeeJSONRequestBody defines body for UnmaskPayee for application/json ContentType.
+type UnmaskPayeeJSONRequestBody = PersonalDataReason
+
 // CreatePaymentLinkJSONRequestBody defines body for CreatePaymentLink for application/json ContentType.
 type CreatePaymentLinkJSONRequestBody = CreatePaymentLink
 
@@ -5655,6 +5731,9 @@ type CreatePaymentJSONRequestBody = CreatePayment
 
 // CreatePaymentAttemptJSONRequestBody defines body for CreatePaymentAttempt for application/json ContentType.
 type CreatePaymentAttemptJSONRequestBody = CreatePaymentAttempt
+
+// ForgetPayerJSONRequestBody defines body for ForgetPayer for application/json ContentType.
+type ForgetPayerJSONRequestBody = PersonalDataReason
 
 // CreateRefundJSONRequestBody defines body for CreateRefund for application/json ContentType.
 type CreateRefundJSONRequestBody = CreateRefund
@@ -5859,6 +5938,12 @@ type ServerInterface interface {
 	// GetMerchant Read a merchant
 	// (GET /v1/merchants/{merchant_id})
 	GetMerchant(c *gin.Context, merchantID MerchantIDInPath)
+	// ForgetPayee Forget a merchant's payee
+	// (POST /v1/merchants/{merchant_id}/forget_payee)
+	ForgetPayee(c *gin.Context, merchantID MerchantIDInPath, params ForgetPayeeParams)
+	// UnmaskPayee See who a merchant's payee really is
+	// (POST /v1/merchants/{merchant_id}/unmask_payee)
+	UnmaskPayee(c *gin.Context, merchantID MerchantIDInPath, params UnmaskPayeeParams)
 	// ListPaymentLinks List payment links, newest first
 	// (GET /v1/payment_links)
 	ListPaymentLinks(c *gin.Context, params ListPaymentLinksParams)
@@ -5886,6 +5971,9 @@ type ServerInterface interface {
 	// CancelPayment End a payment unpaid
 	// (POST /v1/payments/{payment_id}/cancel)
 	CancelPayment(c *gin.Context, paymentID PaymentIDInPath, params CancelPaymentParams)
+	// ForgetPayer Forget who is paying
+	// (POST /v1/payments/{payment_id}/forget_payer)
+	ForgetPayer(c *gin.Context, paymentID PaymentIDInPath, params ForgetPayerParams)
 	// CreateRefund Give back part or all of a payment
 	// (POST /v1/payments/{payment_id}/refunds)
 	CreateRefund(c *gin.Context, paymentID PaymentIDInPath, params CreateRefundParams)
@@ -8166,6 +8254,110 @@ func (siw *ServerInterfaceWrapper) GetMerchant(c *gin.Context) {
 	siw.Handler.GetMerchant(c, merchantID)
 }
 
+// ForgetPayee operation middleware
+func (siw *ServerInterfaceWrapper) ForgetPayee(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "merchant_id" -------------
+	var merchantID MerchantIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "merchant_id", c.Param("merchant_id"), &merchantID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ForgetPayeeParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ForgetPayee(c, merchantID, params)
+}
+
+// UnmaskPayee operation middleware
+func (siw *ServerInterfaceWrapper) UnmaskPayee(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "merchant_id" -------------
+	var merchantID MerchantIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "merchant_id", c.Param("merchant_id"), &merchantID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter merchant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UnmaskPayeeParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.UnmaskPayee(c, merchantID, params)
+}
+
 // ListPaymentLinks operation middleware
 func (siw *ServerInterfaceWrapper) ListPaymentLinks(c *gin.Context) {
 
@@ -8590,6 +8782,58 @@ func (siw *ServerInterfaceWrapper) CancelPayment(c *gin.Context) {
 	}
 
 	siw.Handler.CancelPayment(c, paymentID, params)
+}
+
+// ForgetPayer operation middleware
+func (siw *ServerInterfaceWrapper) ForgetPayer(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "payment_id" -------------
+	var paymentID PaymentIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "payment_id", c.Param("payment_id"), &paymentID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter payment_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ForgetPayerParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ForgetPayer(c, paymentID, params)
 }
 
 // CreateRefund operation middleware
@@ -10700,6 +10944,8 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/merchants", wrapper.ListMerchants)
 	router.POST(options.BaseURL+"/v1/merchants", wrapper.CreateMerchant)
 	router.GET(options.BaseURL+"/v1/merchants/:merchant_id", wrapper.GetMerchant)
+	router.POST(options.BaseURL+"/v1/merchants/:merchant_id/forget_payee", wrapper.ForgetPayee)
+	router.POST(options.BaseURL+"/v1/merchants/:merchant_id/unmask_payee", wrapper.UnmaskPayee)
 	router.GET(options.BaseURL+"/v1/payment_links", wrapper.ListPaymentLinks)
 	router.POST(options.BaseURL+"/v1/payment_links", wrapper.CreatePaymentLink)
 	router.GET(options.BaseURL+"/v1/payment_links/:payment_link_id", wrapper.GetPaymentLink)
@@ -10709,6 +10955,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/payments/:payment_id", wrapper.GetPayment)
 	router.POST(options.BaseURL+"/v1/payments/:payment_id/attempts", wrapper.CreatePaymentAttempt)
 	router.POST(options.BaseURL+"/v1/payments/:payment_id/cancel", wrapper.CancelPayment)
+	router.POST(options.BaseURL+"/v1/payments/:payment_id/forget_payer", wrapper.ForgetPayer)
 	router.POST(options.BaseURL+"/v1/payments/:payment_id/refunds", wrapper.CreateRefund)
 	router.GET(options.BaseURL+"/v1/payments/:payment_id/timeline", wrapper.GetPaymentTimeline)
 	router.GET(options.BaseURL+"/v1/platform_audit_entries", wrapper.ListPlatformAuditEntries)
@@ -12361,6 +12608,88 @@ func (response GetMerchant200JSONResponse) VisitGetMerchantResponse(w http.Respo
 	return err
 }
 
+type ForgetPayeeRequestObject struct {
+	MerchantID MerchantIDInPath `json:"merchant_id"`
+	Params     ForgetPayeeParams
+	Body       *ForgetPayeeJSONRequestBody
+}
+
+type ForgetPayeeResponseObject interface {
+	VisitForgetPayeeResponse(w http.ResponseWriter) error
+}
+
+type ForgetPayee200ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type ForgetPayee200JSONResponse struct {
+	Body    Merchant
+	Headers ForgetPayee200ResponseHeaders
+}
+
+func (response ForgetPayee200JSONResponse) VisitForgetPayeeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForgetPayee202ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type ForgetPayee202JSONResponse struct {
+	Body    Approval
+	Headers ForgetPayee202ResponseHeaders
+}
+
+func (response ForgetPayee202JSONResponse) VisitForgetPayeeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnmaskPayeeRequestObject struct {
+	MerchantID MerchantIDInPath `json:"merchant_id"`
+	Params     UnmaskPayeeParams
+	Body       *UnmaskPayeeJSONRequestBody
+}
+
+type UnmaskPayeeResponseObject interface {
+	VisitUnmaskPayeeResponse(w http.ResponseWriter) error
+}
+
+type UnmaskPayee201JSONResponse UnmaskedPayee
+
+func (response UnmaskPayee201JSONResponse) VisitUnmaskPayeeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListPaymentLinksRequestObject struct {
 	Params ListPaymentLinksParams
 }
@@ -12611,6 +12940,64 @@ func (response CancelPayment200JSONResponse) VisitCancelPaymentResponse(w http.R
 		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
 	}
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForgetPayerRequestObject struct {
+	PaymentID PaymentIDInPath `json:"payment_id"`
+	Params    ForgetPayerParams
+	Body      *ForgetPayerJSONRequestBody
+}
+
+type ForgetPayerResponseObject interface {
+	VisitForgetPayerResponse(w http.ResponseWriter) error
+}
+
+type ForgetPayer200ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type ForgetPayer200JSONResponse struct {
+	Body    Payment
+	Headers ForgetPayer200ResponseHeaders
+}
+
+func (response ForgetPayer200JSONResponse) VisitForgetPayerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForgetPayer202ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type ForgetPayer202JSONResponse struct {
+	Body    Approval
+	Headers ForgetPayer202ResponseHeaders
+}
+
+func (response ForgetPayer202JSONResponse) VisitForgetPayerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(202)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -14400,6 +14787,12 @@ type StrictServerInterface interface {
 	// GetMerchant Read a merchant
 	// (GET /v1/merchants/{merchant_id})
 	GetMerchant(ctx context.Context, request GetMerchantRequestObject) (GetMerchantResponseObject, error)
+	// ForgetPayee Forget a merchant's payee
+	// (POST /v1/merchants/{merchant_id}/forget_payee)
+	ForgetPayee(ctx context.Context, request ForgetPayeeRequestObject) (ForgetPayeeResponseObject, error)
+	// UnmaskPayee See who a merchant's payee really is
+	// (POST /v1/merchants/{merchant_id}/unmask_payee)
+	UnmaskPayee(ctx context.Context, request UnmaskPayeeRequestObject) (UnmaskPayeeResponseObject, error)
 	// ListPaymentLinks List payment links, newest first
 	// (GET /v1/payment_links)
 	ListPaymentLinks(ctx context.Context, request ListPaymentLinksRequestObject) (ListPaymentLinksResponseObject, error)
@@ -14427,6 +14820,9 @@ type StrictServerInterface interface {
 	// CancelPayment End a payment unpaid
 	// (POST /v1/payments/{payment_id}/cancel)
 	CancelPayment(ctx context.Context, request CancelPaymentRequestObject) (CancelPaymentResponseObject, error)
+	// ForgetPayer Forget who is paying
+	// (POST /v1/payments/{payment_id}/forget_payer)
+	ForgetPayer(ctx context.Context, request ForgetPayerRequestObject) (ForgetPayerResponseObject, error)
 	// CreateRefund Give back part or all of a payment
 	// (POST /v1/payments/{payment_id}/refunds)
 	CreateRefund(ctx context.Context, request CreateRefundRequestObject) (CreateRefundResponseObject, error)
@@ -16285,6 +16681,96 @@ func (sh *strictHandler) GetMerchant(ctx *gin.Context, merchantID MerchantIDInPa
 	}
 }
 
+// ForgetPayee operation middleware
+func (sh *strictHandler) ForgetPayee(ctx *gin.Context, merchantID MerchantIDInPath, params ForgetPayeeParams) {
+	var request ForgetPayeeRequestObject
+
+	request.MerchantID = merchantID
+	request.Params = params
+
+	var body ForgetPayeeJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ForgetPayee(ctx, request.(ForgetPayeeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ForgetPayee")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ForgetPayeeResponseObject); ok {
+		if err := validResponse.VisitForgetPayeeResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UnmaskPayee operation middleware
+func (sh *strictHandler) UnmaskPayee(ctx *gin.Context, merchantID MerchantIDInPath, params UnmaskPayeeParams) {
+	var request UnmaskPayeeRequestObject
+
+	request.MerchantID = merchantID
+	request.Params = params
+
+	var body UnmaskPayeeJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UnmaskPayee(ctx, request.(UnmaskPayeeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UnmaskPayee")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(UnmaskPayeeResponseObject); ok {
+		if err := validResponse.VisitUnmaskPayeeResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListPaymentLinks operation middleware
 func (sh *strictHandler) ListPaymentLinks(ctx *gin.Context, params ListPaymentLinksParams) {
 	var request ListPaymentLinksRequestObject
@@ -16569,6 +17055,51 @@ func (sh *strictHandler) CancelPayment(ctx *gin.Context, paymentID PaymentIDInPa
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(CancelPaymentResponseObject); ok {
 		if err := validResponse.VisitCancelPaymentResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ForgetPayer operation middleware
+func (sh *strictHandler) ForgetPayer(ctx *gin.Context, paymentID PaymentIDInPath, params ForgetPayerParams) {
+	var request ForgetPayerRequestObject
+
+	request.PaymentID = paymentID
+	request.Params = params
+
+	var body ForgetPayerJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ForgetPayer(ctx, request.(ForgetPayerRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ForgetPayer")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ForgetPayerResponseObject); ok {
+		if err := validResponse.VisitForgetPayerResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -38,7 +38,7 @@ func open(t *testing.T) *till {
 		return err
 	}))
 	s.in(func(tx pgx.Tx) error {
-		made, err := party.Create(t.Context(), tx, s.tenant, party.NewMerchant{Reference: "shop", Name: "Shop", Settlement: party.T0})
+		made, err := party.Create(t.Context(), tx, nil, s.tenant, party.NewMerchant{Reference: "shop", Name: "Shop", Settlement: party.T0})
 		if err != nil {
 			return err
 		}

@@ -91,9 +91,15 @@ func hash(tenant, approvalID, operation, route string, body []byte) []byte {
 	return h.Sum(nil)
 }
 
-func place(tenant, approvalID string) secret.Place {
-	return secret.Place{Tenant: tenant, Field: "approvals.content", Row: approvalID}
+// contentColumn is where contents are that hold keys or personal data.
+func contentColumn() secret.Column {
+	return secret.Column{Table: "approvals", Name: "content", Row: "id", Where: "sealed", Fixed: true}
 }
+
+// SealedColumns lists what this package keeps sealed.
+func SealedColumns() []secret.Column { return []secret.Column{contentColumn()} }
+
+func place(tenant, approvalID string) secret.Place { return contentColumn().Place(tenant, approvalID) }
 
 // Request stores n to wait for a second person and tells so. It returns the id of
 // the approval. The idempotency row of the request makes it idempotent.

@@ -33,6 +33,8 @@ const (
 	AccountLimits Kind = "account_limits"
 	// AccountStatus freezes, unfreezes and closes accounts.
 	AccountStatus Kind = "account_status"
+	// Forget destroys what is known of a person.
+	Forget Kind = "forget"
 	// Access is who may do what: principals, their keys, and the policies. It has no
 	// policy of its own: it needs a second person as soon as anything does, or who is
 	// held by a policy could lift it.
@@ -41,7 +43,7 @@ const (
 
 // Kinds lists the kinds that have policies.
 func Kinds() []Kind {
-	return []Kind{Refund, Withdrawal, Transfer, HoldRelease, ChannelCredentials, AccountLimits, AccountStatus}
+	return []Kind{Refund, Withdrawal, Transfer, HoldRelease, ChannelCredentials, AccountLimits, AccountStatus, Forget}
 }
 
 // Policy says when requests of a kind need a second person.

@@ -21,6 +21,8 @@ type claimed struct {
 	slow      bool
 	startedAt time.Time
 	message   message
+	// kept are what message is signed with.
+	kept kept
 }
 
 // sqlClaim leases due deliveries. Tenants take turns; no endpoint and no tenant gets
@@ -65,12 +67,15 @@ const sqlClaim = `
 	  returning w.tenant_id, w.event_id, w.endpoint_id, w.attempts, w.attempts - w.series_from as try, m.slow, clock.now
 	)
 	select l.tenant_id, l.event_id, l.endpoint_id, l.attempts, l.try, l.slow, l.now, p.url,
-	       (select array_agg(s.secret order by s.id desc) from webhook_secrets s
-	         where s.tenant_id = l.tenant_id and s.endpoint_id = l.endpoint_id
-	           and (s.expires_at is null or s.expires_at > l.now)),
-	       v.id, v.type, v.object_id, v.sequence, v.data, v.created_at
+	       k.sealed, k.plain, v.id, v.type, v.object_id, v.sequence, v.data, v.created_at
 	  from leased l
 	  join webhook_endpoints p on p.tenant_id = l.tenant_id and p.id = l.endpoint_id
+	 cross join lateral (
+	    select array_agg(s.sealed order by s.id desc) filter (where s.sealed is not null) as sealed,
+	           array_agg(s.secret order by s.id desc) filter (where s.secret is not null) as plain
+	      from webhook_secrets s
+	     where s.tenant_id = l.tenant_id and s.endpoint_id = l.endpoint_id
+	       and (s.expires_at is null or s.expires_at > l.now)) k
 	  join events v on v.tenant_id = l.tenant_id and v.id = l.event_id`
 
 // claim leases up to limit due deliveries, up to slow of them of the slow lane.
@@ -85,8 +90,15 @@ func (d *Dispatcher) claim(ctx context.Context, limit, slow int) ([]claimed, err
 		if err != nil {
 			return err
 		}
-		out, err = pgx.CollectRows(rows, scanClaimed)
-		return err
+		if out, err = pgx.CollectRows(rows, scanClaimed); err != nil {
+			return err
+		}
+		for i := range out {
+			if err := d.unseal(ctx, tx, &out[i]); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("event: claim deliveries: %w", err)
@@ -94,13 +106,23 @@ func (d *Dispatcher) claim(ctx context.Context, limit, slow int) ([]claimed, err
 	return out, nil
 }
 
+// unseal opens what a delivery is signed with.
+func (d *Dispatcher) unseal(ctx context.Context, tx pgx.Tx, c *claimed) error {
+	secrets, bad, err := c.kept.open(ctx, tx, d.opts.Box, c.tenant, c.endpointID)
+	if bad != nil {
+		d.opts.Log.Error("webhooks: a signing secret does not open", "tenant", c.tenant, "endpoint", c.endpointID, "error", bad)
+	}
+	c.message.secrets = secrets
+	return err
+}
+
 func scanClaimed(row pgx.CollectableRow) (claimed, error) {
 	var (
 		c claimed
 		e Event
 	)
-	err := row.Scan(&c.tenant, &c.eventID, &c.endpointID, &c.attempt, &c.try, &c.slow, &c.startedAt, &c.message.url, &c.message.secrets,
-		&e.ID, &e.Type, &e.ObjectID, &e.Sequence, &e.Data, &e.CreatedAt)
+	err := row.Scan(&c.tenant, &c.eventID, &c.endpointID, &c.attempt, &c.try, &c.slow, &c.startedAt, &c.message.url,
+		&c.kept.sealed, &c.kept.plain, &e.ID, &e.Type, &e.ObjectID, &e.Sequence, &e.Data, &e.CreatedAt)
 	if err != nil {
 		return c, err
 	}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/suanpan/suanpan/core/secret"
 	"github.com/suanpan/suanpan/internal/pg"
 	"github.com/suanpan/suanpan/internal/telemetry"
 )
@@ -29,6 +30,8 @@ func DefaultSchedule() []time.Duration {
 type DispatcherOptions struct {
 	// Guard decides where webhooks may go. Required.
 	Guard *Guard
+	// Box opens signing secrets. Required.
+	Box *secret.Box
 	// Log receives trouble of our own; a receiver's failures are rows, not lines.
 	Log *slog.Logger
 	// Schedule is DefaultSchedule unless set.

@@ -245,7 +245,7 @@ func TestBothSecretsSignDuringARotation(t *testing.T) {
 	var fresh string
 	require.NoError(t, d.DB.InTenant(t.Context(), tenant, func(tx pgx.Tx) error {
 		var err error
-		fresh, err = RotateSecret(t.Context(), tx, tenant, endpoint.ID)
+		fresh, err = RotateSecret(t.Context(), tx, box(), tenant, endpoint.ID)
 		return err
 	}))
 	emit(t, d, tenant, PaymentSucceeded, id.New(id.Payment))

@@ -2,8 +2,6 @@ package event
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"time"
@@ -11,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/suanpan/suanpan/core/fault"
+	"github.com/suanpan/suanpan/core/secret"
 	"github.com/suanpan/suanpan/internal/id"
 	"github.com/suanpan/suanpan/internal/pg"
 )
@@ -92,7 +91,7 @@ func checkTypes(types []Pattern) error {
 // CreateEndpoint stores an endpoint that passed CheckEndpoint and returns it with
 // its signing secret ("whsec_…"), which cannot be read again. It returns a
 // fault.Refused when the tenant already has MaxEndpoints.
-func CreateEndpoint(ctx context.Context, tx pgx.Tx, tenant string, n NewEndpoint) (Endpoint, string, error) {
+func CreateEndpoint(ctx context.Context, tx pgx.Tx, box *secret.Box, tenant string, n NewEndpoint) (Endpoint, string, error) {
 	// The tenant's row is locked by nobody here: two requests at once may pass the
 	// limit by one, which harms no one.
 	var count int
@@ -124,14 +123,14 @@ func CreateEndpoint(ctx context.Context, tx pgx.Tx, tenant string, n NewEndpoint
 	if err != nil {
 		return Endpoint{}, "", fmt.Errorf("event: create endpoint: %w", err)
 	}
-	secret, err := addSecret(ctx, tx, tenant, e.ID)
-	return e, secret, err
+	signing, err := addSecret(ctx, tx, box, tenant, e.ID)
+	return e, signing, err
 }
 
 // RotateSecret gives the endpoint a new secret and returns it. The older ones keep
 // signing beside it for SecretOverlap. It returns fault.NotFound for an endpoint
 // that does not exist.
-func RotateSecret(ctx context.Context, tx pgx.Tx, tenant, endpointID string) (string, error) {
+func RotateSecret(ctx context.Context, tx pgx.Tx, box *secret.Box, tenant, endpointID string) (string, error) {
 	// Two rotations at once would leave three secrets without an end.
 	if _, err := lockEndpoint(ctx, tx, tenant, endpointID); err != nil {
 		return "", err
@@ -143,21 +142,7 @@ func RotateSecret(ctx context.Context, tx pgx.Tx, tenant, endpointID string) (st
 	if err != nil {
 		return "", fmt.Errorf("event: retire secrets: %w", err)
 	}
-	return addSecret(ctx, tx, tenant, endpointID)
-}
-
-func addSecret(ctx context.Context, tx pgx.Tx, tenant, endpointID string) (string, error) {
-	var key [32]byte
-	if _, err := rand.Read(key[:]); err != nil {
-		return "", fmt.Errorf("event: random secret: %w", err)
-	}
-	secret := secretPrefix + base64.StdEncoding.EncodeToString(key[:])
-	_, err := tx.Exec(ctx, `insert into webhook_secrets (tenant_id, endpoint_id, secret) values ($1, $2, $3)`,
-		tenant, endpointID, secret)
-	if err != nil {
-		return "", fmt.Errorf("event: store secret: %w", err)
-	}
-	return secret, nil
+	return addSecret(ctx, tx, box, tenant, endpointID)
 }
 
 const endpointColumns = `id, url, event_types, description, enabled, coalesce(disabled_reason, ''), coalesce(paused_reason, ''),

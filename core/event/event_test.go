@@ -82,7 +82,7 @@ func TestEventsOfAnotherTenantDoNotExist(t *testing.T) {
 			_, err = GetEndpoint(t.Context(), tx, as, endpoint.ID)
 			require.ErrorIs(t, err, fault.NotFound())
 			require.ErrorIs(t, DeleteEndpoint(t.Context(), tx, as, endpoint.ID), fault.NotFound())
-			_, err = RotateSecret(t.Context(), tx, as, endpoint.ID)
+			_, err = RotateSecret(t.Context(), tx, box(), as, endpoint.ID)
 			require.ErrorIs(t, err, fault.NotFound())
 		}
 		return nil
@@ -98,6 +98,8 @@ func TestEventsAreAppendOnlyAndSecretsCannotBeReadByTheApplication(t *testing.T)
 		`update events set type = 'payment.failed'`,
 		`delete from events`,
 		`select secret from webhook_secrets`,
+		`select sealed from webhook_secrets`,
+		`update webhook_secrets set sealed = ''`,
 		`update webhook_secrets set secret = 'whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'`,
 	} {
 		err := d.DB.InTenant(t.Context(), tenant, func(tx pgx.Tx) error {
@@ -137,7 +139,7 @@ func TestATenantHasAtMostSixteenEndpoints(t *testing.T) {
 		newEndpoint(t, d, tenant, NewEndpoint{URL: "https://a.example.com/hook"})
 	}
 	err := d.DB.InTenant(t.Context(), tenant, func(tx pgx.Tx) error {
-		_, _, err := CreateEndpoint(t.Context(), tx, tenant, NewEndpoint{URL: "https://a.example.com/hook"})
+		_, _, err := CreateEndpoint(t.Context(), tx, box(), tenant, NewEndpoint{URL: "https://a.example.com/hook"})
 		return err
 	})
 	require.True(t, fault.Is(err, "too_many_webhook_endpoints"), "%v", err)

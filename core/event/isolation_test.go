@@ -76,7 +76,7 @@ func waitOfOthers(t *testing.T, bad bool) time.Duration {
 	for range 50 { // the backlog of the first, in both rounds
 		emit(t, d, tenants[0], PaymentSucceeded, id.New(id.Payment))
 	}
-	run(t, d, DispatcherOptions{Guard: loopback(), Timeout: 3 * time.Second, Lease: 10 * time.Second, Poll: 50 * time.Millisecond})
+	run(t, d, DispatcherOptions{Guard: loopback(), Box: box(), Timeout: 3 * time.Second, Lease: 10 * time.Second, Poll: 50 * time.Millisecond})
 	for range *isolationEvents {
 		for n, tenant := range tenants {
 			eventID := emit(t, d, tenant, PaymentSucceeded, id.New(id.Payment))

@@ -14,7 +14,7 @@ const killedArg = "send-until-killed"
 
 // underKills are the options of the senders: retries that fit into a test.
 func underKills() DispatcherOptions {
-	opts := DispatcherOptions{Guard: loopback(), Poll: 50 * time.Millisecond, Lease: 5 * time.Second, Timeout: 2 * time.Second,
+	opts := DispatcherOptions{Guard: loopback(), Box: box(), Poll: 50 * time.Millisecond, Lease: 5 * time.Second, Timeout: 2 * time.Second,
 		Rest: 100 * time.Millisecond, LongestRest: time.Second, PerEndpoint: 8, PerTenant: 32}
 	for wait := 100 * time.Millisecond; len(opts.Schedule) < 400; wait = min(2*wait, 2*time.Second) {
 		opts.Schedule = append(opts.Schedule, wait)

@@ -268,7 +268,7 @@ func (w *world) rotate() {
 		// Held while the new one is made, so that no message is judged by the old list.
 		r.mu.Lock()
 		require.NoError(w, w.db.DB.InTenant(w.Context(), r.tenant, func(tx pgx.Tx) error {
-			fresh, err := RotateSecret(w.Context(), tx, r.tenant, r.endpoint)
+			fresh, err := RotateSecret(w.Context(), tx, box(), r.tenant, r.endpoint)
 			r.secrets = append(r.secrets, fresh)
 			return err
 		}))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/suanpan/suanpan/core/secret"
 	"github.com/suanpan/suanpan/internal/id"
 	"github.com/suanpan/suanpan/internal/pg"
 	"github.com/suanpan/suanpan/internal/pgtest"
@@ -45,10 +47,24 @@ func loopback() *Guard {
 	return NewGuard([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, nil)
 }
 
+// box seals under one master key in all processes of these tests.
+func box() *secret.Box {
+	masters, err := secret.ParseMasters(strings.Repeat("5c", 32))
+	if err != nil {
+		panic(err)
+	}
+	out, err := secret.NewBox(masters)
+	if err != nil {
+		panic(err)
+	}
+	return out
+}
+
 // quick are options that retry within a test's patience.
 func quick(guard *Guard) DispatcherOptions {
 	return DispatcherOptions{
 		Guard:    guard,
+		Box:      box(),
 		Poll:     10 * time.Millisecond,
 		Lease:    4 * time.Second,
 		Timeout:  2 * time.Second,
@@ -72,7 +88,7 @@ func newEndpoint(t *testing.T, d *pgtest.Database, tenant string, n NewEndpoint)
 	)
 	require.NoError(t, d.DB.InTenant(t.Context(), tenant, func(tx pgx.Tx) error {
 		var err error
-		e, secret, err = CreateEndpoint(t.Context(), tx, tenant, n)
+		e, secret, err = CreateEndpoint(t.Context(), tx, box(), tenant, n)
 		return err
 	}))
 	return e, secret

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -18,6 +19,9 @@ const secretPrefix = "whsec_"
 // "<webhook-id>.<webhook-timestamp>.<body>". During a rotation there are several
 // secrets, and a receiver that knows any one of them verifies.
 func sign(secrets []string, messageID string, at time.Time, body []byte) (string, error) {
+	if len(secrets) == 0 {
+		return "", errors.New("event: the endpoint has no signing secret")
+	}
 	signatures := make([]string, 0, len(secrets))
 	for _, secret := range secrets {
 		key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, secretPrefix))

@@ -42,7 +42,7 @@ func open(t *testing.T) *desk {
 		return err
 	}))
 	require.NoError(t, d.DB.InTenant(t.Context(), d.trip.Tenant, func(tx pgx.Tx) error {
-		merchant, err := party.Create(t.Context(), tx, d.trip.Tenant, party.NewMerchant{Reference: "m", Name: "M", Settlement: party.T0})
+		merchant, err := party.Create(t.Context(), tx, nil, d.trip.Tenant, party.NewMerchant{Reference: "m", Name: "M", Settlement: party.T0})
 		require.NoError(t, err)
 		return payment.Create(t.Context(), tx, d.trip.Tenant, payment.New{ID: d.trip.PaymentID, MerchantID: merchant.ID, Reference: "r",
 			Subject: "s", Amount: money.Fen(1), ExpiresIn: time.Hour}, payment.Till{})

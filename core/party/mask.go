@@ -35,6 +35,30 @@ func MaskName(name string) string {
 	return name[:first] + "*"
 }
 
+// MaskIDCard shows the first three and the last four characters of an identity card's
+// number (110***********1234), which has 18 digits, the last of them perhaps an X, or the
+// 15 of old ones, and nothing of any other text.
+func MaskIDCard(number string) string {
+	digits, ok := number, len(number) == 15 || len(number) == 18
+	if ok && len(number) == 18 && strings.ContainsRune("Xx", rune(number[17])) {
+		digits = number[:17]
+	}
+	if !ok || !isDigits(digits) {
+		return "****"
+	}
+	return number[:3] + strings.Repeat("*", len(number)-7) + number[len(number)-4:]
+}
+
+// MaskBankCard shows the first six digits of a bank card's number, which are the bank's,
+// and the last four (622202******1234), and nothing of a text that is no card number of
+// 13 to 19 digits.
+func MaskBankCard(number string) string {
+	if len(number) < 13 || len(number) > 19 || !isDigits(number) {
+		return "****"
+	}
+	return number[:6] + strings.Repeat("*", len(number)-10) + number[len(number)-4:]
+}
+
 // MaskAccount masks the login of a payee's wallet: as an e-mail address, as a
 // phone number, or, for the provider's 16-digit user numbers, all but four.
 func MaskAccount(account string) string {

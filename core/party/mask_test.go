@@ -29,6 +29,18 @@ func TestMasks(t *testing.T) {
 		require.Equal(t, want, party.MaskName(in))
 	}
 	for in, want := range map[string]string{
+		"110105199003071234": "110***********1234", "11010519900307123X": "110***********123X", "11010519900307123x": "110***********123x",
+		"110105900307123": "110********7123", "1101051990030712X4": "****", "11010519900307123": "****", "１１０１０５": "****", "": "****",
+	} {
+		require.Equal(t, want, party.MaskIDCard(in))
+	}
+	for in, want := range map[string]string{
+		"6222021234567890123": "622202*********0123", "6222021234567890": "622202******7890", "622202123456": "****",
+		"62220212345678901234": "****", "6222 0212 3456 7890": "****", "": "****",
+	} {
+		require.Equal(t, want, party.MaskBankCard(in))
+	}
+	for in, want := range map[string]string{
 		"13812345678": "138****5678", "anna@example.com": "a***@example.com", "2088101117955611": "************5611", "other": "****",
 	} {
 		require.Equal(t, want, party.MaskAccount(in))

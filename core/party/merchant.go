@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/suanpan/suanpan/core/fault"
+	"github.com/suanpan/suanpan/core/secret"
 	"github.com/suanpan/suanpan/internal/id"
 	"github.com/suanpan/suanpan/internal/pg"
 )
@@ -39,8 +40,8 @@ type Merchant struct {
 	// ParentID is empty for a merchant at the top.
 	ParentID   string
 	Settlement Settlement
-	// PayoutAccount is masked; nil when the merchant has none.
-	PayoutAccount *PayoutAccount
+	// PayoutAccount is nil when the merchant has none.
+	PayoutAccount *SealedPayoutAccount
 	CreatedAt     time.Time
 }
 
@@ -64,8 +65,8 @@ const (
 // Create adds a merchant. Faults: Invalid for a malformed field, Conflict for
 // a reference that is taken, Refused for a parent that does not exist in the
 // tenant or is already at MaxDepth. The caller's idempotency row makes it
-// idempotent.
-func Create(ctx context.Context, tx pgx.Tx, tenant string, n NewMerchant) (Merchant, error) {
+// idempotent. box seals the payout account; without one it may be nil.
+func Create(ctx context.Context, tx pgx.Tx, box *secret.Box, tenant string, n NewMerchant) (Merchant, error) {
 	if n.ID == "" {
 		n.ID = id.New(id.Merchant)
 	}
@@ -90,7 +91,7 @@ func Create(ctx context.Context, tx pgx.Tx, tenant string, n NewMerchant) (Merch
 			"another merchant has this reference; use a new one or read that merchant by its reference")
 	}
 	if n.PayoutAccount != nil {
-		if err := insertPayoutAccount(ctx, tx, tenant, n.ID, *n.PayoutAccount); err != nil {
+		if err := insertPayoutAccount(ctx, tx, box, tenant, n.ID, *n.PayoutAccount); err != nil {
 			return Merchant{}, err
 		}
 	}
@@ -149,24 +150,22 @@ func NotFoundIn(field string) error {
 
 const selectMerchant = `
 	select m.id, m.reference, m.name, coalesce(m.parent_id, ''), m.settlement, m.created_at,
-	       p.channel, p.account, p.name
-	from merchants m left join merchant_payout_accounts p on p.tenant_id = m.tenant_id and p.merchant_id = m.id`
+	       ` + payoutColumns + `
+	from merchants m left join (` + fromPayouts + `) on p.tenant_id = m.tenant_id and p.merchant_id = m.id`
 
-func scanMerchant(row pgx.Row) (Merchant, error) {
+func scanMerchant(row pgx.Row, tenant string) (Merchant, error) {
 	var m Merchant
-	var channel, account, name *string
-	err := row.Scan(&m.ID, &m.Reference, &m.Name, &m.ParentID, &m.Settlement, &m.CreatedAt, &channel, &account, &name)
-	if err == nil && channel != nil {
-		masked := PayoutAccount{Channel: *channel, Account: *account, Name: *name}.Masked()
-		m.PayoutAccount = &masked
+	var payout payoutRow
+	err := row.Scan(append([]any{&m.ID, &m.Reference, &m.Name, &m.ParentID, &m.Settlement, &m.CreatedAt}, payout.fields()...)...)
+	if err == nil {
+		m.PayoutAccount = payout.value(tenant)
 	}
 	return m, err
 }
 
-// Get returns one merchant of the tenant, its payout account masked, or a
-// NotFound fault.
+// Get returns one merchant of the tenant, or a NotFound fault.
 func Get(ctx context.Context, q pg.Querier, tenant, merchantID string) (Merchant, error) {
-	m, err := scanMerchant(q.QueryRow(ctx, selectMerchant+` where m.tenant_id = $1 and m.id = $2`, tenant, merchantID))
+	m, err := scanMerchant(q.QueryRow(ctx, selectMerchant+` where m.tenant_id = $1 and m.id = $2`, tenant, merchantID), tenant)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Merchant{}, fault.NotFound()
 	}
@@ -248,7 +247,7 @@ func List(ctx context.Context, q pg.Querier, tenant string, f Filter) ([]Merchan
 	if err != nil {
 		return nil, "", fmt.Errorf("list merchants: %w", err)
 	}
-	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Merchant, error) { return scanMerchant(row) })
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Merchant, error) { return scanMerchant(row, tenant) })
 	if err != nil {
 		return nil, "", fmt.Errorf("list merchants: %w", err)
 	}

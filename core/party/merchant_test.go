@@ -11,6 +11,7 @@ import (
 
 	"github.com/suanpan/suanpan/core/fault"
 	"github.com/suanpan/suanpan/core/party"
+	"github.com/suanpan/suanpan/core/secret"
 	"github.com/suanpan/suanpan/core/tenant"
 	"github.com/suanpan/suanpan/internal/id"
 	"github.com/suanpan/suanpan/internal/pgtest"
@@ -30,10 +31,20 @@ type book struct {
 	t      *testing.T
 	db     *pgtest.Database
 	tenant string
+	box    *secret.Box
+}
+
+// newBox seals under a master key of this test.
+func newBox(t *testing.T) *secret.Box {
+	masters, err := secret.ParseMasters(secret.NewMasterKeyText())
+	require.NoError(t, err)
+	box, err := secret.NewBox(masters)
+	require.NoError(t, err)
+	return box
 }
 
 func newBook(t *testing.T, db *pgtest.Database) book {
-	b := book{t: t, db: db}
+	b := book{t: t, db: db, box: newBox(t)}
 	require.NoError(t, db.DB.AsSystem(t.Context(), func(tx pgx.Tx) error {
 		created, err := tenant.Create(t.Context(), tx, "A tenant", tenant.LicensedReserve)
 		b.tenant = created.ID
@@ -49,7 +60,7 @@ func (b book) do(fn func(ctx context.Context, tx pgx.Tx) error) error {
 func (b book) try(n party.NewMerchant) (party.Merchant, error) {
 	var m party.Merchant
 	err := b.do(func(ctx context.Context, tx pgx.Tx) (err error) {
-		m, err = party.Create(ctx, tx, b.tenant, n)
+		m, err = party.Create(ctx, tx, b.box, b.tenant, n)
 		return err
 	})
 	return m, err
@@ -86,7 +97,6 @@ func TestAMerchantIsReadAsCreatedAndMasked(t *testing.T) {
 	m := b.create(n)
 	require.Equal(t, n.ID, m.ID)
 	require.Equal(t, party.T1, m.Settlement)
-	require.Equal(t, &party.PayoutAccount{Channel: "alipay", Account: "138****5678", Name: "张*"}, m.PayoutAccount)
 	without := b.create(plain("2"))
 	require.Nil(t, without.PayoutAccount)
 
@@ -94,8 +104,13 @@ func TestAMerchantIsReadAsCreatedAndMasked(t *testing.T) {
 		got, err := party.Get(ctx, tx, b.tenant, m.ID)
 		require.NoError(t, err)
 		require.Equal(t, m, got)
+		masked, err := got.PayoutAccount.Masked(ctx, tx, b.box)
+		require.NoError(t, err)
+		require.Equal(t, party.PayoutAccount{Channel: "alipay", Account: "138****5678", Name: "张*"}, masked)
 
-		real, err := party.PayoutAccountOf(ctx, tx, b.tenant, m.ID)
+		sealed, err := party.PayoutAccountOf(ctx, tx, b.tenant, m.ID)
+		require.NoError(t, err)
+		real, err := sealed.Open(ctx, tx, b.box)
 		require.NoError(t, err)
 		require.Equal(t, *n.PayoutAccount, real)
 		_, err = party.PayoutAccountOf(ctx, tx, b.tenant, without.ID)
@@ -265,7 +280,7 @@ func TestTenantsDoNotSeeEachOther(t *testing.T) {
 	_, err := theirs.try(child)
 	requireFault(t, err, fault.KindRefused, party.CodeMerchantNotFound, "parent_id")
 	require.Error(t, theirs.do(func(ctx context.Context, tx pgx.Tx) error {
-		_, err := party.Create(ctx, tx, ours.tenant, plain("3"))
+		_, err := party.Create(ctx, tx, nil, ours.tenant, plain("3"))
 		return err
 	}), "row-level security refuses to write for another tenant")
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/suanpan/suanpan/core/channel"
 	"github.com/suanpan/suanpan/core/clock"
 	"github.com/suanpan/suanpan/core/fault"
+	"github.com/suanpan/suanpan/core/party"
 	"github.com/suanpan/suanpan/internal/id"
 	"github.com/suanpan/suanpan/money"
 )
@@ -33,8 +34,9 @@ type Attempt struct {
 	Status      AttemptStatus
 	// Action is what the payer's side has to do next; nil while there is nothing.
 	Action *channel.Action
-	// PayerID is personal data: never logged, and forgotten at the attempt's end.
-	PayerID, PayerIP, ReturnURL string
+	// Payer is sealed, and forgotten at the attempt's end.
+	Payer     party.SealedPayer
+	ReturnURL string
 	// Click is the payer's click on the checkout page that made it, if one did.
 	Click string
 	// CodeHash is the digest of the code on the payer's phone.
@@ -90,12 +92,34 @@ func ChooseAttempt(ctx context.Context, tx pgx.Tx, tenantID, paymentID string, m
 		return "", err
 	}
 	for _, a := range slices.Backward(all) {
-		same := a.Channel == m.Channel && a.Product == m.Product && a.PayerID == m.PayerID
-		if m.Click != "" && a.Click == m.Click || same && a.Status.Live() && !till.Stale(a, now) {
+		if m.Click != "" && a.Click == m.Click {
+			return a.ID, nil
+		}
+		if a.Channel != m.Channel || a.Product != m.Product || !a.Status.Live() || till.Stale(a, now) {
+			continue
+		}
+		same, err := till.isPayer(ctx, tx, tenantID, a, m.PayerID)
+		if err != nil {
+			return "", err
+		}
+		if same {
 			return a.ID, nil
 		}
 	}
 	return add(ctx, tx, tenantID, p, m, till)
+}
+
+// isPayer reports whether the attempt is of the payer whom the provider calls payerID,
+// or of nobody in particular if that is empty.
+func (t Till) isPayer(ctx context.Context, tx pgx.Tx, tenantID string, a Attempt, payerID string) (bool, error) {
+	if !a.Payer.HasID() || payerID == "" {
+		return a.Payer.HasID() == (payerID != ""), nil
+	}
+	payer, err := a.Payer.Open(ctx, tx, t.Box, tenantID)
+	if errors.Is(err, party.ErrForgotten) {
+		return false, nil
+	}
+	return payer.ID == payerID, err
 }
 
 // Stale reports whether what the provider gave the payer of an attempt to pay by
@@ -138,9 +162,13 @@ func add(ctx context.Context, tx pgx.Tx, tenantID string, p Payment, m Method, t
 // begin records an attempt with its number at the first account that offers what
 // m asks for, but for those in not.
 func begin(ctx context.Context, tx pgx.Tx, tenantID string, p Payment, m Method, till Till, not []string) (string, error) {
-	a := Attempt{ID: id.New(id.Attempt), Number: id.Number(), Product: m.Product,
-		PayerID: m.PayerID, PayerIP: m.PayerIP, ReturnURL: m.ReturnURL}
+	a := Attempt{ID: id.New(id.Attempt), Number: id.Number(), Product: m.Product, ReturnURL: m.ReturnURL}
 	account, err := till.choose(ctx, tx, tenantID, p.MerchantID, a.Number, m, not)
+	if err != nil {
+		return "", err
+	}
+	var insert pgx.Batch
+	a.Payer, err = party.SealPayer(ctx, tx, till.Box, tenantID, party.Payer{ID: m.PayerID, IP: m.PayerIP}, &insert)
 	if err != nil {
 		return "", err
 	}
@@ -149,21 +177,21 @@ func begin(ctx context.Context, tx pgx.Tx, tenantID string, p Payment, m Method,
 		a.CodeHash = digest[:]
 	}
 	p.Attempt = a
-	_, err = tx.Exec(ctx, `
+	insert.Queue(`
 		insert into attempts (tenant_id, id, payment_id, channel_account_id, channel, product, position, number, request_hash,
-			payer_id, payer_ip, return_url, code_hash, click, status)
-		select $1, $2, $3, $4, $5, $6, 1 + count(*), $7, $8, nullif($9, ''), nullif($10, ''), nullif($11, ''), $12,
-			nullif($13, ''), 'preparing'
+			payer_person, sealed_payer_id, sealed_payer_ip, return_url, code_hash, click, status)
+		select $1, $2, $3, $4, $5, $6, 1 + count(*), $7, $8, nullif($9, ''), $10, $11, nullif($12, ''), $13,
+			nullif($14, ''), 'preparing'
 		from attempts where tenant_id = $1 and payment_id = $3`,
 		tenantID, a.ID, p.ID, account.ID, m.Channel, string(m.Product), a.Number, p.requestHash(),
-		m.PayerID, m.PayerIP, m.ReturnURL, a.CodeHash, m.Click)
-	if err != nil {
+		a.Payer.Person, a.Payer.ID, a.Payer.IP, m.ReturnURL, a.CodeHash, m.Click)
+	if err := tx.SendBatch(ctx, &insert).Close(); err != nil {
 		return "", fmt.Errorf("create attempt: %w", err)
 	}
 	if m.AuthCode == "" {
 		return a.ID, nil
 	}
-	return a.ID, till.Codes.PutOneTime(ctx, tx, tenantID, a.ID, []byte(m.AuthCode), codeLife)
+	return a.ID, till.Box.PutOneTime(ctx, tx, tenantID, a.ID, []byte(m.AuthCode), codeLife)
 }
 
 // TryElsewhere ends the attempt of p, which surely never reached its provider,
@@ -182,11 +210,18 @@ func TryElsewhere(ctx context.Context, tx pgx.Tx, tenantID string, p Payment, co
 			not = append(not, other.ChannelAccountID)
 		}
 	}
-	if len(not) >= maxAccounts || p.Attempt.Position >= MaxAttempts || p.Attempt.PayerID != "" {
+	if len(not) >= maxAccounts || p.Attempt.Position >= MaxAttempts || p.Attempt.Payer.HasID() {
 		return false, nil
 	}
 	a := p.Attempt
-	m := Method{Channel: a.Channel, Product: a.Product, PayerID: a.PayerID, PayerIP: a.PayerIP, ReturnURL: a.ReturnURL, AuthCode: code}
+	payer, err := a.Payer.Open(ctx, tx, till.Box, tenantID)
+	if errors.Is(err, party.ErrForgotten) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	m := Method{Channel: a.Channel, Product: a.Product, PayerIP: payer.IP, ReturnURL: a.ReturnURL, AuthCode: code}
 	_, err = begin(ctx, tx, tenantID, p, m, till, not)
 	var refusal *fault.Error
 	if errors.As(err, &refusal) && refusal.Kind == fault.KindRefused {
@@ -206,8 +241,9 @@ const CodeNeverSent = "never_sent"
 // other content is a programming error that must not reach the provider.
 func (p Payment) requestHash() []byte {
 	a, h := p.Attempt, sha256.New()
+	payerID, payerIP := a.Payer.Frozen()
 	for _, field := range []string{a.Number, strconv.FormatInt(p.Amount.Minor, 10), string(p.Amount.Currency),
-		p.Subject, p.ExpiresAt.UTC().Format(time.RFC3339), string(a.Product), a.PayerID, a.PayerIP, a.ReturnURL, string(a.CodeHash)} {
+		p.Subject, p.ExpiresAt.UTC().Format(time.RFC3339), string(a.Product), payerID, payerIP, a.ReturnURL, string(a.CodeHash)} {
 		_, _ = fmt.Fprintf(h, "%d:%s\n", len(field), field)
 	}
 	return h.Sum(nil)

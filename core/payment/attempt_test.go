@@ -2,6 +2,7 @@ package payment_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"sync"
 	"testing"
@@ -12,7 +13,9 @@ import (
 
 	"github.com/suanpan/suanpan/core/channel"
 	"github.com/suanpan/suanpan/core/fault"
+	"github.com/suanpan/suanpan/core/party"
 	"github.com/suanpan/suanpan/core/payment"
+	"github.com/suanpan/suanpan/core/secret"
 	"github.com/suanpan/suanpan/core/tenant"
 	"github.com/suanpan/suanpan/internal/id"
 	"github.com/suanpan/suanpan/money"
@@ -295,12 +298,13 @@ func TestTryElsewhere(t *testing.T) {
 	for tried := 1; ; tried++ {
 		now := d.get(n.ID).Attempt
 		require.False(t, seen[now.ChannelAccountID], "another account each time")
-		require.NoError(t, now.CheckCode(d.codes[now.ID]))
+		code := d.takeCode(now.ID)
+		require.NoError(t, now.CheckCode(code))
 		require.ErrorIs(t, now.CheckCode("281234567890123457"), payment.ErrRequestChanged)
 		seen[now.ChannelAccountID] = true
 		var moved bool
 		d.on(now.ID, func(ctx context.Context, tx pgx.Tx, p *payment.Payment) (err error) {
-			moved, err = payment.TryElsewhere(ctx, tx, d.tenant, *p, d.codes[now.ID], d.shelf())
+			moved, err = payment.TryElsewhere(ctx, tx, d.tenant, *p, code, d.shelf())
 			return err
 		})
 		if !moved {
@@ -383,20 +387,147 @@ func TestAClickMakesOneAttempt(t *testing.T) {
 	require.NotEqual(t, third, choose(qr), "the code of the open attempt is too old")
 }
 
+// takeCode takes the code of an attempt out of the box.
+func (d *till) takeCode(attemptID string) string {
+	d.Helper()
+	var code secret.Value
+	require.NoError(d, d.do(func(ctx context.Context, tx pgx.Tx) (err error) {
+		code, err = d.box.TakeOneTime(ctx, tx, d.tenant, attemptID)
+		return err
+	}))
+	return string(code.Reveal())
+}
+
+// addPayer adds an attempt whose payer is known.
+func (d *till) addPayer(paymentID string, payer party.Payer) (attemptID string) {
+	d.Helper()
+	require.NoError(d, d.do(func(ctx context.Context, tx pgx.Tx) (err error) {
+		attemptID, err = payment.AddAttempt(ctx, tx, d.tenant, paymentID, payment.Method{Channel: "alipay",
+			Product: channel.ProductJSAPI, PayerID: payer.ID, PayerIP: payer.IP}, d.shelf())
+		return err
+	}))
+	return attemptID
+}
+
+func (d *till) payer(a payment.Attempt) (payer party.Payer, err error) {
+	_ = d.do(func(ctx context.Context, tx pgx.Tx) error {
+		payer, err = a.Payer.Open(ctx, tx, d.box, d.tenant)
+		return nil
+	})
+	return payer, err
+}
+
+func somebody() party.Payer { return party.Payer{ID: "2088000000000001", IP: "192.0.2.1"} }
+
+// dump is everything that the database holds of attempts and persons, as text.
+func (d *till) dump() (text string) {
+	d.Helper()
+	require.NoError(d, d.Pool.QueryRow(d.Context(), `select coalesce(string_agg(x, e'\n'), '') from (
+		select a::text as x from attempts a union all select p::text from persons p) all_of_it`).Scan(&text))
+	return text
+}
+
 func TestThePayerIsForgottenAtTheEnd(t *testing.T) {
 	d := open(t)
 	p := d.chosenLater()
-	var attemptID string
-	require.NoError(t, d.do(func(ctx context.Context, tx pgx.Tx) (err error) {
-		attemptID, err = payment.AddAttempt(ctx, tx, d.tenant, p.ID, payment.Method{Channel: "alipay", Product: channel.ProductJSAPI,
-			PayerID: "2088000000000001", PayerIP: "192.0.2.1"}, d.shelf())
-		return err
-	}))
-	require.Equal(t, "2088000000000001", d.attempts(p.ID)[0].PayerID)
+	attemptID := d.addPayer(p.ID, somebody())
+	under := d.attempts(p.ID)[0]
+	payer, err := d.payer(under)
+	require.NoError(t, err)
+	require.Equal(t, somebody(), payer)
+	require.NotContains(t, d.dump(), somebody().ID)
+	require.NotContains(t, d.dump(), somebody().IP)
+	require.NoError(t, d.get(p.ID).CheckFrozen())
 	d.on(attemptID, func(ctx context.Context, tx pgx.Tx, p *payment.Payment) error {
 		return payment.ClosedNow(ctx, tx, d.tenant, p)
 	})
 	over := d.attempts(p.ID)[0]
-	require.Empty(t, over.PayerID+over.PayerIP)
+	require.Zero(t, over.Payer)
 	require.NoError(t, d.get(p.ID).CheckFrozen(), "nothing that names the payer is sent any more")
+	_, err = d.payer(under)
+	require.ErrorIs(t, err, party.ErrForgotten, "a copy of the row opens nowhere")
+	var persons int
+	require.NoError(t, d.Pool.QueryRow(t.Context(), `select count(*) from persons`).Scan(&persons))
+	require.Zero(t, persons)
+}
+
+func TestAPayerIsForgottenWhenAsked(t *testing.T) {
+	d := open(t)
+	p := d.chosenLater()
+	attemptID := d.addPayer(p.ID, somebody())
+	for range 2 {
+		require.NoError(t, d.do(func(ctx context.Context, tx pgx.Tx) error {
+			return payment.ForgetPayer(ctx, tx, d.tenant, p.ID, "asked")
+		}))
+	}
+	now := d.get(p.ID)
+	_, err := d.payer(now.Attempt)
+	require.ErrorIs(t, err, party.ErrForgotten)
+	require.NoError(t, now.CheckFrozen())
+	another := d.addPayer(p.ID, somebody())
+	require.NotEqual(t, attemptID, another)
+	d.on(attemptID, func(ctx context.Context, tx pgx.Tx, p *payment.Payment) error {
+		moved, err := payment.TryElsewhere(ctx, tx, d.tenant, *p, "", d.shelf())
+		require.False(t, moved)
+		return err
+	})
+	d.on(attemptID, func(ctx context.Context, tx pgx.Tx, p *payment.Payment) error {
+		return payment.ClosedNow(ctx, tx, d.tenant, p)
+	})
+	err = d.do(func(ctx context.Context, tx pgx.Tx) error {
+		return payment.ForgetPayer(ctx, tx, d.tenant, id.New(id.Payment), "asked")
+	})
+	require.ErrorIs(t, err, &fault.Error{Kind: fault.KindNotFound})
+}
+
+// Attempts from before payers were sealed go on, and are sealed a batch at a time.
+func TestPayersFromBeforeAreSealed(t *testing.T) {
+	d := open(t)
+	var payments []string
+	for range 5 {
+		p := d.chosenLater()
+		d.addPayer(p.ID, somebody())
+		payments = append(payments, p.ID)
+		d.makePlain(p.ID)
+		require.NoError(t, d.get(p.ID).CheckFrozen())
+		payer, err := d.payer(d.get(p.ID).Attempt)
+		require.NoError(t, err)
+		require.Equal(t, somebody(), payer)
+	}
+	_, err := d.Pool.Exec(t.Context(), `update attempts set payer_ip = '192.0.2.66' where payment_id = $1`, payments[4])
+	require.NoError(t, err)
+	require.Contains(t, d.dump(), somebody().ID)
+	done := 0
+	for n := 1; n > 0; done += n {
+		require.NoError(t, d.DB.AsSystem(t.Context(), func(tx pgx.Tx) (err error) {
+			n, err = payment.SealPayers(t.Context(), tx, d.box, 2)
+			return err
+		}))
+	}
+	require.Equal(t, 5, done)
+	require.NotContains(t, d.dump(), somebody().ID)
+	require.NotContains(t, d.dump(), "192.0.2.")
+	for _, paymentID := range payments[:4] {
+		now := d.get(paymentID)
+		require.NoError(t, now.CheckFrozen())
+		payer, err := d.payer(now.Attempt)
+		require.NoError(t, err)
+		require.Equal(t, somebody(), payer)
+	}
+	require.ErrorIs(t, d.get(payments[4]).CheckFrozen(), payment.ErrRequestChanged, "what was tampered with is not made good")
+}
+
+// makePlain turns the attempt of a payment into one that an earlier version made.
+func (d *till) makePlain(paymentID string) {
+	d.Helper()
+	now := d.get(paymentID)
+	h := sha256.New()
+	for _, field := range []string{now.Attempt.Number, "1000", "CNY", now.Subject, now.ExpiresAt.UTC().Format(time.RFC3339),
+		string(now.Attempt.Product), somebody().ID, somebody().IP, "", ""} {
+		_, _ = fmt.Fprintf(h, "%d:%s\n", len(field), field)
+	}
+	_, err := d.Pool.Exec(d.Context(), `
+		update attempts set payer_person = null, sealed_payer_id = null, sealed_payer_ip = null, payer_id = $2, payer_ip = $3,
+			request_hash = $4 where id = $1`, now.Attempt.ID, somebody().ID, somebody().IP, h.Sum(nil))
+	require.NoError(d, err)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/suanpan/suanpan/core/channel"
+	"github.com/suanpan/suanpan/core/party"
 	"github.com/suanpan/suanpan/core/status"
 	"github.com/suanpan/suanpan/money"
 )
@@ -31,10 +32,15 @@ func become(ctx context.Context, tx pgx.Tx, tenantID string, p *Payment, to Stat
 // setAttempt changes the status of the attempt of p. At its end it forgets who its
 // payer was: nothing is sent any more that needs it.
 func setAttempt(ctx context.Context, tx pgx.Tx, tenantID string, p Payment, to AttemptStatus, set string, args ...any) error {
-	if !to.Live() {
-		set += `, payer_id = null, payer_ip = null`
+	if to.Live() {
+		return status.Change(ctx, tx, attempts, tenantID, p.Attempt.ID, p.Attempt.Status, to, set, args...)
 	}
-	return status.Change(ctx, tx, attempts, tenantID, p.Attempt.ID, p.Attempt.Status, to, set, args...)
+	set += `, payer_id = null, payer_ip = null, payer_person = null, sealed_payer_id = null, sealed_payer_ip = null`
+	err := status.Change(ctx, tx, attempts, tenantID, p.Attempt.ID, p.Attempt.Status, to, set, args...)
+	if err != nil {
+		return err
+	}
+	return party.DropPayer(ctx, tx, tenantID, p.Attempt.Payer)
 }
 
 // Every function below changes the attempt that p was read by, and with it the

@@ -12,7 +12,6 @@ import (
 	"github.com/suanpan/suanpan/core/fault"
 	"github.com/suanpan/suanpan/core/secret"
 	"github.com/suanpan/suanpan/core/tenant"
-	"github.com/suanpan/suanpan/internal/pg"
 )
 
 // Method is how a payer is to pay.
@@ -38,18 +37,13 @@ type Method struct {
 // about a minute.
 const codeLife = 2 * time.Minute
 
-// Codes keeps one-time secrets by the attempt they are for; see secret.Box.
-type Codes interface {
-	PutOneTime(ctx context.Context, q pg.Querier, tenant, attemptID string, plain []byte, life time.Duration) error
-	TakeOneTime(ctx context.Context, q pg.Querier, tenant, attemptID string) (secret.Value, error)
-}
-
 // Till is what taking a method needs from outside.
 type Till struct {
 	// Offers lists what a channel can take. It is called inside a transaction, so it
 	// may not open another.
 	Offers func(channelName string) []channel.Offer
-	Codes  Codes
+	// Box seals who pays, and the codes on payers' phones.
+	Box *secret.Box
 }
 
 // choose returns the account that offers what m asks for, but for those in not.

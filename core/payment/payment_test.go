@@ -16,7 +16,6 @@ import (
 	"github.com/suanpan/suanpan/core/secret"
 	"github.com/suanpan/suanpan/core/tenant"
 	"github.com/suanpan/suanpan/internal/id"
-	"github.com/suanpan/suanpan/internal/pg"
 	"github.com/suanpan/suanpan/internal/pgtest"
 	"github.com/suanpan/suanpan/money"
 )
@@ -28,13 +27,17 @@ type till struct {
 	*testing.T
 	*pgtest.Database
 	tenant, merchant string
-	codes            safe
+	box              *secret.Box
 }
 
 func open(t *testing.T) *till {
 	t.Helper()
 	t.Parallel()
-	d := &till{T: t, Database: pgtest.New(t), codes: safe{}}
+	masters, err := secret.ParseMasters(secret.NewMasterKeyText())
+	require.NoError(t, err)
+	box, err := secret.NewBox(masters)
+	require.NoError(t, err)
+	d := &till{T: t, Database: pgtest.New(t), box: box}
 	require.NoError(t, d.DB.AsSystem(t.Context(), func(tx pgx.Tx) error {
 		created, err := tenant.Create(t.Context(), tx, "A tenant", tenant.LicensedReserve)
 		if err != nil {
@@ -48,7 +51,7 @@ func open(t *testing.T) *till {
 		return openProducts(t.Context(), tx, d.tenant, account.ID)
 	}))
 	require.NoError(t, d.do(func(ctx context.Context, tx pgx.Tx) error {
-		m, err := party.Create(ctx, tx, d.tenant, party.NewMerchant{Reference: "shop", Name: "Shop", Settlement: "T0"})
+		m, err := party.Create(ctx, tx, nil, d.tenant, party.NewMerchant{Reference: "shop", Name: "Shop", Settlement: "T0"})
 		d.merchant = m.ID
 		return err
 	}))
@@ -64,21 +67,9 @@ func (d *till) request() payment.New {
 		Amount: money.Fen(1000), Method: &payment.Method{Channel: "alipay", Product: channel.ProductQR}, ExpiresIn: time.Hour}
 }
 
-// safe keeps codes in memory.
-type safe map[string]string
-
-func (s safe) PutOneTime(_ context.Context, _ pg.Querier, _, attemptID string, plain []byte, _ time.Duration) error {
-	s[attemptID] = string(plain)
-	return nil
-}
-
-func (s safe) TakeOneTime(_ context.Context, _ pg.Querier, _, attemptID string) (secret.Value, error) {
-	return secret.NewValue([]byte(s[attemptID])), nil
-}
-
 // shelf is what every account of these tests offers.
 func (d *till) shelf() payment.Till {
-	return payment.Till{Codes: d.codes, Offers: func(string) []channel.Offer {
+	return payment.Till{Box: d.box, Offers: func(string) []channel.Offer {
 		return []channel.Offer{
 			{Product: channel.ProductQR, Action: channel.ActionQRCode, Life: time.Hour},
 			{Product: channel.ProductWAP, Action: channel.ActionRedirect, Needs: []channel.Need{channel.NeedReturnURL, channel.NeedPayerIP}},
@@ -238,8 +229,8 @@ func TestWhatIsSentUnderANumberIsFrozen(t *testing.T) {
 		func(p *payment.Payment) { p.ExpiresAt = p.ExpiresAt.Add(time.Second) },
 		func(p *payment.Payment) { p.Attempt.Number = id.Number() },
 		func(p *payment.Payment) { p.Attempt.Product = channel.ProductPage },
-		func(p *payment.Payment) { p.Attempt.PayerID = "somebody" },
-		func(p *payment.Payment) { p.Attempt.PayerIP = "192.0.2.1" },
+		func(p *payment.Payment) { p.Attempt.Payer.Plain.ID = "somebody" },
+		func(p *payment.Payment) { p.Attempt.Payer.Person, p.Attempt.Payer.IP = "per_1", []byte("sealed") },
 		func(p *payment.Payment) { p.Attempt.ReturnURL = "https://shop.example.com" },
 		func(p *payment.Payment) { p.Attempt.CodeHash = make([]byte, 32) },
 	} {

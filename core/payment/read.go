@@ -25,7 +25,8 @@ const paymentColumns = `
 const attemptColumns = `
 	coalesce(a.id, ''), coalesce(a.payment_id, ''), coalesce(a.channel_account_id, ''), coalesce(a.channel, ''),
 	coalesce(a.product, ''), coalesce(a.position, 0), coalesce(a.number, ''), a.request_hash, coalesce(a.status, ''), a.action,
-	coalesce(a.payer_id, ''), coalesce(a.payer_ip, ''), coalesce(a.return_url, ''), coalesce(a.click, ''), a.code_hash,
+	coalesce(a.payer_person, ''), a.sealed_payer_id, a.sealed_payer_ip, coalesce(a.payer_id, ''), coalesce(a.payer_ip, ''),
+	coalesce(a.return_url, ''), coalesce(a.click, ''), a.code_hash,
 	coalesce(a.asked, 0),
 	a.sent_at, a.cancel_sent_at, a.unseen_at is not null, a.failure_code, coalesce(a.failure_channel_code, ''),
 	coalesce(a.failure_message, ''), coalesce(a.channel_trade_no, ''), coalesce(a.fee, 0), a.paid_at, coalesce(a.created_at, 'epoch')`
@@ -41,7 +42,8 @@ const fromAttempts = ` from attempts a join payments p on p.tenant_id = a.tenant
 // fields are where the attempt's columns go; failure is read by the caller.
 func (a *Attempt) fields(failureCode **string, failure *Failure) []any {
 	return []any{&a.ID, &a.PaymentID, &a.ChannelAccountID, &a.Channel, &a.Product, &a.Position, &a.Number, &a.RequestHash,
-		&a.Status, &a.Action, &a.PayerID, &a.PayerIP, &a.ReturnURL, &a.Click, &a.CodeHash, &a.Asked,
+		&a.Status, &a.Action, &a.Payer.Person, &a.Payer.ID, &a.Payer.IP, &a.Payer.Plain.ID, &a.Payer.Plain.IP,
+		&a.ReturnURL, &a.Click, &a.CodeHash, &a.Asked,
 		&a.SentAt, &a.CancelSentAt, &a.Unseen, failureCode, &failure.ChannelCode,
 		&failure.Message, &a.ChannelTradeNo, &a.Fee.Minor, &a.PaidAt, &a.CreatedAt}
 }

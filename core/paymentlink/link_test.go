@@ -40,7 +40,7 @@ func open(t *testing.T) *shop {
 		return err
 	}))
 	s.in(func(tx pgx.Tx) error {
-		made, err := party.Create(t.Context(), tx, s.tenant, party.NewMerchant{Reference: "m", Name: "M", Settlement: party.T0})
+		made, err := party.Create(t.Context(), tx, nil, s.tenant, party.NewMerchant{Reference: "m", Name: "M", Settlement: party.T0})
 		s.merchant = made.ID
 		return err
 	})

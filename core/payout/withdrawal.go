@@ -103,15 +103,15 @@ func Create(ctx context.Context, tx pgx.Tx, tenantID string, n New) error {
 	if err := n.check(); err != nil {
 		return err
 	}
-	if _, err := party.Get(ctx, tx, tenantID, n.MerchantID); err != nil {
-		if errors.Is(err, &fault.Error{Kind: fault.KindNotFound}) {
-			return fault.Refused("merchant_id", "merchant_unknown", "There is no such merchant; create it first.")
-		}
+	if err := party.RequireExisting(ctx, tx, tenantID, "merchant_id", n.MerchantID); err != nil {
 		return err
 	}
 	payee, err := party.PayoutAccountOf(ctx, tx, tenantID, n.MerchantID)
 	if err != nil {
 		return err
+	}
+	if payee.ForgottenAt != nil {
+		return party.PayeeForgotten()
 	}
 	number := id.Number()
 	account, err := tenant.PickChannelAccount(ctx, tx, tenantID, tenant.Wanted{
@@ -158,12 +158,11 @@ func holdMoney(ctx context.Context, tx pgx.Tx, tenantID string, n New) error {
 	return err
 }
 
-// requestHash freezes what is sent under number; it is not reversible, so the
-// payee's data cannot be read from it.
-func requestHash(number string, amount money.Amount, payee party.PayoutAccount) []byte {
+// requestHash freezes what is sent under number. The payee goes in sealed, so that
+// nobody can try accounts and names against it.
+func requestHash(number string, amount money.Amount, payee party.SealedPayoutAccount) []byte {
 	h := sha256.New()
-	for _, field := range []string{number, strconv.FormatInt(amount.Minor, 10), string(amount.Currency),
-		payee.Channel, payee.Account, payee.Name} {
+	for _, field := range append([]string{number, strconv.FormatInt(amount.Minor, 10), string(amount.Currency)}, payee.Frozen()...) {
 		_, _ = fmt.Fprintf(h, "%d:%s\n", len(field), field)
 	}
 	return h.Sum(nil)
@@ -171,7 +170,7 @@ func requestHash(number string, amount money.Amount, payee party.PayoutAccount) 
 
 // CheckFrozen returns payment.ErrRequestChanged unless w and payee still say
 // what was recorded when the number was minted.
-func (w Withdrawal) CheckFrozen(payee party.PayoutAccount) error {
+func (w Withdrawal) CheckFrozen(payee party.SealedPayoutAccount) error {
 	if string(requestHash(w.Number, w.Amount, payee)) != string(w.RequestHash) {
 		return payment.ErrRequestChanged
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/suanpan/suanpan/core/party"
 	"github.com/suanpan/suanpan/core/payment"
 	"github.com/suanpan/suanpan/core/payout"
+	"github.com/suanpan/suanpan/core/secret"
 	"github.com/suanpan/suanpan/core/tenant"
 	"github.com/suanpan/suanpan/internal/id"
 	"github.com/suanpan/suanpan/internal/pgtest"
@@ -30,12 +31,17 @@ type desk struct {
 	*testing.T
 	*pgtest.Database
 	tenant, merchant, account string
+	box                       *secret.Box
 }
 
 func open(t *testing.T) *desk {
 	t.Helper()
 	t.Parallel()
-	d := &desk{T: t, Database: pgtest.New(t)}
+	masters, err := secret.ParseMasters(secret.NewMasterKeyText())
+	require.NoError(t, err)
+	box, err := secret.NewBox(masters)
+	require.NoError(t, err)
+	d := &desk{T: t, Database: pgtest.New(t), box: box}
 	require.NoError(t, d.DB.AsSystem(t.Context(), func(tx pgx.Tx) error {
 		created, err := tenant.Create(t.Context(), tx, "A tenant", tenant.LicensedReserve)
 		if err != nil {
@@ -58,7 +64,7 @@ func open(t *testing.T) *desk {
 func (d *desk) newMerchant(reference string, payee *party.PayoutAccount) (merchantID string) {
 	d.Helper()
 	d.must(func(ctx context.Context, tx pgx.Tx) error {
-		m, err := party.Create(ctx, tx, d.tenant, party.NewMerchant{Reference: reference, Name: "Shop", Settlement: "T0", PayoutAccount: payee})
+		m, err := party.Create(ctx, tx, d.box, d.tenant, party.NewMerchant{Reference: reference, Name: "Shop", Settlement: "T0", PayoutAccount: payee})
 		merchantID = m.ID
 		return err
 	})
@@ -209,4 +215,102 @@ func TestWithdrawalsRaceForOneBalance(t *testing.T) {
 			return ledger.ReleaseHold(ctx, tx, d.tenant, payout.HoldReference(accepted[0].ID))
 		})
 	}
+}
+
+func (d *desk) payee(merchantID string) (payee party.SealedPayoutAccount) {
+	d.Helper()
+	d.must(func(ctx context.Context, tx pgx.Tx) (err error) {
+		payee, err = party.PayoutAccountOf(ctx, tx, d.tenant, merchantID)
+		return err
+	})
+	return payee
+}
+
+func (d *desk) forget() error {
+	return d.do(func(ctx context.Context, tx pgx.Tx) error {
+		return payout.ForgetPayee(ctx, tx, d.tenant, d.merchant, "asked")
+	})
+}
+
+// Nobody is forgotten while money that was sent is on its way to him; what was not sent
+// does not keep him, and nothing new goes to him afterwards.
+func TestAPayeeIsForgottenBetweenWithdrawals(t *testing.T) {
+	d := open(t)
+	n := d.request(100)
+	require.NoError(t, d.create(n))
+	d.must(func(ctx context.Context, tx pgx.Tx) error { return payout.Sending(ctx, tx, d.tenant, n.ID) })
+	var refusal *fault.Error
+	require.ErrorAs(t, d.forget(), &refusal)
+	require.Equal(t, "withdrawal_under_way", refusal.Code)
+	require.Nil(t, d.payee(d.merchant).ForgottenAt, "refused is not forgotten")
+	require.NoError(t, d.become(d.get(n.ID), payout.Failed))
+
+	waiting := d.request(100)
+	require.NoError(t, d.create(waiting))
+	require.NoError(t, d.forget())
+	require.NoError(t, d.forget(), "again")
+	payee := d.payee(d.merchant)
+	require.NotNil(t, payee.ForgottenAt)
+	require.NoError(t, d.get(n.ID).CheckFrozen(payee))
+	require.NoError(t, d.get(waiting.ID).CheckFrozen(payee))
+	require.ErrorAs(t, d.create(d.request(100)), &refusal)
+	require.Equal(t, party.CodePayeeForgotten, refusal.Code)
+}
+
+// Whoever sends and whoever forgets do not pass each other: either the payee stays
+// until the money has arrived, or nothing is sent to him.
+func TestForgettingAndSendingDoNotPassEachOther(t *testing.T) {
+	d := open(t)
+	for range 20 {
+		d.merchant = d.newMerchant(id.Number(), &party.PayoutAccount{Channel: "alipay", Account: "boss@example.com", Name: "张小明"})
+		d.must(func(ctx context.Context, tx pgx.Tx) error {
+			_, err := ledger.Post(ctx, tx, d.tenant, books.Collect(books.Collection{Attempt: id.New(id.Attempt), ChannelAccount: d.account,
+				To: books.Pocket{Merchant: d.merchant, Available: true}, Amount: money.Fen(1000)})...)
+			return err
+		})
+		n := d.request(100)
+		require.NoError(t, d.create(n))
+		var sent, forgotten error
+		var both sync.WaitGroup
+		both.Go(func() {
+			sent = d.do(func(ctx context.Context, tx pgx.Tx) error {
+				payee, err := party.PayoutAccountToSend(ctx, tx, d.tenant, d.merchant)
+				if err != nil {
+					return err
+				}
+				if _, err := payee.Open(ctx, tx, d.box); err != nil {
+					return err
+				}
+				return payout.Sending(ctx, tx, d.tenant, n.ID)
+			})
+		})
+		both.Go(func() { forgotten = d.forget() })
+		both.Wait()
+		require.NotEqual(t, sent == nil, forgotten == nil, "sent: %v, forgotten: %v", sent, forgotten)
+	}
+}
+
+// Withdrawals to a payee from before payees were sealed go on, and are frozen anew when
+// he is; one that was tampered with is not made good.
+func TestWithdrawalsFromBeforeAreFrozenAnew(t *testing.T) {
+	d := open(t)
+	_, err := d.Pool.Exec(t.Context(), `update merchant_payout_accounts set person_id = null, sealed_account = null, sealed_name = null,
+		account = 'boss@example.com', name = '张小明'`)
+	require.NoError(t, err)
+	_, err = d.Pool.Exec(t.Context(), `delete from persons`)
+	require.NoError(t, err)
+	good, bad := d.request(100), d.request(100)
+	require.NoError(t, d.create(good))
+	require.NoError(t, d.create(bad))
+	require.NoError(t, d.get(good.ID).CheckFrozen(d.payee(d.merchant)))
+	_, err = d.Pool.Exec(t.Context(), `update withdrawals set amount = 101 where id = $1`, bad.ID)
+	require.NoError(t, err)
+	for range 2 {
+		require.NoError(t, d.DB.AsSystem(t.Context(), func(tx pgx.Tx) error {
+			_, err := payout.SealPayee(t.Context(), tx, d.box, d.tenant, d.merchant)
+			return err
+		}))
+	}
+	require.NoError(t, d.get(good.ID).CheckFrozen(d.payee(d.merchant)))
+	require.ErrorIs(t, d.get(bad.ID).CheckFrozen(d.payee(d.merchant)), payment.ErrRequestChanged)
 }

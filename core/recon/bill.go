@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/suanpan/suanpan/core/channel"
+	"github.com/suanpan/suanpan/core/secret"
 	"github.com/suanpan/suanpan/internal/pg"
 )
 
@@ -18,7 +19,45 @@ import (
 // row-level security, and arrays need no staging table.
 const insertBatch = 10_000
 
-// StoreBill keeps a downloaded bill as evidence and makes it the one that run
+// rawColumn is where bills are, under the data keys of their tenants.
+func rawColumn() secret.Column {
+	return secret.Column{Table: "bill_files", Name: "raw", Row: "channel_account_id || '/' || bill_date || '/' || version",
+		Where: "sealed", Fixed: true}
+}
+
+// SealedColumns lists what this package keeps sealed.
+func SealedColumns() []secret.Column { return []secret.Column{rawColumn()} }
+
+// SealBill seals one bill from before bills were sealed, and reports whether there was
+// one. It needs the system role.
+func SealBill(ctx context.Context, tx pgx.Tx, box *secret.Box) (bool, error) {
+	var tenant, account, date, row string
+	var version int
+	var raw []byte
+	err := tx.QueryRow(ctx, `
+		select tenant_id, channel_account_id, bill_date::text, version, `+rawColumn().Row+`, raw from bill_files
+		where not sealed order by tenant_id, channel_account_id, bill_date, version limit 1 for update`).
+		Scan(&tenant, &account, &date, &version, &row, &raw)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("bill in plain: %w", err)
+	}
+	if raw, err = box.Seal(ctx, tx, rawColumn().Place(tenant, row), raw); err != nil {
+		return false, err
+	}
+	_, err = tx.Exec(ctx, `
+		update bill_files set raw = $5, sealed = true
+		where tenant_id = $1 and channel_account_id = $2 and bill_date = $3::text::date and version = $4`,
+		tenant, account, date, version, raw)
+	if err != nil {
+		return false, fmt.Errorf("seal bill: %w", err)
+	}
+	return true, nil
+}
+
+// StoreBill keeps a downloaded bill as evidence, sealed because it names payers, and makes it the one that run
 // reconciliationID uses. The same bytes again change nothing; other bytes for a
 // day that has a bill become its next version, and both are kept. A bill of a
 // day without trades has no lines and may have no bytes.
@@ -26,7 +65,9 @@ const insertBatch = 10_000
 // It returns an error, and stores nothing, when the bill is of another date,
 // its digest is not that of its bytes, or it does not have as many lines as it
 // counts.
-func StoreBill(ctx context.Context, tx pgx.Tx, tenant, reconciliationID string, bill channel.Bill) (Reconciliation, error) {
+func StoreBill(
+	ctx context.Context, tx pgx.Tx, box *secret.Box, tenant, reconciliationID string, bill channel.Bill,
+) (Reconciliation, error) {
 	r, err := lock(ctx, tx, tenant, reconciliationID)
 	if err != nil {
 		return Reconciliation{}, err
@@ -39,7 +80,7 @@ func StoreBill(ctx context.Context, tx pgx.Tx, tenant, reconciliationID string, 
 		return Reconciliation{}, err
 	}
 	bill.SHA256 = hex.EncodeToString(digest[:])
-	version, err := storeFile(ctx, tx, tenant, r, bill)
+	version, err := storeFile(ctx, tx, box, tenant, r, bill)
 	if err != nil {
 		return Reconciliation{}, err
 	}
@@ -82,7 +123,7 @@ func checkBill(bill channel.Bill, date, digest string) error {
 }
 
 // storeFile returns the version that holds the bill's bytes, a new one if none does.
-func storeFile(ctx context.Context, tx pgx.Tx, tenant string, r Reconciliation, bill channel.Bill) (int, error) {
+func storeFile(ctx context.Context, tx pgx.Tx, box *secret.Box, tenant string, r Reconciliation, bill channel.Bill) (int, error) {
 	var version int
 	err := tx.QueryRow(ctx, `
 		select version from bill_files
@@ -91,17 +132,22 @@ func storeFile(ctx context.Context, tx pgx.Tx, tenant string, r Reconciliation, 
 	if err == nil || !errors.Is(err, pgx.ErrNoRows) {
 		return version, err
 	}
-	raw := bill.Raw
-	if raw == nil {
-		raw = []byte{}
-	}
 	// Only the one open run of the day, whose row is locked, comes here.
 	err = tx.QueryRow(ctx, `
-		insert into bill_files (tenant_id, channel_account_id, bill_date, version, sha256, raw, line_count)
-		select $1, $2, $3::text::date, coalesce(max(version), 0) + 1, $4, $5, $6
-		from bill_files where tenant_id = $1 and channel_account_id = $2 and bill_date = $3::text::date
-		returning version`,
-		tenant, r.ChannelAccountID, r.Date, bill.SHA256, raw, len(bill.Lines)).Scan(&version)
+		select coalesce(max(version), 0) + 1 from bill_files
+		where tenant_id = $1 and channel_account_id = $2 and bill_date = $3::text::date`,
+		tenant, r.ChannelAccountID, r.Date).Scan(&version)
+	if err != nil {
+		return 0, fmt.Errorf("version of bill: %w", err)
+	}
+	raw, err := box.Seal(ctx, tx, rawColumn().Place(tenant, fmt.Sprintf("%s/%s/%d", r.ChannelAccountID, r.Date, version)), bill.Raw)
+	if err != nil {
+		return 0, err
+	}
+	_, err = tx.Exec(ctx, `
+		insert into bill_files (tenant_id, channel_account_id, bill_date, version, sha256, raw, sealed, line_count)
+		values ($1, $2, $3::text::date, $4, $5, $6, true, $7)`,
+		tenant, r.ChannelAccountID, r.Date, version, bill.SHA256, raw, len(bill.Lines))
 	if err != nil {
 		return 0, fmt.Errorf("store bill: %w", err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/suanpan/suanpan/core/books"
 	"github.com/suanpan/suanpan/core/channel"
 	"github.com/suanpan/suanpan/core/recon"
+	"github.com/suanpan/suanpan/core/secret"
 	"github.com/suanpan/suanpan/internal/id"
 	"github.com/suanpan/suanpan/internal/pgtest"
 	"github.com/suanpan/suanpan/ledger"
@@ -33,12 +34,17 @@ const (
 type world struct {
 	*pgtest.Database
 	t                                testing.TB
+	box                              *secret.Box
 	tenant, merchant, account, other string
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{Database: pgtest.New(t), t: t}
+	masters, err := secret.ParseMasters(secret.NewMasterKeyText())
+	require.NoError(t, err)
+	box, err := secret.NewBox(masters)
+	require.NoError(t, err)
+	w := &world{Database: pgtest.New(t), t: t, box: box}
 	w.setClock(today + " 12:00:00+08")
 	w.tenant, w.merchant, w.account = w.addTenant()
 	w.other = w.addAccount(w.tenant)
@@ -194,7 +200,7 @@ func (w *world) reconcile(bill channel.Bill) recon.Finished {
 		if err != nil {
 			return err
 		}
-		if _, err := recon.StoreBill(ctx, tx, w.tenant, r.ID, bill); err != nil {
+		if _, err := recon.StoreBill(ctx, tx, w.box, w.tenant, r.ID, bill); err != nil {
 			return err
 		}
 		done, err = recon.Finish(ctx, tx, w.tenant, r.ID, recon.DefaultRules())

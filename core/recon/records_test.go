@@ -284,7 +284,7 @@ func TestABillMustBeWhatItSays(t *testing.T) {
 	})
 	store := func(bill channel.Bill) error {
 		return w.in(func(ctx context.Context, tx pgx.Tx) error {
-			_, err := recon.StoreBill(ctx, tx, w.tenant, r.ID, bill)
+			_, err := recon.StoreBill(ctx, tx, w.box, w.tenant, r.ID, bill)
 			return err
 		})
 	}

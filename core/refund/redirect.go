@@ -4,13 +4,16 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/suanpan/suanpan/core/channel"
 	"github.com/suanpan/suanpan/core/fault"
+	"github.com/suanpan/suanpan/core/party"
 	"github.com/suanpan/suanpan/core/payment"
+	"github.com/suanpan/suanpan/core/secret"
 )
 
 // Destination is where the money of an abnormal refund goes.
@@ -47,13 +50,24 @@ type Redirect struct {
 	RequestedAt time.Time
 }
 
-// Card is a payer's bank card: personal data.
+// Card is a payer's bank card: personal data. Printing or logging it shows it masked.
 type Card struct {
 	// Bank is the provider's name of the bank, such as ICBC_DEBIT.
 	Bank   string `json:"bank"`
 	Number string `json:"number"`
 	Holder string `json:"holder"`
 }
+
+// String, GoString and LogValue show the masked form.
+func (c Card) String() string {
+	return c.Bank + " " + party.MaskBankCard(c.Number) + " " + party.MaskName(c.Holder)
+}
+
+// GoString is String.
+func (c Card) GoString() string { return c.String() }
+
+// LogValue is String.
+func (c Card) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // cardLife is how long a card is kept for being sent. The workflow looks at least
 // every five minutes.
@@ -64,9 +78,9 @@ const cardLife = 10 * time.Minute
 const answerWithin = time.Minute
 
 // RequestRedirect says where the money of an abnormal refund goes: to card, or,
-// when card is nil, to the merchant. The card is kept in codes, sealed, until it is
-// sent. It refuses a refund that is not abnormal, and one that is under way already.
-func RequestRedirect(ctx context.Context, tx pgx.Tx, tenantID, refundID string, card *Card, codes payment.Codes) error {
+// when card is nil, to the merchant. The card is kept, sealed, until it is sent. It
+// refuses a refund that is not abnormal, and one that is under way already.
+func RequestRedirect(ctx context.Context, tx pgx.Tx, tenantID, refundID string, card *Card, box *secret.Box) error {
 	r, err := Lock(ctx, tx, tenantID, refundID)
 	switch {
 	case err != nil:
@@ -84,7 +98,7 @@ func RequestRedirect(ctx context.Context, tx pgx.Tx, tenantID, refundID string, 
 		if err != nil {
 			return fmt.Errorf("redirect refund %s: %w", refundID, err)
 		}
-		if err := codes.PutOneTime(ctx, tx, tenantID, refundID, plain, cardLife); err != nil {
+		if err := box.PutOneTime(ctx, tx, tenantID, refundID, plain, cardLife); err != nil {
 			return err
 		}
 	}
@@ -98,9 +112,9 @@ func RequestRedirect(ctx context.Context, tx pgx.Tx, tenantID, refundID string, 
 	return nil
 }
 
-// TakeCard takes the card out of codes; secret.ErrNoSecret says that its time is over.
-func TakeCard(ctx context.Context, tx pgx.Tx, tenantID, refundID string, codes payment.Codes) (Card, error) {
-	value, err := codes.TakeOneTime(ctx, tx, tenantID, refundID)
+// TakeCard takes the card out of box; secret.ErrNoSecret says that its time is over.
+func TakeCard(ctx context.Context, tx pgx.Tx, tenantID, refundID string, box *secret.Box) (Card, error) {
+	value, err := box.TakeOneTime(ctx, tx, tenantID, refundID)
 	if err != nil {
 		return Card{}, err
 	}

@@ -49,7 +49,7 @@ func open(t *testing.T) *desk {
 		return err
 	}))
 	d.must(func(ctx context.Context, tx pgx.Tx) error {
-		m, err := party.Create(ctx, tx, d.tenant, party.NewMerchant{Reference: "shop", Name: "Shop", Settlement: "T0"})
+		m, err := party.Create(ctx, tx, nil, d.tenant, party.NewMerchant{Reference: "shop", Name: "Shop", Settlement: "T0"})
 		d.merchant = m.ID
 		return err
 	})

@@ -17,8 +17,13 @@ const MaxOneTimeLife = 10 * time.Minute
 // ErrNoSecret says that a one-time secret was taken, has expired, or never was.
 var ErrNoSecret = errors.New("there is no such one-time secret: it was taken, it expired, or it never was")
 
+// oneTimeColumn is where they are.
+func oneTimeColumn() Column {
+	return Column{Table: "one_time_secrets", Name: "sealed", Row: "id", Fixed: true}
+}
+
 func oneTimePlace(tenant, rowID string) Place {
-	return Place{Tenant: tenant, Field: "one_time_secrets.sealed", Row: rowID}
+	return oneTimeColumn().Place(tenant, rowID)
 }
 
 // PutOneTime keeps a secret for the attempt of that id, for at most MaxOneTimeLife

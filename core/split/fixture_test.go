@@ -47,7 +47,7 @@ func (w world) merchant(reference string, s party.Settlement) string {
 	w.t.Helper()
 	var m party.Merchant
 	w.must(func(ctx context.Context, tx pgx.Tx) (err error) {
-		m, err = party.Create(ctx, tx, w.tenant, party.NewMerchant{Reference: reference, Name: reference, Settlement: s})
+		m, err = party.Create(ctx, tx, nil, w.tenant, party.NewMerchant{Reference: reference, Name: reference, Settlement: s})
 		return err
 	})
 	return m.ID

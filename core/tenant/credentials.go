@@ -50,8 +50,15 @@ type OpenedCredential struct {
 	Secret secret.Value
 }
 
+func credentialColumn() secret.Column {
+	return secret.Column{Table: "channel_credentials", Name: "sealed", Row: "id"}
+}
+
+// SealedColumns lists what this package keeps sealed.
+func SealedColumns() []secret.Column { return []secret.Column{credentialColumn()} }
+
 func credentialPlace(tenant, credentialID string) secret.Place {
-	return secret.Place{Tenant: tenant, Field: "channel_credentials.sealed", Row: credentialID}
+	return credentialColumn().Place(tenant, credentialID)
 }
 
 // AddCredentials makes c, with keys in a form only the caller knows, the current
@@ -225,41 +232,4 @@ func OpenCredentials(
 		}
 	}
 	return version, inUse, nil
-}
-
-// ResealCredentials seals the keys of a tenant's accounts under its newest data key
-// where they are not, and returns how many. Nobody who opens them meanwhile fails.
-// It needs a transaction of the tenant or of the system.
-func ResealCredentials(ctx context.Context, tx pgx.Tx, box *secret.Box, tenant string) (int, error) {
-	rows, err := tx.Query(ctx, `
-		select id, sealed from channel_credentials
-		where tenant_id = $1 and sealed is not null order by id for no key update`, tenant)
-	if err != nil {
-		return 0, fmt.Errorf("read credentials: %w", err)
-	}
-	type row struct {
-		ID     string
-		Sealed []byte
-	}
-	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[row])
-	if err != nil {
-		return 0, fmt.Errorf("read credentials: %w", err)
-	}
-	changed := 0
-	for _, r := range all {
-		again, sealedAnew, err := box.Reseal(ctx, tx, credentialPlace(tenant, r.ID), r.Sealed)
-		if err != nil {
-			return 0, fmt.Errorf("credentials %s: %w", r.ID, err)
-		}
-		if !sealedAnew {
-			continue
-		}
-		_, err = tx.Exec(ctx, `
-			update channel_credentials set sealed = $3 where tenant_id = $1 and id = $2`, tenant, r.ID, again)
-		if err != nil {
-			return 0, fmt.Errorf("reseal credentials: %w", err)
-		}
-		changed++
-	}
-	return changed, nil
 }

@@ -37,7 +37,7 @@ func (r *routing) tx(fn func(tx pgx.Tx) error) {
 func (r *routing) addMerchant(reference string) string {
 	var m party.Merchant
 	r.tx(func(tx pgx.Tx) (err error) {
-		m, err = party.Create(r.Context(), tx, r.ours, party.NewMerchant{ID: id.New(id.Merchant), Reference: reference, Name: reference, Settlement: party.T1})
+		m, err = party.Create(r.Context(), tx, nil, r.ours, party.NewMerchant{ID: id.New(id.Merchant), Reference: reference, Name: reference, Settlement: party.T1})
 		return err
 	})
 	return m.ID

@@ -46,7 +46,7 @@ func open(t *testing.T, mode tenant.CustodyMode, shops int) *street {
 	require.NoError(t, s.DB.InTenant(t.Context(), s.tenant, func(tx pgx.Tx) error {
 		s.shops = nil
 		for i := range shops {
-			made, err := party.Create(t.Context(), tx, s.tenant, party.NewMerchant{Reference: fmt.Sprint("shop-", i), Name: "Shop", Settlement: party.T0})
+			made, err := party.Create(t.Context(), tx, nil, s.tenant, party.NewMerchant{Reference: fmt.Sprint("shop-", i), Name: "Shop", Settlement: party.T0})
 			if err != nil {
 				return err
 			}
@@ -326,7 +326,7 @@ func (s *street) newcomers(n int) (ids []string) {
 	require.NoError(s, s.DB.InTenant(s.Context(), s.tenant, func(tx pgx.Tx) error {
 		ids = nil
 		for i := range n {
-			made, err := party.Create(s.Context(), tx, s.tenant, party.NewMerchant{
+			made, err := party.Create(s.Context(), tx, nil, s.tenant, party.NewMerchant{
 				Reference: fmt.Sprint("newcomer-", i), Name: "Newcomer", Settlement: party.T0})
 			if err != nil {
 				return err

@@ -191,7 +191,7 @@ func openShop(t *testing.T) *shop {
 	}))
 	s.paymentID = id.New(id.Payment)
 	require.NoError(t, s.DB.InTenant(t.Context(), s.tenant, func(tx pgx.Tx) error {
-		m, err := party.Create(t.Context(), tx, s.tenant, party.NewMerchant{Reference: "shop", Name: "Shop", Settlement: "T0"})
+		m, err := party.Create(t.Context(), tx, nil, s.tenant, party.NewMerchant{Reference: "shop", Name: "Shop", Settlement: "T0"})
 		if err != nil {
 			return err
 		}

@@ -7,10 +7,17 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/suanpan/suanpan/core/approval"
 	"github.com/suanpan/suanpan/core/channel"
+	"github.com/suanpan/suanpan/core/event"
+	"github.com/suanpan/suanpan/core/party"
+	"github.com/suanpan/suanpan/core/payment"
+	"github.com/suanpan/suanpan/core/payout"
+	"github.com/suanpan/suanpan/core/recon"
 	"github.com/suanpan/suanpan/core/secret"
 	"github.com/suanpan/suanpan/core/tenant"
 	"github.com/suanpan/suanpan/internal/config"
@@ -109,9 +116,26 @@ func (v *Vault) InUse(ctx context.Context) (uses []secret.KeyInUse, err error) {
 	return uses, err
 }
 
+// SealedColumns are all columns that hold values under the data keys of tenants.
+func SealedColumns() []secret.Column {
+	return slices.Concat(secret.SealedColumns(), tenant.SealedColumns(), party.SealedColumns(), event.SealedColumns(),
+		approval.SealedColumns(), recon.SealedColumns())
+}
+
+// sealedSchema is everything that is kept sealed, and the columns of earlier versions
+// that must be empty.
+func sealedSchema() secret.Schema {
+	schema := secret.Schema{Columns: SealedColumns(), Keyed: party.PersonalColumns(),
+		Plain: map[string][]string{"webhook_secrets": {"secret"}}}
+	for _, k := range schema.Keyed {
+		schema.Plain[k.Table] = append(schema.Plain[k.Table], k.Plain)
+	}
+	return schema
+}
+
 // RotateDataKeys gives every tenant, or one, a new data key and seals what it keeps
 // under it. It returns the numbers of tenants and of resealed values. A tenant that
-// keeps nothing yet is left alone.
+// keeps nothing yet is left alone. It can be stopped and begun again at any moment.
 func (v *Vault) RotateDataKeys(ctx context.Context, only string) (tenants, resealed int, err error) {
 	ids := []string{only}
 	if only == "" {
@@ -124,7 +148,7 @@ func (v *Vault) RotateDataKeys(ctx context.Context, only string) (tenants, resea
 		}
 	}
 	for _, tenantID := range ids {
-		// Two transactions: values sealed between them are under the new key already.
+		// Transactions of their own: values sealed between them are under the new key already.
 		err := v.db.InTenant(ctx, tenantID, func(tx pgx.Tx) error {
 			_, err := v.box.RotateDataKey(ctx, tx, tenantID)
 			return err
@@ -132,17 +156,86 @@ func (v *Vault) RotateDataKeys(ctx context.Context, only string) (tenants, resea
 		if err != nil {
 			return tenants, resealed, fmt.Errorf("tenant %s: %w", tenantID, err)
 		}
-		var n int
-		err = v.db.InTenant(ctx, tenantID, func(tx pgx.Tx) (err error) {
-			n, err = tenant.ResealCredentials(ctx, tx, v.box, tenantID)
-			return err
-		})
+		n, err := v.reseal(ctx, tenantID)
+		resealed += n
 		if err != nil {
 			return tenants, resealed, fmt.Errorf("tenant %s: %w", tenantID, err)
 		}
-		tenants, resealed = tenants+1, resealed+n
+		tenants++
 	}
 	return tenants, resealed, nil
+}
+
+// reseal seals what a tenant keeps under its newest data key, a page at a time.
+func (v *Vault) reseal(ctx context.Context, tenantID string) (resealed int, err error) {
+	for _, column := range SealedColumns() {
+		if column.Fixed {
+			continue
+		}
+		for row, more := "", true; more; more = row != "" {
+			err := v.db.AsSystem(ctx, func(tx pgx.Tx) error {
+				n, next, err := v.box.ResealPage(ctx, tx, tenantID, column, row, rewrapBatch)
+				if err == nil {
+					resealed, row = resealed+n, next
+				}
+				return err
+			})
+			if err != nil {
+				return resealed, err
+			}
+		}
+	}
+	return resealed, nil
+}
+
+// SealPlain seals what earlier versions kept in plain: payees, payers, signing secrets
+// of webhooks, bills. It returns how many of each; afterwards none is left. It can be
+// stopped and begun again at any moment, beside a running platform of this version.
+func (v *Vault) SealPlain(ctx context.Context) (sealed map[string]int, err error) {
+	sealed = map[string]int{}
+	for _, step := range []struct {
+		what string
+		once func(context.Context, pgx.Tx) (int, error)
+	}{
+		{"payees", v.sealPayee},
+		{"payers", func(ctx context.Context, tx pgx.Tx) (int, error) {
+			return payment.SealPayers(ctx, tx, v.box, rewrapBatch)
+		}},
+		{"signing secrets", func(ctx context.Context, tx pgx.Tx) (int, error) {
+			return event.SealSecrets(ctx, tx, v.box, rewrapBatch)
+		}},
+		{"bills", v.sealBill},
+	} {
+		for n := 1; n > 0; sealed[step.what] += n {
+			err := v.db.AsSystem(ctx, func(tx pgx.Tx) (err error) {
+				n, err = step.once(ctx, tx)
+				return err
+			})
+			if err != nil {
+				return sealed, fmt.Errorf("seal %s: %w", step.what, err)
+			}
+		}
+	}
+	return sealed, nil
+}
+
+// sealPayee seals one payee, whose withdrawals may be many.
+func (v *Vault) sealPayee(ctx context.Context, tx pgx.Tx) (int, error) {
+	found, err := party.PlainPayees(ctx, tx, 1)
+	if err != nil || len(found) == 0 {
+		return 0, err
+	}
+	_, err = payout.SealPayee(ctx, tx, v.box, found[0][0], found[0][1])
+	return 1, err
+}
+
+// sealBill seals one bill, which may be large.
+func (v *Vault) sealBill(ctx context.Context, tx pgx.Tx) (int, error) {
+	found, err := recon.SealBill(ctx, tx, v.box)
+	if !found {
+		return 0, err
+	}
+	return 1, err
 }
 
 // RotatePayloadKey makes a new key for what Temporal keeps and returns its id.

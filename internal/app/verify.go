@@ -13,6 +13,7 @@ import (
 	"github.com/suanpan/suanpan/core/payout"
 	"github.com/suanpan/suanpan/core/recon"
 	"github.com/suanpan/suanpan/core/refund"
+	"github.com/suanpan/suanpan/core/secret"
 	"github.com/suanpan/suanpan/core/split"
 	"github.com/suanpan/suanpan/core/transfer"
 	"github.com/suanpan/suanpan/internal/config"
@@ -30,6 +31,20 @@ func Invariants() []ledger.Invariant {
 
 // Verify checks every invariant, and the audit log, on one snapshot.
 func Verify(ctx context.Context, cfg config.Core, opts ledger.VerifyOptions) (ledger.Report, error) {
+	return verify(ctx, cfg, nil, opts)
+}
+
+// VerifyDeep is Verify that also opens everything that is sealed and looks for secrets
+// that are not.
+func VerifyDeep(ctx context.Context, cfg config.Vault, opts ledger.VerifyOptions) (ledger.Report, error) {
+	box, err := OpenBox(cfg.Secrets)
+	if err != nil {
+		return ledger.Report{}, err
+	}
+	return verify(ctx, cfg.Core, box, opts)
+}
+
+func verify(ctx context.Context, cfg config.Core, box *secret.Box, opts ledger.VerifyOptions) (ledger.Report, error) {
 	db, err := pg.Open(ctx, cfg.DatabaseURL, pg.Options{MaxConns: 3})
 	if err != nil {
 		return ledger.Report{}, err
@@ -44,6 +59,11 @@ func Verify(ctx context.Context, cfg config.Core, opts ledger.VerifyOptions) (le
 		}
 		log, err := audit.Verify(ctx, tx, opts)
 		report.Add(log, opts.Progress)
+		if err != nil || box == nil {
+			return err
+		}
+		secrets, err := box.Verify(ctx, tx, sealedSchema(), opts)
+		report.Add(secrets, opts.Progress)
 		return err
 	})
 	return report, err

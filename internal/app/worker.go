@@ -18,8 +18,8 @@ import (
 	"github.com/suanpan/suanpan/channels/alipay"
 	"github.com/suanpan/suanpan/channels/wechatpay"
 	"github.com/suanpan/suanpan/core/event"
-	"github.com/suanpan/suanpan/core/payment"
 	"github.com/suanpan/suanpan/core/recon"
+	"github.com/suanpan/suanpan/core/secret"
 	"github.com/suanpan/suanpan/internal/config"
 	"github.com/suanpan/suanpan/internal/failpoint"
 	"github.com/suanpan/suanpan/internal/failpoint/intercept"
@@ -41,14 +41,15 @@ type Steps struct {
 	Daily           *activities.Daily
 }
 
-// NewSteps wires the activities. codes keeps the codes on payers' phones.
-func NewSteps(db *pg.DB, channels activities.Channels, codes payment.Codes, notifyURL func(string, string) string) Steps {
+// NewSteps wires the activities. box seals and opens who pays and who is paid, codes,
+// cards and bills.
+func NewSteps(db *pg.DB, channels activities.Channels, box *secret.Box, notifyURL func(string, string) string) Steps {
 	return Steps{
-		Payments: &activities.Payments{DB: db, Channels: channels, Codes: codes, Offers: OffersOf, NotifyURL: notifyURL,
+		Payments: &activities.Payments{DB: db, Channels: channels, Box: box, Offers: OffersOf, NotifyURL: notifyURL,
 			Grace: PaymentGrace},
-		Refunds:         &activities.Refunds{DB: db, Channels: channels, Cards: codes, NotifyURL: notifyURL},
-		Withdrawals:     &activities.Withdrawals{DB: db, Channels: channels},
-		Reconciliations: &activities.Reconciliations{DB: db, Channels: channels, Rules: recon.DefaultRules()},
+		Refunds:         &activities.Refunds{DB: db, Channels: channels, Box: box, NotifyURL: notifyURL},
+		Withdrawals:     &activities.Withdrawals{DB: db, Channels: channels, Box: box},
+		Reconciliations: &activities.Reconciliations{DB: db, Channels: channels, Rules: recon.DefaultRules(), Box: box},
 		Daily:           &activities.Daily{DB: db},
 	}
 }
@@ -133,7 +134,7 @@ func RunWorker(ctx context.Context, cfg config.Worker, log *slog.Logger) error {
 		CallMonths: cfg.ChannelCallMonths, TryMonths: cfg.WebhookTryMonths}
 	background.Go(func() { sweeper.Run(ctx) })
 	dispatcher := event.NewDispatcher(db, event.DispatcherOptions{
-		Guard: webhookGuard(cfg.Webhooks, log), Log: log, Metrics: metrics.Webhooks})
+		Guard: webhookGuard(cfg.Webhooks, log), Box: box, Log: log, Metrics: metrics.Webhooks})
 	background.Go(func() { dispatcher.Run(failpoint.Scope(ctx, ScopeWebhooks)) })
 	err = serveHealth(ctx, cfg.HealthListen, db, temporal)
 	background.Wait()

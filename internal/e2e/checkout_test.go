@@ -137,11 +137,11 @@ func TestAPayerInsideAnAppIsFoundAndPays(t *testing.T) {
 			came := b.get(back)
 			require.Equal(t, http.StatusSeeOther, came.status)
 			require.Contains(t, b.shows(came.location, "invoke"), "data-params=")
-			kept := func() (payer *string) {
-				require.NoError(t, w.db.Pool.QueryRow(w.ctx, `select payer_id from attempts where payment_id = $1`, p.ID).Scan(&payer))
+			kept := func() (payer []byte) {
+				require.NoError(t, w.db.Pool.QueryRow(w.ctx, `select sealed_payer_id from attempts where payment_id = $1`, p.ID).Scan(&payer))
 				return payer
 			}
-			require.NotEmpty(t, *kept())
+			require.NotEmpty(t, kept())
 
 			again := b.get(back)
 			require.Contains(t, again.location, "why=payer_unknown", "a state is good once")

@@ -70,10 +70,16 @@ type world struct {
 	// played: the workflows ran in a test environment, and the server has none of theirs.
 	played bool
 	// guards, when set, stand around every adapter.
-	guards   *config.Guards
-	temporal temporal.Client
-	codec    *payload.Codec
-	sandbox  string
+	guards *config.Guards
+	// log is where all instances write; nowhere unless a test sets it. metrics are those
+	// of every guard.
+	log     *slog.Logger
+	metrics []*telemetry.Metrics
+	// temporalAt, when set, is a Temporal server of this world's own.
+	temporalAt string
+	temporal   temporal.Client
+	codec      *payload.Codec
+	sandbox    string
 	// sandboxDir holds the sandbox's keys and books.
 	sandboxDir string
 	// frozen, when set, is the moment at which the providers' time stands.
@@ -104,11 +110,11 @@ func newWorldWithoutWorkers(t *testing.T, with ...func(*world)) *world {
 	t.Helper()
 	t.Parallel()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	w := &world{T: t, ctx: ctx, db: pgtest.New(t), notices: newTap()}
+	w := &world{T: t, ctx: ctx, db: pgtest.New(t), notices: newTap(), log: quiet()}
 	for _, change := range with {
 		change(w)
 	}
-	namespace := temporaltest.New(t)
+	namespace := w.namespace()
 	w.core = config.Core{Env: config.Development, DatabaseURL: w.db.URL,
 		TemporalAddress: namespace.Address, TemporalNamespace: namespace.Name}
 	notices := httptest.NewServer(w.notices)
@@ -119,17 +125,17 @@ func newWorldWithoutWorkers(t *testing.T, with ...func(*world)) *world {
 	require.NoError(t, app.EnsureMasterKey(w.channels.MasterKeyFile))
 	var err error
 	w.codec = app.NewCodec(w.openPool(), w.box())
-	w.temporal, err = app.DialTemporal(w.core, w.codec, quiet())
+	w.temporal, err = app.DialTemporal(w.core, w.codec, w.log)
 	require.NoError(t, err)
 	t.Cleanup(w.temporal.Close)
 	starter := workflows.Starter{Client: w.temporal}
-	w.sweeper = &app.Sweeper{DB: w.openPool(), Starter: starter, Log: quiet(), Grace: app.PaymentGrace}
+	w.sweeper = &app.Sweeper{DB: w.openPool(), Starter: starter, Log: w.log, Grace: app.PaymentGrace}
 
 	var background sync.WaitGroup
 	for range 2 {
 		db := w.openPool()
 		w.apis = append(w.apis, w.serve(db, starter))
-		sweeper := &app.Sweeper{DB: db, Starter: starter, Log: quiet(), Grace: app.PaymentGrace}
+		sweeper := &app.Sweeper{DB: db, Starter: starter, Log: w.log, Grace: app.PaymentGrace}
 		background.Go(func() { sweeper.Run(ctx) })
 	}
 	w.notices.forwardTo(w.apis[0])
@@ -145,6 +151,14 @@ func newWorldWithoutWorkers(t *testing.T, with ...func(*world)) *world {
 	})
 	w.openShop()
 	return w
+}
+
+func (w *world) namespace() *temporaltest.Namespace {
+	w.Helper()
+	if w.temporalAt != "" {
+		return temporaltest.NewAt(w, w.temporalAt)
+	}
+	return temporaltest.New(w)
 }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
@@ -171,7 +185,9 @@ func (w *world) adapters(db *pg.DB) *app.Adapters {
 	if w.guards == nil {
 		return adapters
 	}
-	guards, err := app.NewGuards(*w.guards, w.db.DB, telemetry.New(), quiet())
+	metrics := telemetry.New()
+	w.metrics = append(w.metrics, metrics)
+	guards, err := app.NewGuards(*w.guards, w.db.DB, metrics, w.log)
 	require.NoError(w, err)
 	w.Cleanup(guards.Start())
 	return adapters.Guarded(guards)
@@ -182,7 +198,7 @@ func (w *world) serve(db *pg.DB, port api.Workflows) string {
 	w.Helper()
 	adapters := w.adapters(db)
 	handler, err := api.New(api.Options{
-		DB: db, Workflows: port, Adapters: adapters, Desk: adapters, Box: w.box(), Log: quiet(), Dev: true, PublicURL: w.channels.PublicURL,
+		DB: db, Workflows: port, Adapters: adapters, Desk: adapters, Box: w.box(), Log: w.log, Dev: true, PublicURL: w.channels.PublicURL,
 		Glossary:       app.Glossary(),
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		Guard:          event.NewGuard([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, nil),
@@ -208,7 +224,7 @@ func (w *world) startWorkers() {
 		db, err := pg.Open(w.ctx, w.db.URL, pg.Options{MaxConns: 6})
 		require.NoError(w, err)
 		steps := app.NewSteps(db, w.adapters(db), w.box(), app.NotifyURL(w.channels.PublicURL))
-		c, err := app.DialTemporal(w.core, app.NewCodec(db, w.box()), quiet())
+		c, err := app.DialTemporal(w.core, app.NewCodec(db, w.box()), w.log)
 		require.NoError(w, err)
 		w.stop = append(w.stop, func() { c.Close(); db.Close() })
 		for _, one := range app.NewWorkers(c, steps) {

@@ -46,6 +46,8 @@ const (
 	Approval       Prefix = "apv"
 	Redelivery     Prefix = "whr"
 	AuditEntry     Prefix = "aud"
+	Person         Prefix = "per"
+	Unmasking      Prefix = "unm"
 )
 
 // New mints an id with prefix p.

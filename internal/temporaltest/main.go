@@ -45,6 +45,11 @@ func (r runner) Run() int {
 // StartServer starts a server in memory, without Web UI, on a free port. It
 // dies with this process. remove stops it and deletes its log.
 func StartServer(ctx context.Context) (server *temporaldev.Server, remove func(), err error) {
+	return StartServerOn(ctx, "")
+}
+
+// StartServerOn is StartServer for one that keeps its database in a file.
+func StartServerOn(ctx context.Context, file string) (server *temporaldev.Server, remove func(), err error) {
 	tools, err := toolsDir()
 	if err != nil {
 		return nil, nil, err
@@ -62,6 +67,7 @@ func StartServer(ctx context.Context) (server *temporaldev.Server, remove func()
 			Tools: tools,
 			Say:   func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) },
 		},
+		File:      file,
 		Port:      port,
 		Namespace: "suanpan",
 		// A namespace of its own per test is of use only if it can be used at once.

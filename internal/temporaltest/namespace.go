@@ -32,6 +32,12 @@ func New(t testing.TB) *Namespace {
 	address := os.Getenv(AddressVariable)
 	require.NotEmpty(t, address, "no Temporal server for tests: wrap TestMain's m in temporaltest.With, or set "+
 		AddressVariable)
+	return NewAt(t, address)
+}
+
+// NewAt is New on a server of the test's own.
+func NewAt(t testing.TB, address string) *Namespace {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	name := "test-" + strings.ToLower(id.Number())

@@ -69,6 +69,7 @@ import type {
   PaymentLink,
   PaymentLinkPage,
   PaymentPage,
+  PersonalDataReason,
   PlaceHold,
   Principal,
   PrincipalKey,
@@ -99,6 +100,7 @@ import type {
   TransferPage,
   TransferPreview,
   TrialBalance,
+  UnmaskedPayee,
   VoucherDay,
   WebhookDeliveryList,
   WebhookDeliveryPage,
@@ -741,6 +743,35 @@ export abstract class Operations {
   }
 
   /**
+   * Forget a merchant's payee.
+   *
+   * Account and name of the payee are kept under a key of that person's own. This destroys the key, for ever:
+   * nobody can read them any more, in copies of the database neither, and they are shown as `forgotten`.
+   * Books, statements and withdrawals stay. A withdrawal that was not sent yet fails and the merchant has the
+   * money back; new ones are refused. 422 while money is on its way to the payee. Safe to repeat; the first
+   * reason stays.
+   *
+   * `POST /v1/merchants/{merchant_id}/forget_payee`
+   * @scope personal_data:write
+   */
+  forgetPayee(merchantId: string, body: PersonalDataReason, options?: PostOptions): Promise<Merchant | Approval> {
+    return this.json<Merchant | Approval>({ method: "POST", path: `/v1/merchants/${segment(merchantId)}/forget_payee`, body }, options);
+  }
+
+  /**
+   * See who a merchant's payee really is.
+   *
+   * Shows, once, what is masked everywhere else. It needs an API key of a principal; who looked, and why, is
+   * kept for ever and is in the audit log. The answer is stored nowhere: a repetition is refused.
+   *
+   * `POST /v1/merchants/{merchant_id}/unmask_payee`
+   * @scope personal_data:read
+   */
+  unmaskPayee(merchantId: string, body: PersonalDataReason, options?: PostOptions): Promise<UnmaskedPayee> {
+    return this.json<UnmaskedPayee>({ method: "POST", path: `/v1/merchants/${segment(merchantId)}/unmask_payee`, body }, options);
+  }
+
+  /**
    * Make an address that many payers can pay at.
    *
    * Whoever opens `url` and goes on gets a payment of their own, for the link's amount or for one that
@@ -848,6 +879,21 @@ export abstract class Operations {
    */
   cancelPayment(paymentId: string, options?: PostOptions): Promise<Payment> {
     return this.json<Payment>({ method: "POST", path: `/v1/payments/${segment(paymentId)}/cancel` }, options);
+  }
+
+  /**
+   * Forget who is paying.
+   *
+   * Who a payer is to the provider, and the payer's address, are kept under a key of that payer's own for as
+   * long as the attempt is under way. This destroys the key now: nobody can read them any more, in copies of
+   * the database neither. An attempt that its provider has prepared goes on; one that it has not heard of
+   * fails. Safe to repeat.
+   *
+   * `POST /v1/payments/{payment_id}/forget_payer`
+   * @scope personal_data:write
+   */
+  forgetPayer(paymentId: string, body: PersonalDataReason, options?: PostOptions): Promise<Payment | Approval> {
+    return this.json<Payment | Approval>({ method: "POST", path: `/v1/payments/${segment(paymentId)}/forget_payer`, body }, options);
   }
 
   /**

@@ -99,6 +99,32 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/payments/{payment_id}/forget_payer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A payment. */
+                payment_id: components["parameters"]["PaymentIDInPath"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Forget who is paying
+         * @description Who a payer is to the provider, and the payer's address, are kept under a key of that payer's own for as
+         *     long as the attempt is under way. This destroys the key now: nobody can read them any more, in copies of
+         *     the database neither. An attempt that its provider has prepared goes on; one that it has not heard of
+         *     fails. Safe to repeat.
+         */
+        post: operations["forgetPayer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/payments/{payment_id}/timeline": {
         parameters: {
             query?: never;
@@ -442,6 +468,57 @@ export interface paths {
         get: operations["getMerchant"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/merchants/{merchant_id}/forget_payee": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A merchant. */
+                merchant_id: components["parameters"]["MerchantIDInPath"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Forget a merchant's payee
+         * @description Account and name of the payee are kept under a key of that person's own. This destroys the key, for ever:
+         *     nobody can read them any more, in copies of the database neither, and they are shown as `forgotten`.
+         *     Books, statements and withdrawals stay. A withdrawal that was not sent yet fails and the merchant has the
+         *     money back; new ones are refused. 422 while money is on its way to the payee. Safe to repeat; the first
+         *     reason stays.
+         */
+        post: operations["forgetPayee"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/merchants/{merchant_id}/unmask_payee": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A merchant. */
+                merchant_id: components["parameters"]["MerchantIDInPath"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * See who a merchant's payee really is
+         * @description Shows, once, what is masked everywhere else. It needs an API key of a principal; who looked, and why, is
+         *     kept for ever and is in the audit log. The answer is stored nowhere: a repetition is refused.
+         */
+        post: operations["unmaskPayee"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2809,11 +2886,36 @@ export interface components {
         PayoutAccount: {
             /** @enum {string} */
             channel: "alipay";
-            /** @example b***@example.com */
+            /**
+             * @description `forgotten` when the payee was.
+             * @example b***@example.com
+             */
             account: string;
-            /** @example 张* */
+            /**
+             * @description `forgotten` when the payee was.
+             * @example 张*
+             */
             name: string;
+            /** Format: date-time */
+            forgotten_at: string | null;
         } | null;
+        PersonalDataReason: {
+            /**
+             * @description Why it is done; name nobody in it.
+             * @example The payee asked for it, ticket 4711.
+             */
+            reason: string;
+        };
+        /** @description A merchant's payee as entered. */
+        UnmaskedPayee: {
+            /** @description Of the entry that says who looked and why. */
+            id: string;
+            merchant_id: components["schemas"]["MerchantID"];
+            /** @enum {string} */
+            channel: "alipay";
+            account: string;
+            name: string;
+        };
         /** @description A node of the tenant's merchant tree. */
         Merchant: {
             id: components["schemas"]["MerchantID"];
@@ -3971,15 +4073,15 @@ export interface components {
         };
         /**
          * @description - `refund`, `withdrawal`, `transfer` (single and batches, by their sum), `hold_release`: by amount.
-         *     - `channel_credentials`, `account_limits`, `account_status`: each request.
+         *     - `channel_credentials`, `account_limits`, `account_status`, `forget`: each request.
          *     - `access`: principals, their keys and these policies; needs a second person when anything does, and
          *       has no policy of its own.
          * @enum {string}
          */
-        ApprovalKind: "refund" | "withdrawal" | "transfer" | "hold_release" | "channel_credentials" | "account_limits" | "account_status" | "access";
+        ApprovalKind: "refund" | "withdrawal" | "transfer" | "hold_release" | "channel_credentials" | "account_limits" | "account_status" | "forget" | "access";
         ChangeApprovalPolicy: {
             /** @enum {string} */
-            kind: "refund" | "withdrawal" | "transfer" | "hold_release" | "channel_credentials" | "account_limits" | "account_status";
+            kind: "refund" | "withdrawal" | "transfer" | "hold_release" | "channel_credentials" | "account_limits" | "account_status" | "forget";
             /** @description Whether requests of the kind need a second person. */
             required: boolean;
             /**
@@ -4407,6 +4509,8 @@ export type Settlement = components['schemas']['Settlement'];
 export type CreatePayoutAccount = components['schemas']['CreatePayoutAccount'];
 export type CreateMerchant = components['schemas']['CreateMerchant'];
 export type PayoutAccount = components['schemas']['PayoutAccount'];
+export type PersonalDataReason = components['schemas']['PersonalDataReason'];
+export type UnmaskedPayee = components['schemas']['UnmaskedPayee'];
 export type Merchant = components['schemas']['Merchant'];
 export type MerchantPage = components['schemas']['MerchantPage'];
 export type Receiver = components['schemas']['Receiver'];
@@ -4767,6 +4871,56 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Payment"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Refused"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    forgetPayer: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description A payment. */
+                payment_id: components["parameters"]["PaymentIDInPath"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PersonalDataReason"];
+            };
+        };
+        responses: {
+            /** @description The payment, whose payers are forgotten. */
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Payment"];
+                };
+            };
+            /** @description A second person must approve first; nothing was done yet. */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -5533,6 +5687,95 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    forgetPayee: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description A merchant. */
+                merchant_id: components["parameters"]["MerchantIDInPath"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PersonalDataReason"];
+            };
+        };
+        responses: {
+            /** @description The merchant, whose payee is forgotten. */
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Merchant"];
+                };
+            };
+            /** @description A second person must approve first; nothing was done yet. */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Refused"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    unmaskPayee: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description A merchant. */
+                merchant_id: components["parameters"]["MerchantIDInPath"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PersonalDataReason"];
+            };
+        };
+        responses: {
+            /** @description The real account, shown this once. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UnmaskedPayee"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Refused"];
             429: components["responses"]["Limited"];
             503: components["responses"]["Unavailable"];
         };
