@@ -4,13 +4,17 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/suanpan/suanpan/api/cashier"
+	"github.com/suanpan/suanpan/api/peer"
 	"github.com/suanpan/suanpan/core/audit"
 	"github.com/suanpan/suanpan/core/fault"
 	"github.com/suanpan/suanpan/core/tenant"
@@ -23,6 +27,7 @@ const (
 	keyPrincipal = "suanpan.principal"
 	keyBody      = "suanpan.body"
 	keyOperation = "suanpan.operation"
+	keyRefusal   = "suanpan.refusal"
 )
 
 // requestTimeout bounds what one request may take, below the server's write timeout.
@@ -39,28 +44,65 @@ func identify(c *gin.Context) {
 	c.Next()
 }
 
+// policy is for answers that are no pages: nothing in them is to be loaded, sent or framed.
+const policy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// onlyTLS tells browsers to reach this host and those below it by https alone, for two
+// years.
+const onlyTLS = "max-age=63072000; includeSubDomains"
+
 // secure sets headers for the case that a browser shows an answer.
-func secure(c *gin.Context) {
+func (s *server) secure(c *gin.Context) {
 	h := c.Writer.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy", policy)
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
+	if strings.HasPrefix(s.opts.PublicURL, "https://") {
+		h.Set("Strict-Transport-Security", onlyTLS)
+	}
 	c.Next()
 }
 
-// access logs one line per request: no query, no headers, no body, because
-// those hold keys and personal data.
+// access logs one line per request: no query, no headers, no body, because those hold
+// keys and personal data. What was refused has its code, and what speaks of an attack
+// is a warning that names the event (docs/operations.md).
 func (s *server) access(c *gin.Context) {
 	start := time.Now()
 	c.Next()
 	attrs := []any{"status", c.Writer.Status(), "bytes", c.Writer.Size(), "duration", time.Since(start)}
 	if p, ok := c.Get(keyPrincipal); ok {
-		principal, _ := p.(tenant.Principal)
-		attrs = append(attrs, "tenant", principal.TenantID, "key", principal.KeyID)
+		caller, _ := p.(tenant.Principal)
+		attrs = append(attrs, "tenant", caller.TenantID, "key", caller.KeyID)
+		if caller.Person != nil {
+			attrs = append(attrs, "principal", caller.Person.ID)
+		}
 	}
-	s.log(c).Info("request", attrs...)
+	if !slices.Contains(cashier.Patterns(), c.FullPath()) { // payers are people: where they are is not logged
+		attrs = append(attrs, "remote", peer.Address(c.Request, s.opts.TrustedProxies).String())
+	}
+	if code := c.GetString(keyRefusal); code != "" {
+		attrs = append(attrs, "code", code)
+	}
+	level := slog.LevelInfo
+	if event := securityEvent(c.Writer.Status()); event != "" {
+		level, attrs = slog.LevelWarn, append(attrs, "event", event)
+	}
+	s.log(c).Log(c.Request.Context(), level, "request", attrs...)
+}
+
+// securityEvent names what a status says about the caller, or is empty.
+func securityEvent(status int) string {
+	switch status {
+	case http.StatusUnauthorized:
+		return "authentication_failed"
+	case http.StatusForbidden:
+		return "authorization_failed"
+	case http.StatusTooManyRequests:
+		return "rate_exceeded"
+	}
+	return ""
 }
 
 // recover answers 500 after a panic and keeps the process alive. The stack goes

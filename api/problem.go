@@ -77,6 +77,7 @@ func httpStatus(k fault.Kind) (code int, title string) {
 // an internal error; its text is never shown.
 func (s *server) refuse(c *gin.Context, err error) {
 	f := s.asFault(c, err)
+	c.Set(keyRefusal, f.Code)
 	if f.Cause != nil {
 		s.log(c).Warn("request refused", "code", f.Code, "cause", f.Cause.Error())
 	}

@@ -101,7 +101,7 @@ func New(opts Options) (http.Handler, error) {
 	engine.RedirectFixedPath = false
 	engine.HandleMethodNotAllowed = true
 	engine.ForwardedByClientIP = false
-	engine.Use(identify, s.access, secure, s.recover)
+	engine.Use(identify, s.access, s.secure, s.recover)
 	engine.NoRoute(func(c *gin.Context) { s.refuse(c, fault.NotFound()) })
 	engine.NoMethod(func(c *gin.Context) {
 		s.refuse(c, &fault.Error{Kind: kindMethodNotAllowed, Code: "method_not_allowed", Detail: "This address does not know this method."})

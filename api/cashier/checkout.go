@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/suanpan/suanpan/api/peer"
 	"github.com/suanpan/suanpan/core/channel"
 	"github.com/suanpan/suanpan/core/fault"
 )
@@ -117,7 +118,7 @@ func (h *Handler) choose(w http.ResponseWriter, r *http.Request) error {
 	if offer.AsksPayer {
 		return h.askPayer(w, r, token, a)
 	}
-	err = h.desk.Choose(r.Context(), token, Choice{Way: a.way, Nonce: readNonce(r), PayerIP: addressOf(r, h.trusted).String(),
+	err = h.desk.Choose(r.Context(), token, Choice{Way: a.way, Nonce: readNonce(r), PayerIP: peer.Address(r, h.trusted).String(),
 		ReturnPath: checkoutAt(token, a)})
 	if a.notice, err = told(err); err != nil {
 		return err
@@ -171,7 +172,7 @@ type askPage struct {
 // payerCame takes a payer back from the provider's OAuth.
 func (h *Handler) payerCame(w http.ResponseWriter, r *http.Request) error {
 	name, q := r.PathValue("channel"), r.URL.Query()
-	came := Came{State: q.Get("state"), Code: q.Get("code"), PayerIP: addressOf(r, h.trusted).String()}
+	came := Came{State: q.Get("state"), Code: q.Get("code"), PayerIP: peer.Address(r, h.trusted).String()}
 	if name == alipay {
 		came.Code = q.Get("auth_code")
 	}

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/suanpan/suanpan/api/peer"
 	"github.com/suanpan/suanpan/core/fault"
 )
 
@@ -69,7 +70,7 @@ var tokenForm = regexp.MustCompile(`^[0-9A-Za-z_-]{22,64}$`)
 func (h *Handler) guarded(act func(w http.ResponseWriter, r *http.Request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		secure(w.Header(), browserOf(r))
-		from := addressOf(r, h.trusted)
+		from := peer.Address(r, h.trusted)
 		if pause := h.limits.wait(r, from); pause > 0 {
 			w.Header().Set("Retry-After", retryAfter(pause))
 			h.say(w, r, http.StatusTooManyRequests, "limited")

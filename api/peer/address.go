@@ -1,4 +1,4 @@
-package cashier
+package peer
 
 import (
 	"net/http"
@@ -6,11 +6,12 @@ import (
 	"strings"
 )
 
-// addressOf is where a browser calls from. Only proxies that are trusted are
-// believed about whom they call for, from the nearest on; an address that somebody
-// merely claims would choose the payer's address at the provider and whose guesses
-// are counted.
-func addressOf(r *http.Request, trusted []netip.Prefix) netip.Addr {
+// Address is where a request comes from. Only proxies that are trusted are believed
+// about whom they call for, in X-Forwarded-For and from the nearest on; an address
+// that somebody merely claims would choose the payer's address at the provider, whose
+// guesses are counted, and who a line of the log speaks of. It is the unspecified
+// address when the connection has none.
+func Address(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.IPv4Unspecified()
