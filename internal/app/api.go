@@ -2,9 +2,7 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"net"
 	"strings"
 	"sync"
 
@@ -34,7 +32,7 @@ func RunAPI(ctx context.Context, cfg config.API, log *slog.Logger) error {
 		return err
 	}
 	defer temporal.Close()
-	guards, stop, err := startGuards(ctx, cfg.Guards, cfg.Metrics, telemetry.New(), db, log)
+	guards, stop, err := startGuards(ctx, cfg.Guards, cfg.Metrics, cfg.Listening, telemetry.New(), db, log)
 	if err != nil {
 		return err
 	}
@@ -60,9 +58,9 @@ func RunAPI(ctx context.Context, cfg config.API, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
+	listener, err := listen(ctx, cfg.Listening, cfg.Listen, "API_LISTEN")
 	if err != nil {
-		return fmt.Errorf("address %s (choose another with SUANPAN_API_LISTEN): %w", cfg.Listen, err)
+		return err
 	}
 	var background sync.WaitGroup
 	sweeper := &Sweeper{DB: db, Starter: starter, Log: log, Grace: PaymentGrace,

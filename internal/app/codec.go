@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"time"
 
+	"github.com/suanpan/suanpan/core/session"
 	"github.com/suanpan/suanpan/internal/config"
 	"github.com/suanpan/suanpan/internal/payload"
 	"github.com/suanpan/suanpan/internal/pg"
@@ -26,14 +26,16 @@ func RunCodec(ctx context.Context, cfg config.Codec, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
+	listener, err := listen(ctx, cfg.Listening, cfg.Listen, "CODEC_LISTEN")
 	if err != nil {
-		return fmt.Errorf("codec address %s (choose another with SUANPAN_CODEC_LISTEN): %w", cfg.Listen, err)
+		return fmt.Errorf("codec: %w", err)
 	}
 	server := &http.Server{
 		Handler: payload.Endpoint(payload.EndpointOptions{Codec: NewCodec(db, box), Operators: cfg.Operators,
-			Origins: cfg.Origins, Secure: !cfg.Dev(), Log: log}),
+			Sessions: session.Page{DB: db, Name: "codec", Idle: payload.SessionIdle, Life: payload.SessionLife},
+			Origins:  cfg.Origins, Secure: !cfg.Dev(), Log: log}),
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second,
+		ErrorLog: brokenConnections(log),
 	}
 	stop := context.AfterFunc(ctx, func() { _ = server.Shutdown(context.WithoutCancel(ctx)) })
 	defer stop()

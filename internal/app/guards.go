@@ -168,13 +168,14 @@ func identityOf(account tenant.ChannelAccount) string {
 // startGuards makes the guards of a process and starts what writes what they see and
 // what shows the metrics; stop ends that, after the last call.
 func startGuards(
-	ctx context.Context, cfg config.Guards, show config.Metrics, metrics *telemetry.Metrics, db *pg.DB, log *slog.Logger,
+	ctx context.Context, cfg config.Guards, show config.Metrics, own config.Listening,
+	metrics *telemetry.Metrics, db *pg.DB, log *slog.Logger,
 ) (guards *Guards, stop func(), err error) {
 	guards, err = NewGuards(cfg, db, metrics, log)
 	if err != nil {
 		return nil, nil, err
 	}
-	stopMetrics, err := metrics.Start(ctx, show.MetricsAddr)
+	stopMetrics, err := serveMetrics(ctx, show, own, metrics.Handler(), log)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -35,13 +35,18 @@ func DialTemporal(
 	cfg config.Core, codec converter.PayloadCodec, logger *slog.Logger, interceptors ...interceptor.ClientInterceptor,
 ) (client.Client, error) {
 	payloads := payload.Converter(codec)
+	connection, err := temporalConnection(cfg)
+	if err != nil {
+		return nil, err
+	}
 	c, err := client.NewLazyClient(client.Options{
-		HostPort:         cfg.TemporalAddress,
-		Namespace:        cfg.TemporalNamespace,
-		Logger:           log.NewStructuredLogger(logger),
-		DataConverter:    payloads,
-		FailureConverter: payload.Failures(payloads),
-		Interceptors:     interceptors,
+		HostPort:          cfg.TemporalAddress,
+		Namespace:         cfg.TemporalNamespace,
+		Logger:            log.NewStructuredLogger(logger),
+		DataConverter:     payloads,
+		FailureConverter:  payload.Failures(payloads),
+		Interceptors:      interceptors,
+		ConnectionOptions: connection,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("temporal at %s: %w", cfg.TemporalAddress, err)

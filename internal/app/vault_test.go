@@ -385,7 +385,7 @@ func TestEveryColumnOfBytesIsKnown(t *testing.T) {
 		// Digests, which nobody can turn back.
 		"api_keys.secret_hash", "api_keys.previous_hash", "operator_keys.secret_hash", "accepted_requests.body_hash",
 		"operator_requests.body_hash", "entries.content_hash", "attempts.request_hash", "refunds.request_hash", "withdrawals.request_hash",
-		"attempts.code_hash", "approvals.content_hash", "oauth_trips.state_hash", "seals.prev_hash", "seals.hash", "seals.digests",
+		"attempts.code_hash", "approvals.content_hash", "oauth_trips.state_hash", "sessions.token_hash", "seals.prev_hash", "seals.hash", "seals.digests",
 		"audit_seals.prev_hash", "audit_seals.hash", "audit_seals.digests",
 		// Data keys, which are wrapped under a master key, and their tags.
 		"data_keys.tag", "data_keys.wrapped", "platform_keys.tag", "platform_keys.wrapped",

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -116,7 +115,7 @@ func RunWorker(ctx context.Context, cfg config.Worker, log *slog.Logger) error {
 	}
 	defer temporal.Close()
 	metrics := telemetry.New()
-	guards, stop, err := startGuards(ctx, cfg.Guards, cfg.Metrics, metrics, db, log)
+	guards, stop, err := startGuards(ctx, cfg.Guards, cfg.Metrics, cfg.Listening, metrics, db, log)
 	if err != nil {
 		return err
 	}
@@ -136,14 +135,14 @@ func RunWorker(ctx context.Context, cfg config.Worker, log *slog.Logger) error {
 	dispatcher := event.NewDispatcher(db, event.DispatcherOptions{
 		Guard: webhookGuard(cfg.Webhooks, log), Box: box, Log: log, Metrics: metrics.Webhooks})
 	background.Go(func() { dispatcher.Run(failpoint.Scope(ctx, ScopeWebhooks)) })
-	err = serveHealth(ctx, cfg.HealthListen, db, temporal)
+	err = serveHealth(ctx, cfg, db, temporal, log)
 	background.Wait()
 	return err
 }
 
 // serveHealth answers /healthz until ctx ends: 200 while the database and
 // Temporal answer, else 503 with the reason.
-func serveHealth(ctx context.Context, listen string, db *pg.DB, temporal client.Client) error {
+func serveHealth(ctx context.Context, cfg config.Worker, db *pg.DB, temporal client.Client, log *slog.Logger) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
 		if err := Healthy(r.Context(), db, temporal); err != nil {
@@ -152,10 +151,10 @@ func serveHealth(ctx context.Context, listen string, db *pg.DB, temporal client.
 		}
 		_, _ = w.Write([]byte("ok\n"))
 	})
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
+	server := insideServer(mux, log)
+	listener, err := listen(ctx, cfg.Listening, cfg.HealthListen, "WORKER_HEALTH_LISTEN")
 	if err != nil {
-		return fmt.Errorf("health address %s (choose another with SUANPAN_WORKER_HEALTH_LISTEN): %w", listen, err)
+		return fmt.Errorf("health: %w", err)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = server.Shutdown(context.WithoutCancel(ctx)) })
 	defer stop()

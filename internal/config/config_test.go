@@ -17,7 +17,7 @@ func environ(t *testing.T, more ...string) []string {
 	t.Helper()
 	return append([]string{
 		"PATH=/bin",
-		"SUANPAN_DATABASE_URL=postgres://suanpan@db:5432/suanpan",
+		"SUANPAN_DATABASE_URL=postgres://suanpan@db:5432/suanpan?sslmode=verify-full",
 		"SUANPAN_MASTER_KEY_FILE=" + filepath.Join(t.TempDir(), "master.key"),
 		"SUANPAN_PUBLIC_URL=https://pay.example.com",
 	}, more...)
@@ -56,6 +56,12 @@ func TestRefusals(t *testing.T) {
 		"no directory":   {"SUANPAN_MASTER_KEY_FILE=" + open + "/master.key", "SUANPAN_MASTER_KEY_FILE"},
 		"open to others": {"SUANPAN_MASTER_KEY_FILE=" + open, "may be read by others (mode 0644)"},
 		"database":       {"SUANPAN_DATABASE_URL=mysql://root:hush@db/x", "SUANPAN_DATABASE_URL must look like"},
+		"plain database": {"SUANPAN_DATABASE_URL=postgres://root:hush@db/x", "SUANPAN_DATABASE_URL needs sslmode=verify-full"},
+		"any database":   {"SUANPAN_DATABASE_URL=postgres://root:hush@db/x?sslmode=require", "SUANPAN_DATABASE_URL needs sslmode=verify-full"},
+		"half a pair":    {"SUANPAN_TLS_KEY_FILE=/k.pem", "SUANPAN_TLS_CERT_FILE and SUANPAN_TLS_KEY_FILE belong together"},
+		"half TLS":       {"SUANPAN_TEMPORAL_CERT_FILE=/c.pem", "belong together"},
+		"TLS of nothing": {"SUANPAN_TEMPORAL_CA_FILE=/ca.pem", "set SUANPAN_TEMPORAL_TLS=on"},
+		"maybe TLS":      {"SUANPAN_TEMPORAL_TLS=maybe", "SUANPAN_TEMPORAL_TLS cannot be read"},
 		"password file":  {"SUANPAN_DATABASE_PASSWORD_FILE=/nowhere", "SUANPAN_DATABASE_PASSWORD_FILE"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -81,7 +87,47 @@ func TestPasswordComesFromAFile(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte("p@ss/word\n"), 0o600))
 	c, err := config.LoadTool(environ(t, "SUANPAN_DATABASE_PASSWORD_FILE="+file))
 	require.NoError(t, err)
-	require.Equal(t, "postgres://suanpan:p%40ss%2Fword@db:5432/suanpan", c.DatabaseURL)
+	require.Equal(t, "postgres://suanpan:p%40ss%2Fword@db:5432/suanpan?sslmode=verify-full", c.DatabaseURL)
+}
+
+// In production what leaves this machine is encrypted and verified, unless somebody
+// said by name that it is not.
+func TestNoConnectionFallsBackToPlainText(t *testing.T) {
+	t.Parallel()
+	for url, taken := range map[string]bool{
+		"postgres://u@db/x":                                   false,
+		"postgres://u@db/x?sslmode=allow":                     false,
+		"postgres://u@db/x?sslmode=prefer":                    false,
+		"postgres://u@db/x?sslmode=require":                   false,
+		"postgres://u@db/x?sslmode=verify-ca":                 false,
+		"postgres://u@203.0.113.7/x":                          false,
+		"postgres:///x?host=db":                               false,
+		"postgres://u@db/x?sslmode=verify-full":               true,
+		"postgres://u@db/x?sslmode=disable":                   true,
+		"postgres://u@localhost/x":                            true,
+		"postgres://u@[::1]:5432/x":                           true,
+		"postgres:///x?host=/run/postgresql&sslmode=disable":  true,
+		"postgres:///x?host=/run/postgresql&user=suanpan_dba": true,
+	} {
+		_, err := config.LoadTool(environ(t, "SUANPAN_DATABASE_URL="+url))
+		require.Equal(t, taken, err == nil, "%s: %v", url, err)
+		_, err = config.LoadTool(environ(t, "SUANPAN_ENV=dev", "SUANPAN_DATABASE_URL="+url))
+		require.NoError(t, err, url)
+	}
+	for _, c := range []struct {
+		set []string
+		tls bool
+	}{
+		{[]string{"SUANPAN_TEMPORAL_ADDRESS=temporal.example.com:7233"}, true},
+		{[]string{"SUANPAN_TEMPORAL_ADDRESS=temporal.example.com:7233", "SUANPAN_TEMPORAL_TLS=off"}, false},
+		{[]string{"SUANPAN_TEMPORAL_ADDRESS=127.0.0.1:7233"}, false},
+		{[]string{"SUANPAN_TEMPORAL_ADDRESS=127.0.0.1:7233", "SUANPAN_TEMPORAL_TLS=on"}, true},
+		{[]string{"SUANPAN_TEMPORAL_ADDRESS=temporal.example.com:7233", "SUANPAN_ENV=dev"}, false},
+	} {
+		loaded, err := config.LoadTool(environ(t, c.set...))
+		require.NoError(t, err)
+		require.Equal(t, c.tls, loaded.TemporalOverTLS(), c.set)
+	}
 }
 
 func TestTheMasterKeyMayBelongToAGroup(t *testing.T) {
@@ -90,7 +136,7 @@ func TestTheMasterKeyMayBelongToAGroup(t *testing.T) {
 	for _, mode := range []os.FileMode{0o400, 0o600, 0o440, 0o640} {
 		require.NoError(t, os.WriteFile(file, []byte("hush"), 0o600))
 		require.NoError(t, os.Chmod(file, mode))
-		c, err := config.LoadVault([]string{"SUANPAN_DATABASE_URL=postgres://suanpan@db:5432/suanpan", "SUANPAN_MASTER_KEY_FILE=" + file})
+		c, err := config.LoadVault([]string{"SUANPAN_DATABASE_URL=postgres://suanpan@127.0.0.1:5432/suanpan", "SUANPAN_MASTER_KEY_FILE=" + file})
 		require.NoError(t, err, mode)
 		require.Equal(t, file, c.MasterKeyFile)
 		require.NoError(t, os.Remove(file))

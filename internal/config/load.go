@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -18,9 +19,9 @@ func LoadAPI(environ []string) (API, error) {
 	if err != nil {
 		return API{}, err
 	}
-	c.DatabaseURL, err = withPasswordFile(c.Core)
+	c.DatabaseURL, err = c.Core.check()
 	return c, errors.Join(err, c.Channels.check(c.Env), c.Guards.check(), c.Webhooks.check(c.Env), c.Metrics.check(),
-		c.settle(c.Env), checkListen("API_LISTEN", c.Listen))
+		c.Listening.check(), c.settle(c.Env), checkListen("API_LISTEN", c.Listen))
 }
 
 // settle fills in the mode that fits the environment, and refuses real money where
@@ -48,9 +49,9 @@ func LoadWorker(environ []string) (Worker, error) {
 	if err != nil {
 		return Worker{}, err
 	}
-	c.DatabaseURL, err = withPasswordFile(c.Core)
+	c.DatabaseURL, err = c.Core.check()
 	return c, errors.Join(err, c.Channels.check(c.Env), c.Guards.check(), c.Webhooks.check(c.Env), c.Metrics.check(),
-		checkListen("WORKER_HEALTH_LISTEN", c.HealthListen))
+		c.Listening.check(), checkListen("WORKER_HEALTH_LISTEN", c.HealthListen))
 }
 
 func (w Webhooks) check(e Environment) error {
@@ -69,7 +70,7 @@ func LoadTool(environ []string) (Tool, error) {
 	if err != nil {
 		return Tool{}, err
 	}
-	c.DatabaseURL, err = withPasswordFile(c.Core)
+	c.DatabaseURL, err = c.Core.check()
 	return c, err
 }
 
@@ -79,7 +80,7 @@ func LoadVault(environ []string) (Vault, error) {
 	if err != nil {
 		return Vault{}, err
 	}
-	c.DatabaseURL, err = withPasswordFile(c.Core)
+	c.DatabaseURL, err = c.Core.check()
 	return c, errors.Join(err, c.Secrets.check())
 }
 
@@ -89,8 +90,8 @@ func LoadCodec(environ []string) (Codec, error) {
 	if err != nil {
 		return Codec{}, err
 	}
-	c.DatabaseURL, err = withPasswordFile(c.Core)
-	err = errors.Join(err, c.Secrets.check(), checkListen("CODEC_LISTEN", c.Listen))
+	c.DatabaseURL, err = c.Core.check()
+	err = errors.Join(err, c.Secrets.check(), c.Listening.check(), checkListen("CODEC_LISTEN", c.Listen))
 	for _, origin := range c.Origins {
 		u, parsed := url.Parse(origin)
 		if parsed != nil || u.Scheme+"://"+u.Host != origin {
@@ -224,6 +225,55 @@ func checkDatabaseURL(value string) error {
 func refusedInProduction(name, why string) error {
 	return fmt.Errorf("%s%s is refused in production (%s): correct it, or set %sENV=dev on a machine without real money",
 		Prefix, name, why, Prefix)
+}
+
+// check refuses connections to the database and to Temporal that fall back to plain
+// text, and returns the database's URL with its password put in.
+func (c Core) check() (databaseURL string, err error) {
+	databaseURL, err = withPasswordFile(c)
+	return databaseURL, errors.Join(err, checkDatabaseTLS(c.DatabaseURL, c.Env), c.checkTemporalTLS())
+}
+
+// checkDatabaseTLS wants a connection to another machine to be verified, or to be plain
+// because somebody said so: every other mode encrypts if the server likes, or for whom
+// it likes.
+func checkDatabaseTLS(value string, in Environment) error {
+	u, err := url.Parse(value)
+	if err != nil || in != Production {
+		return nil // that it cannot be read is told already
+	}
+	query := u.Query()
+	host := u.Hostname()
+	if host == "" {
+		host = query.Get("host")
+	}
+	mode := query.Get("sslmode")
+	if thisMachine(host) || mode == "verify-full" || mode == "disable" {
+		return nil
+	}
+	return fmt.Errorf("%sDATABASE_URL needs sslmode=verify-full in production, with sslrootcert for an authority of your own; "+
+		"or sslmode=disable where something else encrypts the connection", Prefix)
+}
+
+// thisMachine reports whether a host is reached without a network: no host and a path
+// are the socket of a file.
+func thisMachine(host string) bool {
+	if host == "" || host == "localhost" || strings.HasPrefix(host, "/") {
+		return true
+	}
+	at, err := netip.ParseAddr(host)
+	return err == nil && at.IsLoopback()
+}
+
+func (c Core) checkTemporalTLS() error {
+	files := c.TemporalCAFile != "" || c.TemporalCertFile != "" || c.TemporalKeyFile != ""
+	switch {
+	case (c.TemporalCertFile == "") != (c.TemporalKeyFile == ""):
+		return fmt.Errorf("%sTEMPORAL_CERT_FILE and %sTEMPORAL_KEY_FILE belong together: set both or neither", Prefix, Prefix)
+	case files && !c.TemporalOverTLS():
+		return fmt.Errorf("%sTEMPORAL_CA_FILE and _CERT_FILE are of no use without TLS: set %sTEMPORAL_TLS=on", Prefix, Prefix)
+	}
+	return nil
 }
 
 // withPasswordFile returns the URL with the password of the file put in.

@@ -31,6 +31,7 @@ func Groups() []Group {
 		{"API and worker: providers", ownVariablesOf(reflect.TypeFor[Channels]())},
 		{"API and worker: the guard around providers", variablesOf(reflect.TypeFor[Guards]())},
 		{"API and worker: metrics", variablesOf(reflect.TypeFor[Metrics]())},
+		{"API, worker and codec: TLS of their addresses", variablesOf(reflect.TypeFor[Listening]())},
 		{"API and worker: webhooks", variablesOf(reflect.TypeFor[Webhooks]())},
 		{"API (`starter serve`)", ownVariablesOf(reflect.TypeFor[API]())},
 		{"Worker (`worker`)", ownVariablesOf(reflect.TypeFor[Worker]())},

@@ -1,74 +1,105 @@
 package payload
 
 import (
+	"bytes"
+	"context"
+	"crypto/sha256"
 	_ "embed"
+	"encoding/base64"
 	"errors"
+	"fmt"
+	"html/template"
 	"io"
 	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/sdk/converter"
 	"google.golang.org/protobuf/encoding/protojson"
 )
 
-// signIn is the page at which an operator hands the browser the token once.
+// signInPage is where an operator hands the browser the token once, and ends that.
 //
 //go:embed signin.html
-var signIn []byte
+var signInPage string
 
 const (
 	// maxDecode bounds what is decrypted in one call; the Web UI asks event by event.
 	maxDecode = 8 << 20
-	cookie    = "suanpan_codec"
-	// signedInFor is how long a browser keeps the token.
-	signedInFor = 8 * time.Hour
+	// maxForm bounds the forms of the page.
+	maxForm = 4096
+	cookie  = "suanpan_codec"
+	// policy is for answers that are no pages, pagePolicy for the one that is.
+	policy     = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	pagePolicy = "default-src 'none'; style-src 'sha256-%s'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+	// onlyTLS tells browsers to reach this host by https alone, for two years.
+	onlyTLS = "max-age=63072000; includeSubDomains"
 )
 
-// EndpointOptions configure the endpoint.
+// Sessions keeps which operators signed in at the page. Its methods are safe for
+// concurrent use; what has ended or is unknown is not found.
+type Sessions interface {
+	Begin(ctx context.Context, subject string) (token string, err error)
+	Subject(ctx context.Context, token string) (subject string, found bool, err error)
+	End(ctx context.Context, token string) error
+	EndAll(ctx context.Context, subject string) error
+}
+
+// EndpointOptions configure the endpoint. All are required but Origins.
 type EndpointOptions struct {
 	Codec converter.PayloadCodec
 	// Operators is the file of who may have payloads decrypted.
 	Operators string
+	Sessions  Sessions
 	// Origins are the Web UIs that may ask, such as https://temporal.example.com.
 	Origins []string
-	// Secure: browsers keep the token for https only.
+	// Secure: browsers reach this address, and keep their session, by https only.
 	Secure bool
 	Log    *slog.Logger
 }
 
 // endpoint serves Temporal's protocol for remote codecs, decrypting only.
-type endpoint struct{ EndpointOptions }
+type endpoint struct {
+	EndpointOptions
+	page       *template.Template
+	pagePolicy string
+	forms      *http.CrossOriginProtection
+}
 
-// Endpoint serves POST /decode of Temporal's remote codec protocol for operators
-// with a token, given as "Authorization: Bearer" or, once, on the page at /. Each
-// call is logged with the operator's name, the refused ones too. Nothing is
-// encrypted for anybody.
+// Endpoint serves POST /decode of Temporal's remote codec protocol for operators who
+// send their token as "Authorization: Bearer", or whose browser has the session that
+// the page at / begins. Each call is logged with the operator's name, the refused
+// ones too. Nothing is encrypted for anybody.
 func Endpoint(o EndpointOptions) http.Handler {
-	e := &endpoint{o}
+	e := &endpoint{EndpointOptions: o, page: template.Must(template.New("").Parse(signInPage)),
+		pagePolicy: fmt.Sprintf(pagePolicy, styleHash(signInPage)), forms: http.NewCrossOriginProtection()}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
-	mux.HandleFunc("GET /{$}", e.page)
-	mux.HandleFunc("POST /sign-in", e.signIn)
+	mux.HandleFunc("GET /{$}", e.show)
+	mux.HandleFunc("POST /sign-in", e.ownForm(e.signIn))
+	mux.HandleFunc("POST /sign-out", e.ownForm(e.signOut))
 	mux.HandleFunc("OPTIONS /decode", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("POST /decode", e.decode)
 	return e.guard(mux)
 }
 
-// guard answers browsers about origins and refuses those of strangers.
+// guard sets the headers, answers browsers about origins and refuses those of strangers.
 func (e *endpoint) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Content-Security-Policy", policy)
+		if e.Secure {
+			h.Set("Strict-Transport-Security", onlyTLS)
+		}
 		h.Add("Vary", "Origin")
 		origin := r.Header.Get("Origin")
 		switch {
-		case origin == "" || r.URL.Path == "/sign-in":
+		case origin == "" || r.URL.Path == "/sign-in" || r.URL.Path == "/sign-out": // ownForm judges these
 		case slices.Contains(e.Origins, origin):
 			h.Set("Access-Control-Allow-Origin", origin)
 			h.Set("Access-Control-Allow-Credentials", "true")
@@ -82,55 +113,43 @@ func (e *endpoint) guard(next http.Handler) http.Handler {
 	})
 }
 
-func (e *endpoint) page(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Security-Policy",
-		"default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write(signIn)
+// ownForm takes forms of this address's own page only.
+func (e *endpoint) ownForm(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := e.forms.Check(r); err != nil {
+			e.Log.Warn("a form of another site was refused", "path", r.URL.Path, "remote", r.RemoteAddr)
+			http.Error(w, "this form is for the page at the root of this address", http.StatusForbidden)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		next(w, r)
+	}
 }
 
-// signIn keeps the token in the browser. The cookie goes along only with what the
-// same site asks for, which is the Web UI beside this endpoint.
-func (e *endpoint) signIn(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, 4096)
-	token := strings.TrimSpace(r.PostFormValue("token"))
-	name, ok := e.operator(r, token)
-	if !ok {
-		http.Error(w, "no operator has this token", http.StatusUnauthorized)
+// show shows the page: for signing in or, with a session, for signing out.
+func (e *endpoint) show(w http.ResponseWriter, r *http.Request) {
+	name, _ := e.signedIn(r)
+	var page bytes.Buffer
+	if err := e.page.Execute(&page, name); err != nil {
+		e.Log.Error("the page does not render", "error", err)
+		http.Error(w, "cannot answer", http.StatusInternalServerError)
 		return
 	}
-	http.SetCookie(w, &http.Cookie{Name: cookie, Value: token, Path: "/", MaxAge: int(signedInFor.Seconds()),
-		HttpOnly: true, Secure: e.Secure, SameSite: http.SameSiteStrictMode})
-	e.Log.Info("an operator signed in to read payloads", "operator", name, "remote", r.RemoteAddr)
-	_, _ = io.WriteString(w, "Signed in as "+name+". Payloads are shown by the Web UI once it sends credentials to this address.\n")
+	w.Header().Set("Content-Security-Policy", e.pagePolicy)
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = w.Write(page.Bytes())
 }
 
-// operator returns who has the token, and logs when nobody has.
-func (e *endpoint) operator(r *http.Request, token string) (string, bool) {
-	known, err := readOperators(e.Operators)
-	if err != nil {
-		e.Log.Error("nobody can read payloads", "error", err)
-		return "", false
-	}
-	name, ok := known.who(token)
-	if !ok {
-		e.Log.Warn("somebody without a valid token asked for payloads", "path", r.URL.Path, "remote", r.RemoteAddr)
-	}
-	return name, ok
-}
-
-func tokenOf(r *http.Request) string {
-	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
-		return token
-	}
-	if c, err := r.Cookie(cookie); err == nil {
-		return c.Value
-	}
-	return ""
+// styleHash is what the page's policy names its one style by.
+func styleHash(page string) string {
+	_, after, _ := strings.Cut(page, "<style>")
+	style, _, _ := strings.Cut(after, "</style>")
+	digest := sha256.Sum256([]byte(style))
+	return base64.StdEncoding.EncodeToString(digest[:])
 }
 
 func (e *endpoint) decode(w http.ResponseWriter, r *http.Request) {
-	name, ok := e.operator(r, tokenOf(r))
+	name, ok := e.caller(r)
 	if !ok {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		http.Error(w, "sign in at the root of this address, or send a bearer token", http.StatusUnauthorized)

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/suanpan/suanpan/core/secret"
+	"github.com/suanpan/suanpan/core/session"
 	"github.com/suanpan/suanpan/internal/payload"
 	"github.com/suanpan/suanpan/internal/pgtest"
 )
@@ -33,7 +34,8 @@ type desk struct {
 func newDesk(t *testing.T) desk {
 	t.Helper()
 	t.Parallel()
-	codec := payload.NewCodec(newRing(t, pgtest.New(t), secret.NewMasterKeyText()))
+	db := pgtest.New(t)
+	codec := payload.NewCodec(newRing(t, db, secret.NewMasterKeyText()))
 	sealed, err := codec.Encode([]*commonpb.Payload{{Metadata: map[string][]byte{"encoding": []byte("json/plain")}, Data: []byte(`"` + canary + `"`)}})
 	require.NoError(t, err)
 	body, err := protojson.Marshal(&commonpb.Payloads{Payloads: sealed})
@@ -44,7 +46,7 @@ func newDesk(t *testing.T) desk {
 	d := desk{T: t, token: token, file: filepath.Join(t.TempDir(), "operators"), sealed: string(body), log: &bytes.Buffer{}}
 	require.NoError(t, os.WriteFile(d.file, []byte("# who may\n\n"+line), 0o600))
 	server := httptest.NewServer(payload.Endpoint(payload.EndpointOptions{Codec: codec, Operators: d.file, Origins: []string{webUI},
-		Secure: true, Log: slog.New(slog.NewJSONHandler(d.log, nil))}))
+		Sessions: session.Page{DB: db.DB, Name: "codec", Idle: payload.SessionIdle, Life: payload.SessionLife}, Secure: true, Log: slog.New(slog.NewJSONHandler(d.log, nil))}))
 	t.Cleanup(server.Close)
 	d.url = server.URL
 	return d
@@ -89,18 +91,127 @@ func TestAnOperatorReadsPayloads(t *testing.T) {
 	require.NotContains(t, d.log.String(), canary)
 	require.NotContains(t, d.log.String(), d.token)
 
-	// With the cookie of the page, as a browser sends it.
-	answer, text = d.ask(http.MethodPost, "/sign-in", url.Values{"token": {d.token}}.Encode(), "Content-Type", "application/x-www-form-urlencoded")
-	require.Equal(t, http.StatusOK, answer.StatusCode, text)
-	kept := answer.Cookies()[0]
-	require.True(t, kept.HttpOnly && kept.Secure && kept.SameSite == http.SameSiteStrictMode)
-	_, text = d.ask(http.MethodPost, "/decode", d.sealed, "Cookie", kept.Name+"="+kept.Value, "Origin", webUI)
-	require.Equal(t, `"`+canary+`"`, d.open(text))
-
 	// An operator whose line is taken out reads nothing from the next call on.
 	require.NoError(t, os.WriteFile(d.file, nil, 0o600))
 	answer, _ = d.ask(http.MethodPost, "/decode", d.sealed, "Authorization", "Bearer "+d.token)
 	require.Equal(t, http.StatusUnauthorized, answer.StatusCode)
+}
+
+// signIn is what the page does with a token; the answer's cookie is the session.
+func (d desk) signIn(token string, headers ...string) (*http.Response, string) {
+	d.Helper()
+	return d.ask(http.MethodPost, "/sign-in", url.Values{"token": {token}}.Encode(),
+		append([]string{"Content-Type", "application/x-www-form-urlencoded"}, headers...)...)
+}
+
+// session signs the operator in and returns the header that the browser sends from then on.
+func (d desk) session(headers ...string) (cookie string) {
+	d.Helper()
+	answer, text := d.signIn(d.token, headers...)
+	require.Equal(d, http.StatusSeeOther, answer.StatusCode, text)
+	require.Equal(d, "/", answer.Header.Get("Location"))
+	kept := answer.Cookies()
+	require.Len(d, kept, 1)
+	require.Equal(d, "__Host-suanpan_codec", kept[0].Name)
+	require.True(d, kept[0].HttpOnly && kept[0].Secure && kept[0].SameSite == http.SameSiteStrictMode && kept[0].Path == "/" && kept[0].Domain == "")
+	require.NotContains(d, kept[0].Value, d.token)
+	return kept[0].Name + "=" + kept[0].Value
+}
+
+func (d desk) reads(cookie string) bool {
+	d.Helper()
+	answer, text := d.ask(http.MethodPost, "/decode", d.sealed, "Cookie", cookie, "Origin", webUI)
+	if answer.StatusCode == http.StatusOK {
+		require.Equal(d, `"`+canary+`"`, d.open(text))
+		return true
+	}
+	require.Equal(d, http.StatusUnauthorized, answer.StatusCode)
+	return false
+}
+
+func (d desk) operators(lines string) {
+	d.Helper()
+	require.NoError(d, os.WriteFile(d.file, []byte(lines), 0o600))
+}
+
+func TestSignedInAndOut(t *testing.T) {
+	d := newDesk(t)
+	one, two := d.session(), d.session()
+	require.NotEqual(t, one, two)
+	require.True(t, d.reads(one) && d.reads(two))
+	require.False(t, d.reads("__Host-suanpan_codec="+d.token), "the token itself is no session")
+	require.False(t, d.reads(strings.Replace(one, "__Host-", "", 1)), "another cookie")
+	_, page := d.ask(http.MethodGet, "/", "", "Cookie", one)
+	require.Contains(t, page, "Signed in as <b>anna</b>")
+	require.Contains(t, page, `action="/sign-out"`)
+	require.NotContains(t, page, `name="token"`)
+
+	// Signing in again is another session, and ends the browser's one before.
+	again := d.session("Cookie", one)
+	require.False(t, d.reads(one))
+	require.True(t, d.reads(again) && d.reads(two))
+
+	// Signing out ends it everywhere, and clears the browser.
+	answer, _ := d.ask(http.MethodPost, "/sign-out", "", "Content-Type", "application/x-www-form-urlencoded", "Cookie", again)
+	require.Equal(t, http.StatusSeeOther, answer.StatusCode)
+	require.Negative(t, answer.Cookies()[0].MaxAge)
+	require.Contains(t, answer.Header.Get("Clear-Site-Data"), `"cookies"`)
+	require.False(t, d.reads(again))
+	require.False(t, d.reads(two))
+	_, page = d.ask(http.MethodGet, "/", "", "Cookie", again)
+	require.Contains(t, page, `name="token"`)
+
+	// A session lives no longer than the line that let its operator in.
+	kept, err := os.ReadFile(d.file)
+	require.NoError(t, err)
+	now := d.session()
+	_, other, err := payload.NewToken("anna")
+	require.NoError(t, err)
+	for _, lines := range []string{"", other, strings.Replace(string(kept), "anna", "ben", 1)} {
+		d.operators(lines)
+		require.False(t, d.reads(now), lines)
+		d.operators(string(kept))
+		require.True(t, d.reads(now))
+	}
+
+	// Other sites' forms neither sign in nor out.
+	for _, headers := range [][]string{{"Origin", "https://evil.example.com"}, {"Origin", "null"}, {"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}} {
+		answer, _ := d.signIn(d.token, headers...)
+		require.Equal(t, http.StatusForbidden, answer.StatusCode, headers)
+		require.Empty(t, answer.Cookies())
+		answer, _ = d.ask(http.MethodPost, "/sign-out", "", append([]string{"Content-Type", "application/x-www-form-urlencoded", "Cookie", now}, headers...)...)
+		require.Equal(t, http.StatusForbidden, answer.StatusCode, headers)
+	}
+	require.True(t, d.reads(now))
+	d.session("Origin", d.url, "Sec-Fetch-Site", "same-origin")
+
+	for _, word := range []string{`"an operator signed in to read payloads","operator":"anna"`, `"an operator signed out","operator":"anna"`,
+		`"event":"authentication_failed"`, "a form of another site was refused"} {
+		require.Contains(t, d.log.String(), word)
+	}
+	for _, hidden := range []string{d.token, strings.SplitN(now, "=", 2)[1], canary} {
+		require.NotContains(t, d.log.String(), hidden)
+	}
+}
+
+func TestHeadersOfEveryAnswer(t *testing.T) {
+	d := newDesk(t)
+	for _, c := range []struct{ method, path string }{{"GET", "/"}, {"GET", "/healthz"}, {"GET", "/nowhere"}, {"GET", "/decode"},
+		{"POST", "/decode"}, {"POST", "/sign-in"}, {"POST", "/sign-out"}, {"OPTIONS", "/decode"}} {
+		answer, text := d.ask(c.method, c.path, "")
+		for header, value := range map[string]string{"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+			"Strict-Transport-Security": "max-age=63072000; includeSubDomains"} {
+			require.Equal(t, value, answer.Header.Get(header), "%s %s", c.method, c.path)
+		}
+		for _, word := range []string{"default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"} {
+			require.Contains(t, answer.Header.Get("Content-Security-Policy"), word)
+		}
+		require.NotContains(t, answer.Header.Get("Content-Security-Policy"), "unsafe")
+		if text != "" {
+			require.Contains(t, answer.Header.Get("Content-Type"), "charset=utf-8", "%s %s", c.method, c.path)
+		}
+		require.Empty(t, answer.Header.Get("Access-Control-Allow-Origin"))
+	}
 }
 
 func TestNobodyElseReadsPayloads(t *testing.T) {

@@ -1,11 +1,7 @@
 package telemetry
 
 import (
-	"context"
-	"fmt"
-	"net"
 	"net/http"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -31,29 +27,4 @@ func New() *Metrics {
 // Handler answers with all metrics in Prometheus' text format.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
-}
-
-// Start answers GET /metrics on listen, in the background; nothing is served on an
-// empty one. The function it returns ends that. The address must not be reachable
-// by the public.
-func (m *Metrics) Start(ctx context.Context, listen string) (stop func(), err error) {
-	if listen == "" {
-		return func() {}, nil
-	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
-	if err != nil {
-		return nil, fmt.Errorf("metrics address %s (choose another with SUANPAN_METRICS_ADDR): %w", listen, err)
-	}
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", m.Handler())
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = server.Serve(listener)
-	}()
-	return func() {
-		_ = server.Close()
-		<-done
-	}, nil
 }

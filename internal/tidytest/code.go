@@ -90,6 +90,26 @@ func isRetryBackoff(f *File, line int) bool {
 	return strings.Contains(f.Lines[line-1], "BackoffCoefficient")
 }
 
+// TLSIsVerified bans what would make a TLS connection prove nothing.
+func TLSIsVerified(m *Module) []Violation {
+	var found []Violation
+	m.production(func(_ *Package, f *File) {
+		ast.Inspect(f.Syntax, func(n ast.Node) bool {
+			name, ok := n.(*ast.Ident)
+			if !ok {
+				return true
+			}
+			switch name.Name {
+			case "InsecureSkipVerify", "VersionSSL30", "VersionTLS10", "VersionTLS11", "InsecureCipherSuites":
+				found = append(found, Violation{"tls is verified", m.at(name),
+					name.Name + ": connections verify whom they reach, by TLS 1.2 or later; trust an authority of your own by RootCAs"})
+			}
+			return true
+		})
+	})
+	return found
+}
+
 // NoInit bans init functions: what runs is called by a main.
 func NoInit(m *Module) []Violation {
 	var found []Violation

@@ -17,7 +17,7 @@ type importRule struct {
 func coreOrder() [][]string {
 	return [][]string{
 		{"core/fault", "core/secret", "core/status"},
-		{"core/access", "core/audit"},
+		{"core/access", "core/audit", "core/session"},
 		{"core/accept", "core/clock", "core/event", "core/tenant", "core/party"},
 		{"core/channel", "core/approval"},
 		{"core/books", "core/account"},
@@ -156,7 +156,27 @@ func foreignRules() []foreignRule {
 		{"github.com/prometheus/", []string{"internal/telemetry"}, "metrics are made in one place"},
 		{"encoding/xml", nil, "nothing that comes from outside is XML here, so no entity of it is ever expanded"},
 		{"github.com/sony/gobreaker", []string{"channels/guard"}, "breakers stand around providers only"},
+		{"crypto/md5", []string{"sandbox/keys"}, "MD5 proves nothing; the sandbox names certificates by it, as Alipay does"},
+		{"crypto/sha1", []string{"channels/wechatpay", "sandbox/wechatpay"},
+			"SHA-1 proves nothing; WeChat Pay prints it for bills, whose own digest here is SHA-256"},
+		{"crypto/des", nil, "DES is broken"},
+		{"crypto/rc4", nil, "RC4 is broken"},
+		{"math/rand", []string{"core/event", "internal", "sandbox"},
+			"it can be foretold: secrets come from crypto/rand; pauses and tests may be drawn from it"},
+		{"text/template", nil, "it escapes nothing: pages are html/template"},
+		{"encoding/gob", nil, "it makes what the sender says it is: messages are JSON or protobuf, held against a contract"},
+		{"plugin", nil, "code comes with the build"},
+		{"unsafe", nil, "memory is Go's"},
+		{"os/exec", processStarters(), "only what serves development and tests starts programs"},
 	}
+}
+
+// processStarters are the folders that may start other programs. None of them takes part
+// in serving a request.
+func processStarters() []string {
+	return []string{"internal/bench", "internal/chaos", "internal/child", "internal/composecheck", "internal/devstack",
+		"internal/killtest", "internal/ledgertest", "internal/postgres", "internal/seededbugs", "internal/temporaldev",
+		"internal/temporalserver", "internal/testenv"}
 }
 
 // ForeignPackages checks imports of packages that have one home.

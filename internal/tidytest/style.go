@@ -252,6 +252,7 @@ func Rules() []Rule {
 		{"sql at home", SQLAtHome},
 		{"environment at home", EnvironmentAtHome},
 		{"no floats", NoFloats},
+		{"tls is verified", TLSIsVerified},
 		{"no init", NoInit},
 		{"no package state", NoPackageState},
 		{"package names", PackageNames},

@@ -47,6 +47,7 @@ func TestEachRuleCatches(t *testing.T) {
 		"environment at home": {
 			"internal/app/a.go": `package app; import "os"; func f() string { return os.Getenv("X") }`},
 		"no floats":        {"ledger/a.go": `package ledger; func f(x float64) {}`},
+		"tls is verified":  {"core/event/a.go": `package event; import "crypto/tls"; var c = tls.Config{InsecureSkipVerify: true}`},
 		"no init":          {"core/books/a.go": `package books; func init() {}`},
 		"no package state": {"core/books/a.go": `package books; var n = 1; func f() { n++ }`},
 		"package names":    {"internal/util/a.go": `package util`},
