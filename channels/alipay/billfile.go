@@ -16,8 +16,11 @@ import (
 	"github.com/suanpan/suanpan/money"
 )
 
-// maxBillLine bounds one line of a bill, in bytes.
-const maxBillLine = 1 << 16
+// The bounds of a bill: bytes of one line, and files in the archive, which has two.
+const (
+	maxBillLine  = 1 << 16
+	maxBillFiles = 16
+)
 
 // ParseBill reads the zip of a daily trade bill (业务明细) as downloaded. It
 // fails, naming the row, when the file is of another day or seller, a row cannot
@@ -48,6 +51,9 @@ func openDetail(archive []byte, suffix string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, fmt.Errorf("not a zip file: %w", err)
 	}
+	if len(files.File) > maxBillFiles {
+		return nil, fmt.Errorf("the zip has %d files, more than %d", len(files.File), maxBillFiles)
+	}
 	var found *zip.File
 	for _, file := range files.File {
 		name, err := simplifiedchinese.GB18030.NewDecoder().String(file.Name)
@@ -61,6 +67,9 @@ func openDetail(archive []byte, suffix string) (io.ReadCloser, error) {
 	}
 	if found == nil {
 		return nil, fmt.Errorf("the zip has no %s", suffix)
+	}
+	if found.UncompressedSize64 > uint64(wire.MaxBill) {
+		return nil, fmt.Errorf("the file in the zip would have %d bytes, more than %d", found.UncompressedSize64, wire.MaxBill)
 	}
 	return found.Open()
 }

@@ -3,10 +3,12 @@ package alipay
 import (
 	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -194,6 +196,33 @@ func TestArchives(t *testing.T) {
 	broken[200] ^= 0xff
 	_, err = ParseBill(broken, testDay, testSeller)
 	require.Error(t, err)
+
+	// What would be too much is refused before it is unpacked.
+	_, err = ParseBill(archive(t, slices.Repeat([]string{"x.csv"}, maxBillFiles+1)...), testDay, testSeller)
+	require.ErrorContains(t, err, "the zip has 17 files")
+	_, err = ParseBill(bomb(t, wire.MaxBill+1), testDay, testSeller)
+	require.ErrorContains(t, err, "would have 268435457 bytes")
+}
+
+// bomb is a small zip of a file that says of itself that it unpacks to size bytes.
+func bomb(t *testing.T, size int64) []byte {
+	t.Helper()
+	var packed, out bytes.Buffer
+	flat, err := flate.NewWriter(&packed, flate.BestSpeed)
+	require.NoError(t, err)
+	_, err = flat.Write(make([]byte, 1<<20))
+	require.NoError(t, err)
+	require.NoError(t, flat.Close())
+	w := zip.NewWriter(&out)
+	name, err := simplifiedchinese.GBK.NewEncoder().String("x_业务明细.csv")
+	require.NoError(t, err)
+	file, err := w.CreateRaw(&zip.FileHeader{Name: name, NonUTF8: true, Method: zip.Deflate,
+		CompressedSize64: uint64(packed.Len()), UncompressedSize64: uint64(size)})
+	require.NoError(t, err)
+	_, err = file.Write(packed.Bytes())
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	return out.Bytes()
 }
 
 // TestBillDownload: the address comes signed, the file plain.

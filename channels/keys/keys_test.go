@@ -28,8 +28,10 @@ type owner struct {
 	key *rsa.PrivateKey
 }
 
-func newOwner(t *testing.T) owner {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+func newOwner(t *testing.T) owner { return ownerOf(t, 2048) }
+
+func ownerOf(t *testing.T, bits int) owner {
+	key, err := rsa.GenerateKey(rand.Reader, bits)
 	require.NoError(t, err)
 	return owner{t, key}
 }
@@ -98,7 +100,7 @@ func TestKeysComeInManyForms(t *testing.T) {
 
 func TestWrongAlipayKeysAreNamed(t *testing.T) {
 	t.Parallel()
-	own, provider := newOwner(t), newOwner(t)
+	own, provider, weak := newOwner(t), newOwner(t), ownerOf(t, 1024)
 	good := func() channel.Credentials {
 		return channel.Credentials{PrivateKey: own.private(), ProviderPublicKey: provider.public()}
 	}
@@ -114,6 +116,9 @@ func TestWrongAlipayKeysAreNamed(t *testing.T) {
 		"empty PEM":   {func(c *channel.Credentials) { c.PrivateKey = text("PRIVATE KEY", nil) }, "key_malformed", "private_key"},
 		"elliptic":    {func(c *channel.Credentials) { c.PrivateKey = ecKey(t) }, "key_kind_wrong", "private_key"},
 		"encrypted":   {func(c *channel.Credentials) { c.PrivateKey = text("ENCRYPTED PRIVATE KEY", []byte("x")) }, "key_encrypted", "private_key"},
+		"short":       {func(c *channel.Credentials) { c.PrivateKey = weak.private() }, "key_too_short", "private_key"},
+		"weak":        {func(c *channel.Credentials) { c.ProviderPublicKey = weak.public() }, "key_too_short", "provider_public_key"},
+		"weak cert":   {func(c *channel.Credentials) { certified(c); c.ProviderCertificate = weak.valid() }, "key_too_short", "provider_certificate"},
 		"public":      {func(c *channel.Credentials) { c.PrivateKey = own.public() }, "key_kind_wrong", "private_key"},
 		"certificate": {func(c *channel.Credentials) { c.ProviderPublicKey = provider.valid() }, "key_kind_wrong", "provider_public_key"},
 		"own":         {func(c *channel.Credentials) { c.ProviderPublicKey = own.public() }, "key_is_our_own", "provider_public_key"},

@@ -53,6 +53,17 @@ func createKey(t *testing.T, db *pgtest.Database, tenantID string, scopes ...str
 	return key, secret
 }
 
+// There are no default accounts: a database that was only migrated lets nobody in.
+func TestAFreshDatabaseKnowsNobody(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	for _, table := range []string{"tenants", "api_keys", "signing_keys", "operator_keys", "principals", "sessions"} {
+		var n int
+		require.NoError(t, db.Pool.QueryRow(t.Context(), `select count(*) from `+table).Scan(&n))
+		require.Zero(t, n, table)
+	}
+}
+
 func TestCreateAndGet(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
