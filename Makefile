@@ -5,6 +5,7 @@ SHELL := bash
 
 GO ?= go
 TOOL := $(GO) tool -modfile=tools/dev/go.mod
+SBOM = $(GO) tool -modfile=tools/sbom/go.mod cyclonedx-gomod bin -json -noserial -version $(VERSION) -output
 STARTER := bin/starter
 TYPESCRIPT := client/typescript
 TYPESCRIPT_QUICKSTART := examples/typescript-quickstart
@@ -240,8 +241,16 @@ release: ## Static binaries for linux/amd64 and linux/arm64 with checksums, in d
 	  for program in ./starter ./worker ./sandbox/cmd/sandbox; do \
 	    out=dist/suanpan-$$(basename $$program)-$(VERSION)-linux-$$arch; echo $$out; \
 	    CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -tags timetzdata -ldflags "$(LDFLAGS)" -o $$out $$program; \
+	    $(SBOM) $$out.cdx.json $$out; \
 	  done; done
 	@cd dist && sha256sum suanpan-* > SHA256SUMS && cat SHA256SUMS
+
+.PHONY: sbom
+sbom: build ## List every component of the programs and of the TypeScript client in CycloneDX, in dist/
+	@mkdir -p dist
+	@for program in starter worker sandbox; do $(SBOM) dist/suanpan-$$program.cdx.json bin/$$program; done
+	@npm --prefix $(TYPESCRIPT) sbom --package-lock-only --sbom-format cyclonedx >dist/suanpan-typescript.cdx.json
+	@ls dist/*.cdx.json
 
 .PHONY: clean
 clean: ## Stop the platform and remove its state, bin/ and dist/ (the Temporal CLI stays in the user's cache)
