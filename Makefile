@@ -30,6 +30,8 @@ BAD_FLAGS ?= -bad.requests 1000000 -bad.seed 7
 FORGE_FLAGS ?= -forged.signatures 100000 -forged.seed 7
 # What meets unusable answers, such as UNKNOWN_FLAGS="-unknown.seed 8 -unknown.live 1000 -unknown.core 10000".
 UNKNOWN_FLAGS ?= -unknown.live 1000 -unknown.core 10000 -unknown.seed 7
+# The people among the canaries, such as CANARY_FLAGS="-canaries.people 100 -canaries.seed 8".
+CANARY_FLAGS ?= -canaries.people 40 -canaries.seed 7
 # What runs against the providers themselves, such as CONTRACT_FLAGS="-run Alipay".
 CONTRACT_FLAGS ?=
 # What the browser walks, such as SCREENS_FLAGS=-smoke or SCREENS_FLAGS="-only phone".
@@ -137,6 +139,10 @@ products: ## Bring every product of every provider to every end, and write the t
 .PHONY: unknowns
 unknowns: ## Let every kind of unusable answer meet every operation, 11,000 times, and count numbers and movements (UNKNOWN_FLAGS="-unknown.seed 8")
 	$(GO) run ./internal/testenv -- $(GO) test -count=1 -timeout 90m -v -run TestUnknownResults ./internal/e2e $(UNKNOWN_FLAGS)
+
+.PHONY: canaries
+canaries: ## Send secrets and people through the platform and look for them in logs, metrics, answers, webhooks, the audit log and both databases
+	$(GO) run ./internal/testenv -- $(GO) test -count=1 -timeout 60m -v -run TestCanariesAreNowhere ./internal/e2e $(CANARY_FLAGS)
 
 .PHONY: rotation
 rotation: ## Change keys and certificates on both sides while payments come in
