@@ -111,14 +111,15 @@ func postLateReceipt(ctx context.Context, tx pgx.Tx, tenantID string, p payment.
 // of its fee.
 func bookRefunded(
 	ctx context.Context, tx pgx.Tx, tenantID string, r *refund.Refund, p payment.Payment, account tenant.ChannelAccount,
-	answer channel.RefundState,
+	answer channel.RefundState, mayReturn bool,
 ) error {
 	returned, err := feeReturned(ctx, tx, tenantID, *r, p, account)
 	if err != nil {
 		return err
 	}
 	err = refund.SucceededNow(ctx, tx, tenantID, *r, refund.Receipt{
-		ChannelRefundNo: answer.ChannelRefundNo, RefundedAt: answer.RefundedAt, FeeReturned: returned})
+		ChannelRefundNo: answer.ChannelRefundNo, RefundedAt: answer.RefundedAt, FeeReturned: returned,
+		MayReturn: mayReturn})
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ import (
 // is. What became of it only a query tells. A repetition changes nothing.
 func (a *Refunds) RedirectRefund(ctx context.Context, in accept.Ref) (MovingState, error) {
 	r, err := a.load(ctx, in)
-	if err != nil || r.Status != refund.Processing {
+	if err != nil || !r.Status.Open() {
 		return r.state(Done, ""), err
 	}
 	redirector, ok := r.adapter.(channel.AbnormalRefunder)
@@ -67,7 +67,7 @@ func (a *Refunds) redirecting(ctx context.Context, in accept.Ref, order *channel
 	err = a.DB.InTenant(ctx, in.Tenant, func(tx pgx.Tx) error {
 		sending = false
 		now, err := refund.Lock(ctx, tx, in.Tenant, in.ID)
-		if err != nil || now.Status != refund.Processing || now.Redirect.Status != refund.RedirectRequested {
+		if err != nil || !now.Status.Open() || now.Redirect.Status != refund.RedirectRequested {
 			return err
 		}
 		order.ToMerchant = now.Redirect.To == refund.ToMerchant
@@ -99,7 +99,7 @@ func (a *Refunds) redirectRefused(ctx context.Context, in accept.Ref, f payment.
 
 // noteWay notes whether the way of an accepted refund is open, and tells the tenant
 // when it has closed.
-func noteWay(ctx context.Context, tx pgx.Tx, in accept.Ref, answer channel.RefundState) error {
+func noteWay(ctx context.Context, tx pgx.Tx, in accept.Ref, status refund.Status, answer channel.RefundState) error {
 	switch {
 	case answer.Outcome != channel.Pending || answer.Code == channel.CodeChannelBalance:
 		return nil
@@ -110,5 +110,5 @@ func noteWay(ctx context.Context, tx pgx.Tx, in accept.Ref, answer channel.Refun
 	if err != nil || !news {
 		return err
 	}
-	return emit(ctx, tx, in.Tenant, event.RefundAbnormal, in.ID, string(refund.Processing))
+	return emit(ctx, tx, in.Tenant, event.RefundAbnormal, in.ID, string(status))
 }

@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -21,6 +22,9 @@ type Refunds struct {
 	Channels Channels
 	// Box keeps the payers' cards to which abnormal refunds go.
 	Box *secret.Box
+	// RepeatWindow is how long after it was first sent an order may be sent again under its
+	// number; 0 for ever.
+	RepeatWindow time.Duration
 	// NotifyURL returns where a provider sends notifications for a channel account.
 	NotifyURL func(channelName, channelAccountID string) string
 }
@@ -70,11 +74,11 @@ func (r refunding) order(notifyURL string) channel.RefundOrder {
 func (r refunding) state(o Outcome, code string) MovingState {
 	return MovingState{
 		Status:      string(r.Status),
-		Final:       r.Status != refund.Processing,
+		Final:       !r.Status.Open(),
 		Channel:     r.payment.Attempt.Channel,
 		Outcome:     o,
 		ChannelCode: code,
-		Redirect:    r.Status == refund.Processing && r.Redirect.Status == refund.RedirectRequested,
+		Redirect:    r.Status.Open() && r.Redirect.Status == refund.RedirectRequested,
 	}
 }
 
@@ -89,11 +93,15 @@ func (a *Refunds) ReadRefund(ctx context.Context, in accept.Ref) (MovingState, e
 // true, and then identically: else the answer is Unknown and a query must tell.
 func (a *Refunds) SendRefund(ctx context.Context, in accept.Ref, again bool) (MovingState, error) {
 	r, err := a.load(ctx, in)
-	if err != nil || r.Status != refund.Processing {
+	switch {
+	case err == nil && r.Status == refund.Returned: // it was paid under this number
+		return r.waiting(), nil
+	case err != nil || r.Status != refund.Processing:
 		return r.state(Done, ""), err
-	}
-	if r.Sent && !again {
+	case r.Sent && !again:
 		return r.state(Unknown, "SENT_BEFORE"), nil
+	case r.Unresolved != nil || repeatOver(r.SentAt, a.RepeatWindow):
+		return a.learn(ctx, in, r, channel.RefundState{Answer: notSentAgain()})
 	}
 	err = a.DB.InTenant(ctx, in.Tenant, func(tx pgx.Tx) error { return refund.Sending(ctx, tx, in.Tenant, in.ID) })
 	if err != nil {
@@ -110,7 +118,7 @@ func (a *Refunds) SendRefund(ctx context.Context, in accept.Ref, again bool) (Mo
 // it answers. Idempotent.
 func (a *Refunds) QueryRefund(ctx context.Context, in accept.Ref) (MovingState, error) {
 	r, err := a.load(ctx, in)
-	if err != nil || r.Status != refund.Processing {
+	if err != nil || !r.Status.Open() {
 		return r.state(Done, ""), err
 	}
 	answer, err := r.adapter.QueryRefund(ctx, r.order(""))
@@ -125,17 +133,29 @@ func (a *Refunds) learn(ctx context.Context, in accept.Ref, r refunding, answer 
 	if answer.Outcome == channel.Succeeded && answer.Amount != r.Amount {
 		answer.Answer = contradiction(ctx, answer.Answer, r.ID, r.Amount, answer.Amount)
 	}
-	if answer.Outcome == channel.Succeeded {
+	if r.Status == refund.Returned {
+		answer.Answer = r.afterItCameBack(ctx, answer)
+	}
+	switch {
+	case r.decided(answer.Answer) != "":
+		return a.carryOut(ctx, in, r, answer.Answer)
+	case answer.Outcome == channel.Succeeded && r.Status == refund.Returned:
+		return a.sentOn(ctx, in, r, answer)
+	case answer.Outcome == channel.Succeeded:
 		return a.change(ctx, in, r, func(tx pgx.Tx, now *refund.Refund, p payment.Payment) error {
-			return bookRefunded(ctx, tx, in.Tenant, now, p, r.account, answer)
+			return bookRefunded(ctx, tx, in.Tenant, now, p, r.account, answer, r.mayReturn())
 		})
 	}
 	state := r.state(outcome(answer.Answer), answer.Code)
 	return state, a.DB.InTenant(ctx, in.Tenant, func(tx pgx.Tx) error {
-		if err := noteWay(ctx, tx, in, answer); err != nil {
+		if err := noteWay(ctx, tx, in, r.Status, answer); err != nil {
 			return err
 		}
-		return refund.Waiting(ctx, tx, in.Tenant, in.ID, waitingFor(r.payment.Attempt.Channel, answer.Answer))
+		why, err := noteUnresolved(ctx, tx, in, undecided{r.Unresolved, r.Number, r.payment.Attempt.Channel}, answer.Answer)
+		if err != nil {
+			return err
+		}
+		return refund.Waiting(ctx, tx, in.Tenant, in.ID, why)
 	})
 }
 

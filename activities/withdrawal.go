@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"go.temporal.io/sdk/temporal"
@@ -24,6 +25,9 @@ type Withdrawals struct {
 	Channels Channels
 	// Box opens who is paid.
 	Box *secret.Box
+	// RepeatWindow is how long after it was first sent an order may be sent again under its
+	// number; 0 for ever.
+	RepeatWindow time.Duration
 }
 
 // paying is a withdrawal with what is needed to talk about it to its provider.
@@ -34,7 +38,19 @@ type paying struct {
 	adapter channel.Transferer
 }
 
+// load is find, held to what was recorded when the number was minted.
 func (a *Withdrawals) load(ctx context.Context, in accept.Ref) (paying, error) {
+	w, err := a.find(ctx, in)
+	if err != nil {
+		return w, err
+	}
+	if err := w.CheckFrozen(w.payee); err != nil {
+		return w, fmt.Errorf("withdrawal %s: %w", w.ID, err)
+	}
+	return w, nil
+}
+
+func (a *Withdrawals) find(ctx context.Context, in accept.Ref) (paying, error) {
 	var w paying
 	err := a.DB.InTenant(ctx, in.Tenant, func(tx pgx.Tx) error {
 		var err error
@@ -49,9 +65,6 @@ func (a *Withdrawals) load(ctx context.Context, in accept.Ref) (paying, error) {
 	})
 	if err != nil {
 		return w, err
-	}
-	if err := w.CheckFrozen(w.payee); err != nil {
-		return w, fmt.Errorf("withdrawal %s: %w", w.ID, err)
 	}
 	adapter, err := a.Channels.Adapter(ctx, w.account)
 	if err != nil {
@@ -91,6 +104,9 @@ func (a *Withdrawals) SendWithdrawal(ctx context.Context, in accept.Ref, again b
 	}
 	if w.Sent && !again {
 		return w.state(Unknown, "SENT_BEFORE"), nil
+	}
+	if w.Unresolved != nil || repeatOver(w.SentAt, a.RepeatWindow) {
+		return a.learn(ctx, in, w, channel.TransferState{Answer: notSentAgain()})
 	}
 	payee, err := a.sending(ctx, in, w)
 	if errors.Is(err, party.ErrForgotten) {
@@ -166,6 +182,9 @@ func (a *Withdrawals) learn(ctx context.Context, in accept.Ref, w paying, answer
 	if answer.Outcome == channel.Succeeded && answer.Amount != w.Amount {
 		answer.Answer = contradiction(ctx, answer.Answer, w.ID, w.Amount, answer.Amount)
 	}
+	if w.decided(answer.Answer) != "" {
+		return a.carryOut(ctx, in, w, answer.Answer)
+	}
 	switch answer.Outcome {
 	case channel.Succeeded:
 		return a.change(ctx, in, w, Done, answer.Code, func(tx pgx.Tx, now *payout.Withdrawal) error {
@@ -181,7 +200,11 @@ func (a *Withdrawals) learn(ctx context.Context, in accept.Ref, w paying, answer
 	}
 	state := w.state(outcome(answer.Answer), answer.Code)
 	return state, a.DB.InTenant(ctx, in.Tenant, func(tx pgx.Tx) error {
-		return payout.Waiting(ctx, tx, in.Tenant, in.ID, waitingFor(w.Channel, answer.Answer))
+		why, err := noteUnresolved(ctx, tx, in, undecided{w.Unresolved, w.Number, w.Channel}, answer.Answer)
+		if err != nil {
+			return err
+		}
+		return payout.Waiting(ctx, tx, in.Tenant, in.ID, why)
 	})
 }
 

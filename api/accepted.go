@@ -85,6 +85,9 @@ type creation struct {
 	// workflow returns the id of the workflow that create required; nil when the
 	// object needs none.
 	workflow func(tx pgx.Tx, objectID string) (string, error)
+	// preview is what a second person sees of the request, where one must approve it; nil
+	// where the body says it all.
+	preview preview
 	// about says of what the workflow's first answer is to be; nil when it has one.
 	about func(objectID string) string
 	// show renders the object for the first answer.
@@ -98,7 +101,7 @@ type creation struct {
 // on where this one stopped.
 func (h *handlers) accepted(c call, n creation) (answer, error) {
 	req := c.request(n.key)
-	create := h.guarded(c, &req, func(tx pgx.Tx) (string, int, any, error) {
+	create := h.guarded(c, &req, n.preview, func(tx pgx.Tx) (string, int, any, error) {
 		objectID, err := n.create(tx)
 		return objectID, 0, nil, err
 	})
@@ -172,7 +175,7 @@ func (s *server) firstAnswer(ctx context.Context, tenantID, about string, workfl
 // transaction: create makes the object and renders it.
 func (h *handlers) acceptedAtOnce(c call, key string, create maker) (answer, error) {
 	req := c.request(key)
-	create = h.guarded(c, &req, create)
+	create = h.guarded(c, &req, nil, create)
 	done, err := accept.AtOnce(c.ctx, h.opts.DB, req, func(tx pgx.Tx) (string, accept.Response, error) {
 		objectID, status, shown, err := create(tx)
 		if err != nil {

@@ -110,6 +110,10 @@ func showApproval(a approval.Approval) gen.Approval {
 	if !a.Sealed && json.Unmarshal(a.Content, &content) == nil && content != nil {
 		out.Content = &content
 	}
+	var seen map[string]any
+	if json.Unmarshal(a.Preview, &seen) == nil && seen != nil {
+		out.Preview = &seen
+	}
 	if a.Amount != nil {
 		out.Amount = &gen.NullableAmount{Amount: a.Amount.Minor, Currency: gen.Currency(a.Amount.Currency)}
 	}

@@ -293,6 +293,78 @@ func TestKeysThatWaitAreSealed(t *testing.T) {
 	f.approve(again, f.checker...).refused(http.StatusConflict, "content_changed", "content_sha256")
 }
 
+// Whoever decides about a redirect sees where the money would go: the bank, the last
+// digits of the card, the first character of the name, and no more than that is kept.
+func TestTheDestinationOfARedirectIsShownMasked(t *testing.T) {
+	t.Parallel()
+	f := newStaffed(t)
+	f.post("/v1/approval_policies", `{"kind":"refund","required":true,"reason":"r"}`, f.admin...).refusedOrWaits(f)
+	target := "/v1/refunds/" + id.New(id.Refund) + "/redirect"
+	asked := f.post(target, `{"to":"payer_card","card":{"bank":"ICBC_DEBIT","number":"6222020200112233445","holder":"赵钱孙"}}`, f.maker...)
+	require.Equal(t, http.StatusAccepted, asked.Code, asked.Body)
+	for _, shown := range []response{asked, f.get("/v1/approvals/" + asked.field("id"))} {
+		require.Nil(t, shown.json()["content"])
+		seen := shown.json()["preview"].(map[string]any)
+		require.Equal(t, "payer_card", seen["to"])
+		require.Equal(t, map[string]any{"bank": "ICBC_DEBIT", "number": "****3445", "holder": "赵*"}, seen["card"])
+		require.NotContains(t, shown.Body.String(), "622202")
+		require.NotContains(t, shown.Body.String(), "钱孙")
+	}
+	require.Zero(t, f.count(`approvals a where a::text like '%6222020200112233445%' or a::text like '%赵钱孙%'`))
+	f.approve(asked, f.checker...).refused(http.StatusNotFound, "not_found", "")
+
+	toMerchant := f.post(target, `{"to":"merchant"}`, f.maker...)
+	require.Equal(t, "merchant", toMerchant.json()["preview"].(map[string]any)["to"])
+	plain := f.ask("t-plain")
+	require.Nil(t, plain.json()["preview"])
+}
+
+// What becomes of money whose fate nobody knows is never decided by one person, with or
+// without a policy; whoever decides sees what the provider answered last.
+func TestAnUnknownOutcomeIsDecidedByTwo(t *testing.T) {
+	t.Parallel()
+	f := newStaffed(t)
+	rich := f.post("/v1/merchants", `{"reference":"rich","name":"n","settlement":"T0","payout_account":{"channel":"alipay","account":"a@example.com","name":"Ann"}}`).field("id")
+	f.merchant = rich
+	f.fund(1000)
+	withdrawalID := f.post("/v1/withdrawals", `{"merchant_id":"`+rich+`","reference":"w","amount":{"amount":1000,"currency":"CNY"}}`, f.maker...).field("id")
+	resolve := func(decision string, headers ...string) response {
+		return f.post("/v1/withdrawals/"+withdrawalID+"/resolve", `{"decision":"`+decision+`","reason":"asked Alipay"}`, headers...)
+	}
+	resolve("failed", f.maker...).refused(http.StatusUnprocessableEntity, "outcome_not_unresolved", "")
+	_, err := f.db.Pool.Exec(t.Context(), `insert into unresolved (tenant_id, object_id, number, code, answer_code, answered_at)
+		select tenant_id, id, number, 'REPEAT_OVER', 'NOT_FOUND', suanpan_now() from withdrawals where id = $1`, withdrawalID)
+	require.NoError(t, err)
+	seen := f.get("/v1/withdrawals/" + withdrawalID)
+	f.conforms(seen, "Withdrawal")
+	require.Equal(t, "NOT_FOUND", seen.json()["unresolved"].(map[string]any)["last_answer_code"])
+	resolve("perhaps", f.maker...).refused(http.StatusBadRequest, "value_unknown", "decision")
+	resolve("failed", f.checker...).refused(http.StatusForbidden, "role_missing", "")
+
+	asked, other := resolve("failed", f.maker...), resolve("new_number", f.maker...)
+	require.Equal(t, http.StatusAccepted, asked.Code, asked.Body)
+	f.conforms(asked, "Approval")
+	preview := asked.json()["preview"].(map[string]any)
+	require.Equal(t, withdrawalID, preview["withdrawal_id"])
+	require.Equal(t, "NOT_FOUND", preview["last_answer_code"])
+	require.Equal(t, "The provider does not know this number.", preview["last_answer"].(map[string]any)["en"])
+	require.Zero(t, f.count(`unresolved where decision is not null`), "one person has decided nothing")
+	f.approve(asked, f.maker...).refused(http.StatusForbidden, "role_missing", "")
+	f.approve(asked).refused(http.StatusForbidden, "second_person_unnamed", "")
+
+	done := f.approve(asked, f.checker...)
+	require.Equal(t, http.StatusCreated, done.Code, done.Body)
+	require.Equal(t, withdrawalID, done.field("object_id"))
+	require.Equal(t, 1, f.count(`unresolved where decision = 'failed' and reason = 'asked Alipay'`))
+	f.approve(other, f.checker...).refused(http.StatusConflict, "outcome_decided", "")
+	resolve("new_number", f.maker...).refused(http.StatusConflict, "outcome_decided", "")
+	_, err = f.db.Pool.Exec(t.Context(), `update unresolved set decision = 'new_number'`)
+	require.ErrorContains(t, err, "it was decided already", "by whomever")
+
+	alone := newFixture(t)
+	alone.post("/v1/withdrawals/"+id.New(id.Withdrawal)+"/resolve", `{"decision":"failed","reason":"r"}`).refused(http.StatusNotFound, "not_found", "")
+}
+
 // Every operation that moves money or trust names its kind of approval, and each is
 // stopped by a policy of that kind.
 func TestEveryKindIsStopped(t *testing.T) {
@@ -304,6 +376,7 @@ func TestEveryKindIsStopped(t *testing.T) {
 		"retireChannelCredentials": approval.ChannelCredentials, "changeAccountLimits": approval.AccountLimits,
 		"changeAccountStatus": approval.AccountStatus, "createPrincipal": approval.Access, "changePrincipal": approval.Access,
 		"bindPrincipalKey": approval.Access, "changeApprovalPolicy": approval.Access,
+		"resolveRefund": approval.UnknownOutcome, "resolveWithdrawal": approval.UnknownOutcome,
 	}
 	for _, kind := range approval.Kinds() {
 		f.post("/v1/approval_policies", `{"kind":"`+string(kind)+`","required":true,"reason":"r"}`, f.admin...).refusedOrWaits(f)
@@ -312,7 +385,7 @@ func TestEveryKindIsStopped(t *testing.T) {
 	everyOperation(t, func(op *operation, target string) {
 		name := op.route.Operation.OperationID
 		require.Equal(t, want[name], op.approval, name)
-		if op.approval == "" || name == "createChannelCredentials" { // has a test of its own
+		if op.approval == "" || name == "createChannelCredentials" || op.approval == approval.UnknownOutcome { // have tests of their own
 			return
 		}
 		resp := f.call(op, target)

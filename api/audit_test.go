@@ -144,6 +144,10 @@ func (c *changer) refund() {
 		paid, refundID, id.Number())
 	c.byHand("redirectRefund", `update refunds set abnormal_at = now(), redirect_to = 'merchant', redirect_status = 'requested',
 		redirect_requested_at = now() where id = $1`, refundID)
+	for _, operation := range []string{"resolveRefund", "resolveWithdrawal"} {
+		c.byHand("a step", `insert into unresolved (tenant_id, object_id, number, code) values ($1, $2, $2, 'REPEAT_OVER')`, c.tenant, operation)
+		c.byHand(operation, `update unresolved set decision = 'failed', reason = 'r', decided_at = suanpan_now() where object_id = $1`, operation)
+	}
 }
 
 // byHand runs a statement as the operation would.

@@ -2,12 +2,14 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/suanpan/suanpan/api/gen"
 	"github.com/suanpan/suanpan/core/fault"
+	"github.com/suanpan/suanpan/core/party"
 	"github.com/suanpan/suanpan/core/refund"
 	"github.com/suanpan/suanpan/internal/id"
 )
@@ -46,13 +48,34 @@ func (h *handlers) RedirectRefund(ctx context.Context, r gen.RedirectRefundReque
 		create: func(tx pgx.Tx) (string, error) {
 			return r.RefundID, refund.RequestRedirect(c.ctx, tx, c.tenant, r.RefundID, card, h.opts.Box)
 		},
-		workflow: func(pgx.Tx, string) (string, error) { return refund.WorkflowID(r.RefundID), nil },
-		about:    func(string) string { return "redirect/" + r.Params.IdempotencyKey },
+		workflow: func(tx pgx.Tx, _ string) (string, error) {
+			found, err := refund.Get(c.ctx, tx, c.tenant, r.RefundID)
+			return found.Workflow(), err
+		},
+		about:   func(string) string { return "redirect/" + r.Params.IdempotencyKey },
+		preview: func(tx pgx.Tx) (any, error) { return previewRedirect(c, tx, r.RefundID, *body) },
 		show: func(tx pgx.Tx, _ string) (any, error) {
 			found, err := refund.Get(c.ctx, tx, c.tenant, r.RefundID)
 			return showRefund(found), err
 		},
 	})
+}
+
+// previewRedirect shows where the money would go, with the payer's card and name masked.
+func previewRedirect(c call, tx pgx.Tx, refundID string, body gen.RedirectRefund) (any, error) {
+	shown := map[string]any{"refund_id": refundID, "to": body.To}
+	found, err := refund.Get(c.ctx, tx, c.tenant, refundID)
+	switch {
+	case err == nil:
+		shown["payment_id"], shown["amount"] = found.PaymentID, showAmount(found.Amount)
+	case !errors.Is(err, &fault.Error{Kind: fault.KindNotFound}): // which is refused when it is carried out
+		return nil, err
+	}
+	if body.Card != nil {
+		shown["card"] = map[string]string{"bank": body.Card.Bank, "number": party.MaskCard(body.Card.Number),
+			"holder": party.MaskName(body.Card.Holder)}
+	}
+	return shown, nil
 }
 
 // readCard returns the payer's card; nil when the money goes to the merchant.
@@ -103,8 +126,9 @@ func showRefund(r refund.Refund) gen.Refund {
 		ID: r.ID, PaymentID: r.PaymentID, Origin: gen.RefundOrigin(r.Origin), Reference: orNull(r.Reference),
 		Status: gen.RefundStatus(r.Status), Amount: showAmount(r.Amount), Reason: r.Reason,
 		WaitingFor: orNull(r.WaitingFor), ChannelRefundNo: orNull(r.ChannelRefundNo), Failure: showFailure(r.Failure),
-		AbnormalAt: showTimeOrNull(r.AbnormalAt), Redirect: showRedirect(r.Redirect),
+		Unresolved: showUnresolved(r.Unresolved), AbnormalAt: showTimeOrNull(r.AbnormalAt), Redirect: showRedirect(r.Redirect),
 		CreatedAt: showTime(r.CreatedAt), RefundedAt: showTimeOrNull(r.RefundedAt),
+		ReturnedAt: showTimeOrNull(r.ReturnedAt),
 	}
 }
 

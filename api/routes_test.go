@@ -65,6 +65,8 @@ func (f *fixture) bodyFor(op *operation) string {
 		"forgetPayer":             `{"reason":"r"}`,
 		"forgetPayee":             `{"reason":"r"}`,
 		"unmaskPayee":             `{"reason":"r"}`,
+		"resolveRefund":           `{"decision":"failed","reason":"r"}`,
+		"resolveWithdrawal":       `{"decision":"failed","reason":"r"}`,
 		"createMerchant":          `{"reference":"` + id.Number() + `","name":"n","settlement":"T0"}`,
 		"createSplitRule":         `{"merchant_id":"` + f.merchant + `","legs":[{"receiver":"merchant","merchant_id":"` + f.merchant + `","type":"remainder"}]}`,
 		"createSplitPreview":      `{"merchant_id":"` + f.merchant + `",` + amount + `}`,

@@ -71,9 +71,26 @@ func (op *operation) subject(body []byte) *approval.Subject {
 	return s
 }
 
+// preview is what whoever decides sees of a request that waits, beside its body or in
+// the place of a sealed one: never keys, and personal data masked. An error refuses the
+// request at once.
+type preview func(tx pgx.Tx) (any, error)
+
+// json runs p; nil gives nothing.
+func (p preview) json(tx pgx.Tx) ([]byte, error) {
+	if p == nil {
+		return nil, nil
+	}
+	shown, err := p(tx)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(shown)
+}
+
 // guarded puts what must come before and after around make: the question whether
 // somebody else must approve, or the decision that it is part of.
-func (h *handlers) guarded(c call, req *accept.Request, create maker) maker {
+func (h *handlers) guarded(c call, req *accept.Request, show preview, create maker) maker {
 	if c.decision != nil {
 		return h.decided(c, create)
 	}
@@ -87,9 +104,13 @@ func (h *handlers) guarded(c call, req *accept.Request, create maker) maker {
 		if !need.Required {
 			return create(tx)
 		}
+		seen, err := show.json(tx)
+		if err != nil {
+			return "", 0, nil, err
+		}
 		approvalID, err := approval.Request(c.ctx, tx, h.opts.Box, c.tenant, approval.New{
 			Subject: *subject, Operation: c.op.route.Operation.OperationID, Route: c.route, Body: c.body,
-			Secret: c.op.sealed, By: c.by(), ExpiresIn: need.ExpiresIn,
+			Secret: c.op.sealed, Preview: seen, By: c.by(), ExpiresIn: need.ExpiresIn,
 		})
 		if err != nil {
 			return "", 0, nil, err

@@ -66,6 +66,8 @@ func showWithdrawal(w payout.Withdrawal) gen.Withdrawal {
 		ID: w.ID, MerchantID: w.MerchantID, Reference: w.Reference, Status: gen.WithdrawalStatus(w.Status),
 		Amount: showAmount(w.Amount), Channel: gen.Channel(w.Channel), ChannelAccountID: w.ChannelAccountID,
 		WaitingFor: orNull(w.WaitingFor), ChannelTransferNo: orNull(w.ChannelTransferNo), Failure: showFailure(w.Failure),
-		CreatedAt: showTime(w.CreatedAt), AcceptedAt: showTimeOrNull(w.AcceptedAt), PaidAt: showTimeOrNull(w.PaidAt),
+		Unresolved: showUnresolved(w.Unresolved),
+		CreatedAt:  showTime(w.CreatedAt), AcceptedAt: showTimeOrNull(w.AcceptedAt), PaidAt: showTimeOrNull(w.PaidAt),
+		ReturnedAt: showTimeOrNull(w.ReturnedAt),
 	}
 }

@@ -49,6 +49,7 @@ const (
 	AccountTypeBank                 AccountType = "bank"
 	AccountTypeChannelBalance       AccountType = "channel_balance"
 	AccountTypeChannelFeeExpense    AccountType = "channel_fee_expense"
+	AccountTypeChannelSuspense      AccountType = "channel_suspense"
 	AccountTypeChannelUnsettled     AccountType = "channel_unsettled"
 	AccountTypeCustodyBank          AccountType = "custody_bank"
 	AccountTypeCustodyClaim         AccountType = "custody_claim"
@@ -75,6 +76,8 @@ func (e AccountType) Valid() bool {
 	case AccountTypeChannelBalance:
 		return true
 	case AccountTypeChannelFeeExpense:
+		return true
+	case AccountTypeChannelSuspense:
 		return true
 	case AccountTypeChannelUnsettled:
 		return true
@@ -123,6 +126,7 @@ const (
 	ApprovalKindHoldRelease        ApprovalKind = "hold_release"
 	ApprovalKindRefund             ApprovalKind = "refund"
 	ApprovalKindTransfer           ApprovalKind = "transfer"
+	ApprovalKindUnknownOutcome     ApprovalKind = "unknown_outcome"
 	ApprovalKindWithdrawal         ApprovalKind = "withdrawal"
 )
 
@@ -144,6 +148,8 @@ func (e ApprovalKind) Valid() bool {
 	case ApprovalKindRefund:
 		return true
 	case ApprovalKindTransfer:
+		return true
+	case ApprovalKindUnknownOutcome:
 		return true
 	case ApprovalKindWithdrawal:
 		return true
@@ -641,12 +647,14 @@ const (
 	EventTypeReconciliationDiscrepant EventType = "reconciliation.discrepant"
 	EventTypeRefundAbnormal           EventType = "refund.abnormal"
 	EventTypeRefundFailed             EventType = "refund.failed"
+	EventTypeRefundReturned           EventType = "refund.returned"
 	EventTypeRefundSucceeded          EventType = "refund.succeeded"
 	EventTypeTransferSucceeded        EventType = "transfer.succeeded"
 	EventTypeWebhookEndpointDisabled  EventType = "webhook_endpoint.disabled"
 	EventTypeWebhookEndpointFailing   EventType = "webhook_endpoint.failing"
 	EventTypeWebhookEndpointPaused    EventType = "webhook_endpoint.paused"
 	EventTypeWithdrawalFailed         EventType = "withdrawal.failed"
+	EventTypeWithdrawalReturned       EventType = "withdrawal.returned"
 	EventTypeWithdrawalSucceeded      EventType = "withdrawal.succeeded"
 )
 
@@ -697,6 +705,8 @@ func (e EventType) Valid() bool {
 		return true
 	case EventTypeRefundFailed:
 		return true
+	case EventTypeRefundReturned:
+		return true
 	case EventTypeRefundSucceeded:
 		return true
 	case EventTypeTransferSucceeded:
@@ -708,6 +718,8 @@ func (e EventType) Valid() bool {
 	case EventTypeWebhookEndpointPaused:
 		return true
 	case EventTypeWithdrawalFailed:
+		return true
+	case EventTypeWithdrawalReturned:
 		return true
 	case EventTypeWithdrawalSucceeded:
 		return true
@@ -1137,6 +1149,7 @@ func (e RefundRedirectStatus) Valid() bool {
 const (
 	RefundStatusFailed     RefundStatus = "failed"
 	RefundStatusProcessing RefundStatus = "processing"
+	RefundStatusReturned   RefundStatus = "returned"
 	RefundStatusSucceeded  RefundStatus = "succeeded"
 )
 
@@ -1146,6 +1159,8 @@ func (e RefundStatus) Valid() bool {
 	case RefundStatusFailed:
 		return true
 	case RefundStatusProcessing:
+		return true
+	case RefundStatusReturned:
 		return true
 	case RefundStatusSucceeded:
 		return true
@@ -1367,6 +1382,24 @@ func (e TransferStatus) Valid() bool {
 	}
 }
 
+// Defines values for UnknownDecision.
+const (
+	UnknownDecisionFailed    UnknownDecision = "failed"
+	UnknownDecisionNewNumber UnknownDecision = "new_number"
+)
+
+// Valid indicates whether the value is a known member of the UnknownDecision enum.
+func (e UnknownDecision) Valid() bool {
+	switch e {
+	case UnknownDecisionFailed:
+		return true
+	case UnknownDecisionNewNumber:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for UnmaskedPayeeChannel.
 const (
 	UnmaskedPayeeChannelAlipay UnmaskedPayeeChannel = "alipay"
@@ -1467,6 +1500,7 @@ func (e WebhookRedeliveryStatus) Valid() bool {
 const (
 	WithdrawalStatusFailed     WithdrawalStatus = "failed"
 	WithdrawalStatusProcessing WithdrawalStatus = "processing"
+	WithdrawalStatusReturned   WithdrawalStatus = "returned"
 	WithdrawalStatusSucceeded  WithdrawalStatus = "succeeded"
 )
 
@@ -1476,6 +1510,8 @@ func (e WithdrawalStatus) Valid() bool {
 	case WithdrawalStatusFailed:
 		return true
 	case WithdrawalStatusProcessing:
+		return true
+	case WithdrawalStatusReturned:
 		return true
 	case WithdrawalStatusSucceeded:
 		return true
@@ -1801,6 +1837,7 @@ type Approval struct {
 	// - `channel_credentials`, `account_limits`, `account_status`, `forget`: each request.
 	// - `access`: principals, their keys and these policies; needs a second person when anything does, and
 	//   has no policy of its own.
+	// - `unknown_outcome`: what is made of money whose fate nobody knows; always needs a second person, and has no policy.
 	Kind ApprovalKind `json:"kind"`
 
 	// ObjectID What carrying it out made or changed; null unless approved.
@@ -1810,6 +1847,9 @@ type Approval struct {
 	//
 	// Example: createRefund
 	Operation string `json:"operation"`
+
+	// Preview What else to look at before deciding, as it was when it was asked for. Of a redirect: the refund, and where its money would go, with card and name masked. Of a decision about an unknown outcome: the amount, the number, and what the provider answered last. Null where the content says it all.
+	Preview *map[string]interface{} `json:"preview"`
 
 	// RequestedBy Who did it.
 	RequestedBy Actor `json:"requested_by"`
@@ -1835,6 +1875,7 @@ type ApprovalID = string
 //   - `channel_credentials`, `account_limits`, `account_status`, `forget`: each request.
 //   - `access`: principals, their keys and these policies; needs a second person when anything does, and
 //     has no policy of its own.
+//   - `unknown_outcome`: what is made of money whose fate nobody knows; always needs a second person, and has no policy.
 type ApprovalKind string
 
 // ApprovalPage One page. `next_cursor` is null on the last.
@@ -1853,6 +1894,7 @@ type ApprovalPolicy struct {
 	// - `channel_credentials`, `account_limits`, `account_status`, `forget`: each request.
 	// - `access`: principals, their keys and these policies; needs a second person when anything does, and
 	//   has no policy of its own.
+	// - `unknown_outcome`: what is made of money whose fate nobody knows; always needs a second person, and has no policy.
 	Kind     ApprovalKind `json:"kind"`
 	Reason   string       `json:"reason"`
 	Required bool         `json:"required"`
@@ -2907,6 +2949,8 @@ type Event struct {
 	// - `payment_link.closed`: you closed it; the payments that it made go on.
 	// - `refund.abnormal`: the provider cannot pay it; say where the money is to go (`redirect`).
 	// - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
+	// - `withdrawal.returned`: the payee's bank sent the money back after it was paid; the merchant has it.
+	// - `refund.returned`: the payer's bank sent the money back after it was paid; say where it is to go (`redirect`).
 	// - `account.status_changed`, `account.limits_changed`
 	// - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
 	// - `reconciliation.balanced`, `reconciliation.discrepant`
@@ -2939,6 +2983,8 @@ type EventPattern = string
 // - `payment_link.closed`: you closed it; the payments that it made go on.
 // - `refund.abnormal`: the provider cannot pay it; say where the money is to go (`redirect`).
 // - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
+// - `withdrawal.returned`: the payee's bank sent the money back after it was paid; the merchant has it.
+// - `refund.returned`: the payer's bank sent the money back after it was paid; say where it is to go (`redirect`).
 // - `account.status_changed`, `account.limits_changed`
 // - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
 // - `reconciliation.balanced`, `reconciliation.discrepant`
@@ -3756,11 +3802,18 @@ type Refund struct {
 	Reference  *string    `json:"reference"`
 	RefundedAt *time.Time `json:"refunded_at"`
 
+	// ReturnedAt When the platform learned, the last time, that the payer's bank had sent the money back.
+	ReturnedAt *time.Time `json:"returned_at"`
+
 	// Status Who acts next:
 	// - `processing`: the platform or the provider, or you once `abnormal_at` is set; `waiting_for` says which.
-	// - `succeeded`: nobody; the money went back and is booked.
+	// - `succeeded`: nobody; the money went back and is booked. For some weeks the platform asks whether the payer's bank sends it back.
 	// - `failed`: the tenant; the provider refused, nothing moved and nothing is held.
+	// - `returned`: the tenant; it was paid, the payer's bank sent it back, and it lies at the provider until you say where it goes (`redirect`).
 	Status RefundStatus `json:"status"`
+
+	// Unresolved Set while it may not be sent again under its number and nobody knows what became of it; null for most.
+	Unresolved *Unresolved `json:"unresolved"`
 
 	// WaitingFor While processing, what is being waited for, in words; otherwise null.
 	WaitingFor *WaitingFor `json:"waiting_for"`
@@ -3811,8 +3864,9 @@ type RefundRedirectStatus string
 
 // RefundStatus Who acts next:
 // - `processing`: the platform or the provider, or you once `abnormal_at` is set; `waiting_for` says which.
-// - `succeeded`: nobody; the money went back and is booked.
+// - `succeeded`: nobody; the money went back and is booked. For some weeks the platform asks whether the payer's bank sends it back.
 // - `failed`: the tenant; the provider refused, nothing moved and nothing is held.
+// - `returned`: the tenant; it was paid, the payer's bank sent it back, and it lies at the provider until you say where it goes (`redirect`).
 type RefundStatus string
 
 // RejectApproval defines model for RejectApproval.
@@ -3830,6 +3884,16 @@ type ReleaseHold struct {
 	//
 	// Example: Asked for by the merchant on the phone
 	Reason Reason `json:"reason"`
+}
+
+// ResolveUnknown defines model for ResolveUnknown.
+type ResolveUnknown struct {
+	// Decision - `failed`: it is over, and its money is free again.
+	// - `new_number`: it is sent again, under another number at the provider.
+	Decision UnknownDecision `json:"decision"`
+
+	// Reason What was found out with the provider; kept in the audit log. No personal data.
+	Reason string `json:"reason"`
 }
 
 // RetireSigningKey defines model for RetireSigningKey.
@@ -4389,6 +4453,10 @@ type TrialBalanceTotal struct {
 	Debit    int64    `json:"debit"`
 }
 
+// UnknownDecision - `failed`: it is over, and its money is free again.
+// - `new_number`: it is sent again, under another number at the provider.
+type UnknownDecision string
+
 // UnmaskedPayee A merchant's payee as entered.
 type UnmaskedPayee struct {
 	Account string               `json:"account"`
@@ -4406,6 +4474,24 @@ type UnmaskedPayee struct {
 
 // UnmaskedPayeeChannel defines model for UnmaskedPayee.Channel.
 type UnmaskedPayeeChannel string
+
+// Unresolved Set while it may not be sent again under its number and nobody knows what became of it; null for most.
+type Unresolved struct {
+	// ChannelCode Why it may not be sent again: the provider's code, or REPEAT_OVER.
+	//
+	// Example: REPEAT_OVER
+	ChannelCode string     `json:"channel_code"`
+	DecidedAt   *time.Time `json:"decided_at"`
+
+	// Decision What two persons decided: failed or new_number.
+	Decision     *string    `json:"decision"`
+	LastAnswerAt *time.Time `json:"last_answer_at"`
+
+	// LastAnswerCode What the provider answered last when it was asked.
+	LastAnswerCode *string   `json:"last_answer_code"`
+	Reason         *string   `json:"reason"`
+	Since          time.Time `json:"since"`
+}
 
 // UsedMethod Through which provider and product the payer pays.
 type UsedMethod struct {
@@ -4744,11 +4830,18 @@ type Withdrawal struct {
 	// Example: order-20261123-000042
 	Reference Reference `json:"reference"`
 
+	// ReturnedAt When the platform learned that the payee's bank had sent the money back.
+	ReturnedAt *time.Time `json:"returned_at"`
+
 	// Status Who acts next:
 	// - `processing`: the platform or the provider; `waiting_for` says which. The money is held or in transit.
-	// - `succeeded`: nobody; the payee has the money.
+	// - `succeeded`: nobody; the payee has the money. For some weeks the platform asks whether the payee's bank sends it back.
 	// - `failed`: the tenant; the provider refused and the merchant has the money back.
+	// - `returned`: the tenant; it was paid, the payee's bank sent it back (退票), and the merchant has the money back. `failure` says why.
 	Status WithdrawalStatus `json:"status"`
+
+	// Unresolved Set while it may not be sent again under its number and nobody knows what became of it; null for most.
+	Unresolved *Unresolved `json:"unresolved"`
 
 	// WaitingFor While processing, what is being waited for, in words; otherwise null.
 	WaitingFor *WaitingFor `json:"waiting_for"`
@@ -4767,8 +4860,9 @@ type WithdrawalPage struct {
 
 // WithdrawalStatus Who acts next:
 // - `processing`: the platform or the provider; `waiting_for` says which. The money is held or in transit.
-// - `succeeded`: nobody; the payee has the money.
+// - `succeeded`: nobody; the payee has the money. For some weeks the platform asks whether the payee's bank sends it back.
 // - `failed`: the tenant; the provider refused and the merchant has the money back.
+// - `returned`: the tenant; it was paid, the payee's bank sent it back (退票), and the merchant has the money back. `failure` says why.
 type WithdrawalStatus string
 
 // APIKeyIDInPath An API key.
@@ -5471,6 +5565,12 @@ type RedirectRefundParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// ResolveRefundParams defines parameters for ResolveRefund.
+type ResolveRefundParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // CreateSplitPreviewParams defines parameters for CreateSplitPreview.
 type CreateSplitPreviewParams struct {
 	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
@@ -5660,6 +5760,12 @@ type CreateWithdrawalParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// ResolveWithdrawalParams defines parameters for ResolveWithdrawal.
+type ResolveWithdrawalParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // OpenAccountJSONRequestBody defines body for OpenAccount for application/json ContentType.
 type OpenAccountJSONRequestBody = OpenAccount
 
@@ -5753,6 +5859,9 @@ type CreateReconciliationJSONRequestBody = CreateReconciliation
 // RedirectRefundJSONRequestBody defines body for RedirectRefund for application/json ContentType.
 type RedirectRefundJSONRequestBody = RedirectRefund
 
+// ResolveRefundJSONRequestBody defines body for ResolveRefund for application/json ContentType.
+type ResolveRefundJSONRequestBody = ResolveUnknown
+
 // CreateSplitPreviewJSONRequestBody defines body for CreateSplitPreview for application/json ContentType.
 type CreateSplitPreviewJSONRequestBody = CreateSplitPreview
 
@@ -5785,6 +5894,9 @@ type CreateWebhookRedeliveryJSONRequestBody = CreateWebhookRedelivery
 
 // CreateWithdrawalJSONRequestBody defines body for CreateWithdrawal for application/json ContentType.
 type CreateWithdrawalJSONRequestBody = CreateWithdrawal
+
+// ResolveWithdrawalJSONRequestBody defines body for ResolveWithdrawal for application/json ContentType.
+type ResolveWithdrawalJSONRequestBody = ResolveUnknown
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -6754,7 +6866,8 @@ type ClientInterface interface {
 	// RedirectRefundWithBody Say where the money of an abnormal refund goes
 	//
 	// For a refund that the provider took on and cannot pay, mostly because the payer's card is closed
-	// (`abnormal_at`, the event `refund.abnormal`): to another card of the payer, or to the bank account to
+	// (`abnormal_at`, the event `refund.abnormal`), and for one that came back after it was paid (`returned`,
+	// the event `refund.returned`): to another card of the payer, or to the bank account to
 	// which the provider settles with you, so that you pay the payer yourself. Only WeChat Pay has it. The
 	// refund goes on under its number; `redirect` says how it stands, and asking again after `refused` is
 	// safe. The card is kept sealed until it is sent, for ten minutes at most, and never shown again. 422
@@ -6768,7 +6881,8 @@ type ClientInterface interface {
 	// RedirectRefund Say where the money of an abnormal refund goes
 	//
 	// For a refund that the provider took on and cannot pay, mostly because the payer's card is closed
-	// (`abnormal_at`, the event `refund.abnormal`): to another card of the payer, or to the bank account to
+	// (`abnormal_at`, the event `refund.abnormal`), and for one that came back after it was paid (`returned`,
+	// the event `refund.returned`): to another card of the payer, or to the bank account to
 	// which the provider settles with you, so that you pay the payer yourself. Only WeChat Pay has it. The
 	// refund goes on under its number; `redirect` says how it stands, and asking again after `refused` is
 	// safe. The card is kept sealed until it is sent, for ten minutes at most, and never shown again. 422
@@ -6778,6 +6892,32 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/refunds/{refund_id}/redirect (the `RedirectRefund` operationId).
 	RedirectRefund(ctx context.Context, refundID RefundIDInPath, params *RedirectRefundParams, body RedirectRefundJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResolveRefundWithBody Decide about a refund whose fate nobody knows
+	//
+	// For a refund that may not be sent again under its number (`unresolved`): the time in which the provider takes that
+	// for a repetition is over, and nobody knows what became of it. Find out with the provider first. `failed`: what was held for it is free again.
+	// `new_number`: it is sent again under another number. Either is done only when the provider, asked once more, says
+	// that it does not know the number; until then, and if it says otherwise, the platform goes on asking. Always needs a second
+	// person, who sees the provider's last answer in the approval's `preview`. 422 when it is not unresolved.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/refunds/{refund_id}/resolve (the `ResolveRefund` operationId).
+	ResolveRefundWithBody(ctx context.Context, refundID RefundIDInPath, params *ResolveRefundParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResolveRefund Decide about a refund whose fate nobody knows
+	//
+	// For a refund that may not be sent again under its number (`unresolved`): the time in which the provider takes that
+	// for a repetition is over, and nobody knows what became of it. Find out with the provider first. `failed`: what was held for it is free again.
+	// `new_number`: it is sent again under another number. Either is done only when the provider, asked once more, says
+	// that it does not know the number; until then, and if it says otherwise, the platform goes on asking. Always needs a second
+	// person, who sees the provider's last answer in the approval's `preview`. 422 when it is not unresolved.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/refunds/{refund_id}/resolve (the `ResolveRefund` operationId).
+	ResolveRefund(ctx context.Context, refundID RefundIDInPath, params *ResolveRefundParams, body ResolveRefundJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateSplitPreviewWithBody See how a payment would be divided now
 	//
@@ -7146,6 +7286,32 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/withdrawals/{withdrawal_id} (the `GetWithdrawal` operationId).
 	GetWithdrawal(ctx context.Context, withdrawalID WithdrawalIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResolveWithdrawalWithBody Decide about a withdrawal whose fate nobody knows
+	//
+	// For a withdrawal that may not be sent again under its number (`unresolved`): the time in which the provider takes that
+	// for a repetition is over, and nobody knows what became of it. Find out with the provider first. `failed`: the merchant has the money back.
+	// `new_number`: it is sent again under another number. Either is done only when the provider, asked once more, says
+	// that it does not know the number; until then, and if it says otherwise, the platform goes on asking. Always needs a second
+	// person, who sees the provider's last answer in the approval's `preview`. 422 when it is not unresolved.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/withdrawals/{withdrawal_id}/resolve (the `ResolveWithdrawal` operationId).
+	ResolveWithdrawalWithBody(ctx context.Context, withdrawalID WithdrawalIDInPath, params *ResolveWithdrawalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResolveWithdrawal Decide about a withdrawal whose fate nobody knows
+	//
+	// For a withdrawal that may not be sent again under its number (`unresolved`): the time in which the provider takes that
+	// for a repetition is over, and nobody knows what became of it. Find out with the provider first. `failed`: the merchant has the money back.
+	// `new_number`: it is sent again under another number. Either is done only when the provider, asked once more, says
+	// that it does not know the number; until then, and if it says otherwise, the platform goes on asking. Always needs a second
+	// person, who sees the provider's last answer in the approval's `preview`. 422 when it is not unresolved.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/withdrawals/{withdrawal_id}/resolve (the `ResolveWithdrawal` operationId).
+	ResolveWithdrawal(ctx context.Context, withdrawalID WithdrawalIDInPath, params *ResolveWithdrawalParams, body ResolveWithdrawalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // ListAccounts List ledger accounts, oldest first
@@ -9102,7 +9268,8 @@ func (c *Client) GetRefund(ctx context.Context, refundID RefundIDInPath, reqEdit
 // RedirectRefundWithBody Say where the money of an abnormal refund goes
 //
 // For a refund that the provider took on and cannot pay, mostly because the payer's card is closed
-// (`abnormal_at`, the event `refund.abnormal`): to another card of the payer, or to the bank account to
+// (`abnormal_at`, the event `refund.abnormal`), and for one that came back after it was paid (`returned`,
+// the event `refund.returned`): to another card of the payer, or to the bank account to
 // which the provider settles with you, so that you pay the payer yourself. Only WeChat Pay has it. The
 // refund goes on under its number; `redirect` says how it stands, and asking again after `refused` is
 // safe. The card is kept sealed until it is sent, for ten minutes at most, and never shown again. 422
@@ -9126,7 +9293,8 @@ func (c *Client) RedirectRefundWithBody(ctx context.Context, refundID RefundIDIn
 // RedirectRefund Say where the money of an abnormal refund goes
 //
 // For a refund that the provider took on and cannot pay, mostly because the payer's card is closed
-// (`abnormal_at`, the event `refund.abnormal`): to another card of the payer, or to the bank account to
+// (`abnormal_at`, the event `refund.abnormal`), and for one that came back after it was paid (`returned`,
+// the event `refund.returned`): to another card of the payer, or to the bank account to
 // which the provider settles with you, so that you pay the payer yourself. Only WeChat Pay has it. The
 // refund goes on under its number; `redirect` says how it stands, and asking again after `refused` is
 // safe. The card is kept sealed until it is sent, for ten minutes at most, and never shown again. 422
@@ -9137,6 +9305,52 @@ func (c *Client) RedirectRefundWithBody(ctx context.Context, refundID RefundIDIn
 // Corresponds with POST /v1/refunds/{refund_id}/redirect (the `RedirectRefund` operationId).
 func (c *Client) RedirectRefund(ctx context.Context, refundID RefundIDInPath, params *RedirectRefundParams, body RedirectRefundJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRedirectRefundRequest(c.Server, refundID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResolveRefundWithBody Decide about a refund whose fate nobody knows
+//
+// For a refund that may not be sent again under its number (`unresolved`): the time in which the provider takes that
+// for a repetition is over, and nobody knows what became of it. Find out with the provider first. `failed`: what was held for it is free again.
+// `new_number`: it is sent again under another number. Either is done only when the provider, asked once more, says
+// that it does not know the number; until then, and if it says otherwise, the platform goes on asking. Always needs a second
+// person, who sees the provider's last answer in the approval's `preview`. 422 when it is not unresolved.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/refunds/{refund_id}/resolve (the `ResolveRefund` operationId).
+func (c *Client) ResolveRefundWithBody(ctx context.Context, refundID RefundIDInPath, params *ResolveRefundParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResolveRefundRequestWithBody(c.Server, refundID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResolveRefund Decide about a refund whose fate nobody knows
+//
+// For a refund that may not be sent again under its number (`unresolved`): the time in which the provider takes that
+// for a repetition is over, and nobody knows what became of it. Find out with the provider first. `failed`: what was held for it is free again.
+// `new_number`: it is sent again under another number. Either is done only when the provider, asked once more, says
+// that it does not know the number; until then, and if it says otherwise, the platform goes on asking. Always needs a second
+// person, who sees the provider's last answer in the approval's `preview`. 422 when it is not unresolved.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/refunds/{refund_id}/resolve (the `ResolveRefund` operationId).
+func (c *Client) ResolveRefund(ctx context.Context, refundID RefundIDInPath, params *ResolveRefundParams, body ResolveRefundJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResolveRefundRequest(c.Server, refundID, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -9945,6 +10159,52 @@ func (c *Client) CreateWithdrawal(ctx context.Context, params *CreateWithdrawalP
 // Corresponds with GET /v1/withdrawals/{withdrawal_id} (the `GetWithdrawal` operationId).
 func (c *Client) GetWithdrawal(ctx context.Context, withdrawalID WithdrawalIDInPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetWithdrawalRequest(c.Server, withdrawalID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResolveWithdrawalWithBody Decide about a withdrawal whose fate nobody knows
+//
+// For a withdrawal that may not be sent again under its number (`unresolved`): the time in which the provider takes that
+// for a repetition is over, and nobody knows what became of it. Find out with the provider first. `failed`: the merchant has the money back.
+// `new_number`: it is sent again under another number. Either is done only when the provider, asked once more, says
+// that it does not know the number; until then, and if it says otherwise, the platform goes on asking. Always needs a second
+// person, who sees the provider's last answer in the approval's `preview`. 422 when it is not unresolved.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/withdrawals/{withdrawal_id}/resolve (the `ResolveWithdrawal` operationId).
+func (c *Client) ResolveWithdrawalWithBody(ctx context.Context, withdrawalID WithdrawalIDInPath, params *ResolveWithdrawalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResolveWithdrawalRequestWithBody(c.Server, withdrawalID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResolveWithdrawal Decide about a withdrawal whose fate nobody knows
+//
+// For a withdrawal that may not be sent again under its number (`unresolved`): the time in which the provider takes that
+// for a repetition is over, and nobody knows what became of it. Find out with the provider first. `failed`: the merchant has the money back.
+// `new_number`: it is sent again under another number. Either is done only when the provider, asked once more, says
+// that it does not know the number; until then, and if it says otherwise, the platform goes on asking. Always needs a second
+// person, who sees the provider's last answer in the approval's `preview`. 422 when it is not unresolved.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/withdrawals/{withdrawal_id}/resolve (the `ResolveWithdrawal` operationId).
+func (c *Client) ResolveWithdrawal(ctx context.Context, withdrawalID WithdrawalIDInPath, params *ResolveWithdrawalParams, body ResolveWithdrawalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResolveWithdrawalRequest(c.Server, withdrawalID, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -14725,6 +14985,66 @@ func NewRedirectRefundRequestWithBody(server string, refundID RefundIDInPath, pa
 	return req, nil
 }
 
+// NewResolveRefundRequest calls the generic ResolveRefund builder with application/json body
+func NewResolveRefundRequest(server string, refundID RefundIDInPath, params *ResolveRefundParams, body ResolveRefundJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewResolveRefundRequestWithBody(server, refundID, params, "application/json", bodyReader)
+}
+
+// NewResolveRefundRequestWithBody constructs an http.Request for the ResolveRefund method, with any body, and a specified content type
+func NewResolveRefundRequestWithBody(server string, refundID RefundIDInPath, params *ResolveRefundParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "refund_id", refundID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/refunds/%s/resolve", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewCreateSplitPreviewRequest calls the generic CreateSplitPreview builder with application/json body
 func NewCreateSplitPreviewRequest(server string, params *CreateSplitPreviewParams, body CreateSplitPreviewJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -16520,6 +16840,66 @@ func NewGetWithdrawalRequest(server string, withdrawalID WithdrawalIDInPath) (*h
 	return req, nil
 }
 
+// NewResolveWithdrawalRequest calls the generic ResolveWithdrawal builder with application/json body
+func NewResolveWithdrawalRequest(server string, withdrawalID WithdrawalIDInPath, params *ResolveWithdrawalParams, body ResolveWithdrawalJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewResolveWithdrawalRequestWithBody(server, withdrawalID, params, "application/json", bodyReader)
+}
+
+// NewResolveWithdrawalRequestWithBody constructs an http.Request for the ResolveWithdrawal method, with any body, and a specified content type
+func NewResolveWithdrawalRequestWithBody(server string, withdrawalID WithdrawalIDInPath, params *ResolveWithdrawalParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "withdrawal_id", withdrawalID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/withdrawals/%s/resolve", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 func (c *Client) applyEditors(ctx context.Context, req *http.Request, additionalEditors []RequestEditorFn) error {
 	for _, r := range c.RequestEditors {
 		if err := r(ctx, req); err != nil {
@@ -17550,7 +17930,8 @@ type ClientWithResponsesInterface interface {
 	// RedirectRefundWithBodyWithResponse Say where the money of an abnormal refund goes
 	//
 	// For a refund that the provider took on and cannot pay, mostly because the payer's card is closed
-	// (`abnormal_at`, the event `refund.abnormal`): to another card of the payer, or to the bank account to
+	// (`abnormal_at`, the event `refund.abnormal`), and for one that came back after it was paid (`returned`,
+	// the event `refund.returned`): to another card of the payer, or to the bank account to
 	// which the provider settles with you, so that you pay the payer yourself. Only WeChat Pay has it. The
 	// refund goes on under its number; `redirect` says how it stands, and asking again after `refused` is
 	// safe. The card is kept sealed until it is sent, for ten minutes at most, and never shown again. 422
@@ -17564,7 +17945,8 @@ type ClientWithResponsesInterface interface {
 	// RedirectRefundWithResponse Say where the money of an abnormal refund goes
 	//
 	// For a refund that the provider took on and cannot pay, mostly because the payer's card is closed
-	// (`abnormal_at`, the event `refund.abnormal`): to another card of the payer, or to the bank account to
+	// (`abnormal_at`, the event `refund.abnormal`), and for one that came back after it was paid (`returned`,
+	// the event `refund.returned`): to another card of the payer, or to the bank account to
 	// which the provider settles with you, so that you pay the payer yourself. Only WeChat Pay has it. The
 	// refund goes on under its number; `redirect` says how it stands, and asking again after `refused` is
 	// safe. The card is kept sealed until it is sent, for ten minutes at most, and never shown again. 422
@@ -17574,6 +17956,32 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/refunds/{refund_id}/redirect (the `RedirectRefund` operationId).
 	RedirectRefundWithResponse(ctx context.Context, refundID RefundIDInPath, params *RedirectRefundParams, body RedirectRefundJSONRequestBody, reqEditors ...RequestEditorFn) (*RedirectRefundResponse, error)
+
+	// ResolveRefundWithBodyWithResponse Decide about a refund whose fate nobody knows
+	//
+	// For a refund that may not be sent again under its number (`unresolved`): the time in which the provider takes that
+	// for a repetition is over, and nobody knows what became of it. Find out with the provider first. `failed`: what was held for it is free again.
+	// `new_number`: it is sent again under another number. Either is done only when the provider, asked once more, says
+	// that it does not know the number; until then, and if it says otherwise, the platform goes on asking. Always needs a second
+	// person, who sees the provider's last answer in the approval's `preview`. 422 when it is not unresolved.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/refunds/{refund_id}/resolve (the `ResolveRefund` operationId).
+	ResolveRefundWithBodyWithResponse(ctx context.Context, refundID RefundIDInPath, params *ResolveRefundParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ResolveRefundResponse, error)
+
+	// ResolveRefundWithResponse Decide about a refund whose fate nobody knows
+	//
+	// For a refund that may not be sent again under its number (`unresolved`): the time in which the provider takes that
+	// for a repetition is over, and nobody knows what became of it. Find out with the provider first. `failed`: what was held for it is free again.
+	// `new_number`: it is sent again under another number. Either is done only when the provider, asked once more, says
+	// that it does not know the number; until then, and if it says otherwise, the platform goes on asking. Always needs a second
+	// person, who sees the provider's last answer in the approval's `preview`. 422 when it is not unresolved.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/refunds/{refund_id}/resolve (the `ResolveRefund` operationId).
+	ResolveRefundWithResponse(ctx context.Context, refundID RefundIDInPath, params *ResolveRefundParams, body ResolveRefundJSONRequestBody, reqEditors ...RequestEditorFn) (*ResolveRefundResponse, error)
 
 	// CreateSplitPreviewWithBodyWithResponse See how a payment would be divided now
 	//
@@ -17986,6 +18394,32 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/withdrawals/{withdrawal_id} (the `GetWithdrawal` operationId).
 	GetWithdrawalWithResponse(ctx context.Context, withdrawalID WithdrawalIDInPath, reqEditors ...RequestEditorFn) (*GetWithdrawalResponse, error)
+
+	// ResolveWithdrawalWithBodyWithResponse Decide about a withdrawal whose fate nobody knows
+	//
+	// For a withdrawal that may not be sent again under its number (`unresolved`): the time in which the provider takes that
+	// for a repetition is over, and nobody knows what became of it. Find out with the provider first. `failed`: the merchant has the money back.
+	// `new_number`: it is sent again under another number. Either is done only when the provider, asked once more, says
+	// that it does not know the number; until then, and if it says otherwise, the platform goes on asking. Always needs a second
+	// person, who sees the provider's last answer in the approval's `preview`. 422 when it is not unresolved.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/withdrawals/{withdrawal_id}/resolve (the `ResolveWithdrawal` operationId).
+	ResolveWithdrawalWithBodyWithResponse(ctx context.Context, withdrawalID WithdrawalIDInPath, params *ResolveWithdrawalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ResolveWithdrawalResponse, error)
+
+	// ResolveWithdrawalWithResponse Decide about a withdrawal whose fate nobody knows
+	//
+	// For a withdrawal that may not be sent again under its number (`unresolved`): the time in which the provider takes that
+	// for a repetition is over, and nobody knows what became of it. Find out with the provider first. `failed`: the merchant has the money back.
+	// `new_number`: it is sent again under another number. Either is done only when the provider, asked once more, says
+	// that it does not know the number; until then, and if it says otherwise, the platform goes on asking. Always needs a second
+	// person, who sees the provider's last answer in the approval's `preview`. 422 when it is not unresolved.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/withdrawals/{withdrawal_id}/resolve (the `ResolveWithdrawal` operationId).
+	ResolveWithdrawalWithResponse(ctx context.Context, withdrawalID WithdrawalIDInPath, params *ResolveWithdrawalParams, body ResolveWithdrawalJSONRequestBody, reqEditors ...RequestEditorFn) (*ResolveWithdrawalResponse, error)
 }
 
 type ListAccountsResponse struct {
@@ -21558,6 +21992,54 @@ func (r RedirectRefundResponse) ContentType() string {
 	return ""
 }
 
+// ResolveRefundResponse202Headers the declared response headers of an HTTP 202 response for ResolveRefund
+type ResolveRefundResponse202Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type ResolveRefundResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Approval
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *ResolveRefundResponse202Headers
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ResolveRefundResponse) GetJSON202() *Approval {
+	return r.JSON202
+}
+
+// GetBody returns the raw response body bytes
+func (r ResolveRefundResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ResolveRefundResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ResolveRefundResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ResolveRefundResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // CreateSplitPreviewResponse200Headers the declared response headers of an HTTP 200 response for CreateSplitPreview
 type CreateSplitPreviewResponse200Headers struct {
 	IdempotencyReplayed *bool
@@ -23059,6 +23541,54 @@ func (r GetWithdrawalResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetWithdrawalResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ResolveWithdrawalResponse202Headers the declared response headers of an HTTP 202 response for ResolveWithdrawal
+type ResolveWithdrawalResponse202Headers struct {
+	IdempotencyReplayed *bool
+}
+
+type ResolveWithdrawalResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Approval
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *ResolveWithdrawalResponse202Headers
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ResolveWithdrawalResponse) GetJSON202() *Approval {
+	return r.JSON202
+}
+
+// GetBody returns the raw response body bytes
+func (r ResolveWithdrawalResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ResolveWithdrawalResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ResolveWithdrawalResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ResolveWithdrawalResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -24687,7 +25217,8 @@ func (c *ClientWithResponses) GetRefundWithResponse(ctx context.Context, refundI
 // RedirectRefundWithBodyWithResponse Say where the money of an abnormal refund goes
 //
 // For a refund that the provider took on and cannot pay, mostly because the payer's card is closed
-// (`abnormal_at`, the event `refund.abnormal`): to another card of the payer, or to the bank account to
+// (`abnormal_at`, the event `refund.abnormal`), and for one that came back after it was paid (`returned`,
+// the event `refund.returned`): to another card of the payer, or to the bank account to
 // which the provider settles with you, so that you pay the payer yourself. Only WeChat Pay has it. The
 // refund goes on under its number; `redirect` says how it stands, and asking again after `refused` is
 // safe. The card is kept sealed until it is sent, for ten minutes at most, and never shown again. 422
@@ -24707,7 +25238,8 @@ func (c *ClientWithResponses) RedirectRefundWithBodyWithResponse(ctx context.Con
 // RedirectRefundWithResponse Say where the money of an abnormal refund goes
 //
 // For a refund that the provider took on and cannot pay, mostly because the payer's card is closed
-// (`abnormal_at`, the event `refund.abnormal`): to another card of the payer, or to the bank account to
+// (`abnormal_at`, the event `refund.abnormal`), and for one that came back after it was paid (`returned`,
+// the event `refund.returned`): to another card of the payer, or to the bank account to
 // which the provider settles with you, so that you pay the payer yourself. Only WeChat Pay has it. The
 // refund goes on under its number; `redirect` says how it stands, and asking again after `refused` is
 // safe. The card is kept sealed until it is sent, for ten minutes at most, and never shown again. 422
@@ -24722,6 +25254,44 @@ func (c *ClientWithResponses) RedirectRefundWithResponse(ctx context.Context, re
 		return nil, err
 	}
 	return ParseRedirectRefundResponse(rsp)
+}
+
+// ResolveRefundWithBodyWithResponse Decide about a refund whose fate nobody knows
+//
+// For a refund that may not be sent again under its number (`unresolved`): the time in which the provider takes that
+// for a repetition is over, and nobody knows what became of it. Find out with the provider first. `failed`: what was held for it is free again.
+// `new_number`: it is sent again under another number. Either is done only when the provider, asked once more, says
+// that it does not know the number; until then, and if it says otherwise, the platform goes on asking. Always needs a second
+// person, who sees the provider's last answer in the approval's `preview`. 422 when it is not unresolved.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/refunds/{refund_id}/resolve (the `ResolveRefund` operationId).
+func (c *ClientWithResponses) ResolveRefundWithBodyWithResponse(ctx context.Context, refundID RefundIDInPath, params *ResolveRefundParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ResolveRefundResponse, error) {
+	rsp, err := c.ResolveRefundWithBody(ctx, refundID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResolveRefundResponse(rsp)
+}
+
+// ResolveRefundWithResponse Decide about a refund whose fate nobody knows
+//
+// For a refund that may not be sent again under its number (`unresolved`): the time in which the provider takes that
+// for a repetition is over, and nobody knows what became of it. Find out with the provider first. `failed`: what was held for it is free again.
+// `new_number`: it is sent again under another number. Either is done only when the provider, asked once more, says
+// that it does not know the number; until then, and if it says otherwise, the platform goes on asking. Always needs a second
+// person, who sees the provider's last answer in the approval's `preview`. 422 when it is not unresolved.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/refunds/{refund_id}/resolve (the `ResolveRefund` operationId).
+func (c *ClientWithResponses) ResolveRefundWithResponse(ctx context.Context, refundID RefundIDInPath, params *ResolveRefundParams, body ResolveRefundJSONRequestBody, reqEditors ...RequestEditorFn) (*ResolveRefundResponse, error) {
+	rsp, err := c.ResolveRefund(ctx, refundID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResolveRefundResponse(rsp)
 }
 
 // CreateSplitPreviewWithBodyWithResponse See how a payment would be divided now
@@ -25398,6 +25968,44 @@ func (c *ClientWithResponses) GetWithdrawalWithResponse(ctx context.Context, wit
 		return nil, err
 	}
 	return ParseGetWithdrawalResponse(rsp)
+}
+
+// ResolveWithdrawalWithBodyWithResponse Decide about a withdrawal whose fate nobody knows
+//
+// For a withdrawal that may not be sent again under its number (`unresolved`): the time in which the provider takes that
+// for a repetition is over, and nobody knows what became of it. Find out with the provider first. `failed`: the merchant has the money back.
+// `new_number`: it is sent again under another number. Either is done only when the provider, asked once more, says
+// that it does not know the number; until then, and if it says otherwise, the platform goes on asking. Always needs a second
+// person, who sees the provider's last answer in the approval's `preview`. 422 when it is not unresolved.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/withdrawals/{withdrawal_id}/resolve (the `ResolveWithdrawal` operationId).
+func (c *ClientWithResponses) ResolveWithdrawalWithBodyWithResponse(ctx context.Context, withdrawalID WithdrawalIDInPath, params *ResolveWithdrawalParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ResolveWithdrawalResponse, error) {
+	rsp, err := c.ResolveWithdrawalWithBody(ctx, withdrawalID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResolveWithdrawalResponse(rsp)
+}
+
+// ResolveWithdrawalWithResponse Decide about a withdrawal whose fate nobody knows
+//
+// For a withdrawal that may not be sent again under its number (`unresolved`): the time in which the provider takes that
+// for a repetition is over, and nobody knows what became of it. Find out with the provider first. `failed`: the merchant has the money back.
+// `new_number`: it is sent again under another number. Either is done only when the provider, asked once more, says
+// that it does not know the number; until then, and if it says otherwise, the platform goes on asking. Always needs a second
+// person, who sees the provider's last answer in the approval's `preview`. 422 when it is not unresolved.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/withdrawals/{withdrawal_id}/resolve (the `ResolveWithdrawal` operationId).
+func (c *ClientWithResponses) ResolveWithdrawalWithResponse(ctx context.Context, withdrawalID WithdrawalIDInPath, params *ResolveWithdrawalParams, body ResolveWithdrawalJSONRequestBody, reqEditors ...RequestEditorFn) (*ResolveWithdrawalResponse, error) {
+	rsp, err := c.ResolveWithdrawal(ctx, withdrawalID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResolveWithdrawalResponse(rsp)
 }
 
 // ParseListAccountsResponse parses an HTTP response from a ListAccountsWithResponse call
@@ -28061,6 +28669,45 @@ func ParseRedirectRefundResponse(rsp *http.Response) (*RedirectRefundResponse, e
 	return response, nil
 }
 
+// ParseResolveRefundResponse parses an HTTP response from a ResolveRefundWithResponse call
+func ParseResolveRefundResponse(rsp *http.Response) (*ResolveRefundResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ResolveRefundResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		var headers ResolveRefundResponse202Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers202 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseCreateSplitPreviewResponse parses an HTTP response from a CreateSplitPreviewWithResponse call
 func ParseCreateSplitPreviewResponse(rsp *http.Response) (*CreateSplitPreviewResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -29161,6 +29808,45 @@ func ParseGetWithdrawalResponse(rsp *http.Response) (*GetWithdrawalResponse, err
 		}
 		response.JSON200 = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseResolveWithdrawalResponse parses an HTTP response from a ResolveWithdrawalWithResponse call
+func ParseResolveWithdrawalResponse(rsp *http.Response) (*ResolveWithdrawalResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ResolveWithdrawalResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		var headers ResolveWithdrawalResponse202Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers202 = &headers
 	}
 
 	return response, nil

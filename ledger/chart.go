@@ -53,6 +53,7 @@ type Type string
 const (
 	ChannelUnsettled     Type = "channel_unsettled"     // channel account: collected, not yet settled by the provider
 	ChannelBalance       Type = "channel_balance"       // channel account: settled, payable
+	ChannelSuspense      Type = "channel_suspense"      // channel account: sent back to it, waits there for a destination
 	Bank                 Type = "bank"                  // bank account
 	CustodyBank          Type = "custody_bank"          // custody account
 	MerchantPending      Type = "merchant_pending"      // merchant: earned, not yet settled to it
@@ -92,6 +93,7 @@ func Chart() []TypeInfo {
 	return []TypeInfo{
 		{ChannelUnsettled, CustodyAsset, Trust, Debit, "1012.01", true, false},
 		{ChannelBalance, CustodyAsset, Trust, Debit, "1012.02", true, false},
+		{ChannelSuspense, CustodyAsset, Trust, Debit, "1012.04", true, false},
 		{Bank, CustodyAsset, Trust, Debit, "1002.01", true, false},
 		{CustodyBank, CustodyAsset, Trust, Debit, "1012.03", true, false},
 		{MerchantPending, MerchantLiability, Trust, Credit, "2241.01", true, true},

@@ -184,6 +184,16 @@ func TestAlipayTransfers(t *testing.T) {
 	require.Equal(t, "REFUND", query("W1").Status)
 	require.Equal(t, []movement{{"transfer", -100_00, opening - 100_00}, {"transfer_return", 100_00, opening}}, b.movements("W1"))
 
+	require.Equal(t, "SUCCESS", send("W5", "7.00", "13800000000", "张三").Status)
+	b.control("POST", "/control/transfers", map[string]any{"provider": "alipay", "number": "W5", "status": "REFUND", "after_seconds": 3 * 86400}, nil)
+	b.control("POST", "/control/clock", map[string]any{"advance_seconds": 2 * 86400}, nil)
+	b.wait(time.Second)
+	require.Equal(t, "SUCCESS", query("W5").Status, "its day has not come")
+	b.control("POST", "/control/clock", map[string]any{"advance_seconds": 86400}, nil)
+	b.wait(time.Second)
+	require.Equal(t, "REFUND", query("W5").Status)
+	require.Equal(t, []movement{{"transfer", -7_00, opening - 7_00}, {"transfer_return", 7_00, opening}}, b.movements("W5"))
+
 	big, err := client.FundTransUniTransfer(ctx, alipay.FundTransUniTransfer{OutBizNo: "W3", TransAmount: "99999999.00",
 		ProductCode: "TRANS_ACCOUNT_NO_PWD", BizScene: "DIRECT_TRANSFER", OrderTitle: "提现", Remark: "r",
 		PayeeInfo: &alipay.PayeeInfo{Identity: "2088123456789012", IdentityType: "ALIPAY_USER_ID"}})

@@ -82,7 +82,7 @@ func Open(config Config) (*Server, error) {
 }
 
 func wire(config Config, b *books.Books, ownKeys *keys.Keys, zone *time.Location) (*Server, error) {
-	injector, rules, bills := faults.New(), notify.NewRules(), bill.NewStore(config.Now)
+	injector, rules, bills := faults.New(b.Now), notify.NewRules(), bill.NewStore(config.Now)
 	delay := settleDelay / time.Duration(config.TimeScale)
 	ali := alipay.New(alipay.Config{Books: b, Keys: ownKeys, Faults: injector, Bills: bills,
 		PublicURL: config.PublicURL, Zone: zone, SettleDelay: delay})

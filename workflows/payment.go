@@ -201,6 +201,9 @@ const (
 	AboutPayment = ""
 	// AboutEnd: whether the payment has ended.
 	AboutEnd = "end"
+	// AboutDecision: nothing; the workflow is only told that something was decided about
+	// what it drives.
+	AboutDecision = "decision"
 )
 
 // firstAnswer returns once there is something to tell about the payment, about

@@ -10,7 +10,7 @@ import (
 // Refund drives the refund named by in from whatever state its row is in to
 // succeeded or failed. Its money was held when the refund was accepted. When the
 // provider took it on and cannot pay it, it waits until the tenant says where the
-// money is to go.
+// money is to go; so it does when the money came back after it was paid.
 func Refund(ctx workflow.Context, in accept.Ref) (activities.MovingState, error) {
 	var a *activities.Refunds
 	return runMoving(ctx, "refund", in, movingSteps{

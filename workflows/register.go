@@ -21,9 +21,12 @@ func Types() map[string]any {
 		payment.LateWorkflowType: LatePayment,
 		refund.WorkflowType:      Refund,
 		payout.WorkflowType:      Withdrawal,
-		recon.WorkflowType:       Reconciliation,
-		recon.DailyWorkflowType:  DailyOperations,
-		DailyRoundType:           DailyRound,
+
+		payout.ReturnWorkflowType: WithdrawalReturn,
+		refund.ReturnWorkflowType: RefundReturn,
+		recon.WorkflowType:        Reconciliation,
+		recon.DailyWorkflowType:   DailyOperations,
+		DailyRoundType:            DailyRound,
 	}
 }
 

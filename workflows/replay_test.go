@@ -102,9 +102,14 @@ func endsOfWorkflows(t *testing.T) map[string][]string {
 	}
 	return map[string][]string{
 		payment.WorkflowType: finals("payment", "Status", func(s string) bool { return payment.Status(s).Final() }),
-		refund.WorkflowType:  finals("refund", "Status", func(s string) bool { return refund.Status(s) != refund.Processing }),
-		payout.WorkflowType:  finals("payout", "Status", func(s string) bool { return payout.Status(s) != payout.Processing }),
-		recon.WorkflowType:   finals("recon", "Status", func(s string) bool { return recon.Status(s) != recon.Processing }),
+		refund.WorkflowType:  finals("refund", "Status", func(s string) bool { return !refund.Status(s).Open() }),
+		// What comes back later is found by looks of their own.
+		payout.WorkflowType: finals("payout", "Status", func(s string) bool {
+			return payout.Status(s) != payout.Processing && payout.Status(s) != payout.Returned
+		}),
+		payout.ReturnWorkflowType: {"returned", "standing", "terminated"},
+		refund.ReturnWorkflowType: {"returned", "standing", "terminated"},
+		recon.WorkflowType:        finals("recon", "Status", func(s string) bool { return recon.Status(s) != recon.Processing }),
 		// Late money is given back, or there was none; a day and a round have one end.
 		payment.LateWorkflowType: {"refunded", "unpaid", "terminated"},
 		recon.DailyWorkflowType:  {"completed", "terminated"},

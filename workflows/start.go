@@ -46,12 +46,16 @@ func (w Starter) Start(ctx context.Context, s accept.Start) error {
 // FirstAnswer starts s if need be and waits up to FirstAnswerWait until the
 // workflow has something to tell; one that never tells anything is only started.
 // about narrows it for a payment: the id of an attempt, or AboutEnd; for a refund:
-// what asks for another destination.
+// what asks for another destination; AboutDecision only wakes it.
 // It reports false when there was no answer in time; the workflow runs or will
 // be started by the sweeper.
 func (w Starter) FirstAnswer(ctx context.Context, s accept.Start, about string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, FirstAnswerWait)
 	defer cancel()
+	if about == AboutDecision {
+		err := w.Signal(ctx, s, SignalNotified, "")
+		return err == nil, err
+	}
 	if !answersFirst(s.Type) {
 		err := w.Start(ctx, s)
 		return err == nil, err

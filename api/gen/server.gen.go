@@ -49,6 +49,7 @@ const (
 	AccountTypeBank                 AccountType = "bank"
 	AccountTypeChannelBalance       AccountType = "channel_balance"
 	AccountTypeChannelFeeExpense    AccountType = "channel_fee_expense"
+	AccountTypeChannelSuspense      AccountType = "channel_suspense"
 	AccountTypeChannelUnsettled     AccountType = "channel_unsettled"
 	AccountTypeCustodyBank          AccountType = "custody_bank"
 	AccountTypeCustodyClaim         AccountType = "custody_claim"
@@ -75,6 +76,8 @@ func (e AccountType) Valid() bool {
 	case AccountTypeChannelBalance:
 		return true
 	case AccountTypeChannelFeeExpense:
+		return true
+	case AccountTypeChannelSuspense:
 		return true
 	case AccountTypeChannelUnsettled:
 		return true
@@ -123,6 +126,7 @@ const (
 	ApprovalKindHoldRelease        ApprovalKind = "hold_release"
 	ApprovalKindRefund             ApprovalKind = "refund"
 	ApprovalKindTransfer           ApprovalKind = "transfer"
+	ApprovalKindUnknownOutcome     ApprovalKind = "unknown_outcome"
 	ApprovalKindWithdrawal         ApprovalKind = "withdrawal"
 )
 
@@ -144,6 +148,8 @@ func (e ApprovalKind) Valid() bool {
 	case ApprovalKindRefund:
 		return true
 	case ApprovalKindTransfer:
+		return true
+	case ApprovalKindUnknownOutcome:
 		return true
 	case ApprovalKindWithdrawal:
 		return true
@@ -641,12 +647,14 @@ const (
 	EventTypeReconciliationDiscrepant EventType = "reconciliation.discrepant"
 	EventTypeRefundAbnormal           EventType = "refund.abnormal"
 	EventTypeRefundFailed             EventType = "refund.failed"
+	EventTypeRefundReturned           EventType = "refund.returned"
 	EventTypeRefundSucceeded          EventType = "refund.succeeded"
 	EventTypeTransferSucceeded        EventType = "transfer.succeeded"
 	EventTypeWebhookEndpointDisabled  EventType = "webhook_endpoint.disabled"
 	EventTypeWebhookEndpointFailing   EventType = "webhook_endpoint.failing"
 	EventTypeWebhookEndpointPaused    EventType = "webhook_endpoint.paused"
 	EventTypeWithdrawalFailed         EventType = "withdrawal.failed"
+	EventTypeWithdrawalReturned       EventType = "withdrawal.returned"
 	EventTypeWithdrawalSucceeded      EventType = "withdrawal.succeeded"
 )
 
@@ -697,6 +705,8 @@ func (e EventType) Valid() bool {
 		return true
 	case EventTypeRefundFailed:
 		return true
+	case EventTypeRefundReturned:
+		return true
 	case EventTypeRefundSucceeded:
 		return true
 	case EventTypeTransferSucceeded:
@@ -708,6 +718,8 @@ func (e EventType) Valid() bool {
 	case EventTypeWebhookEndpointPaused:
 		return true
 	case EventTypeWithdrawalFailed:
+		return true
+	case EventTypeWithdrawalReturned:
 		return true
 	case EventTypeWithdrawalSucceeded:
 		return true
@@ -1137,6 +1149,7 @@ func (e RefundRedirectStatus) Valid() bool {
 const (
 	RefundStatusFailed     RefundStatus = "failed"
 	RefundStatusProcessing RefundStatus = "processing"
+	RefundStatusReturned   RefundStatus = "returned"
 	RefundStatusSucceeded  RefundStatus = "succeeded"
 )
 
@@ -1146,6 +1159,8 @@ func (e RefundStatus) Valid() bool {
 	case RefundStatusFailed:
 		return true
 	case RefundStatusProcessing:
+		return true
+	case RefundStatusReturned:
 		return true
 	case RefundStatusSucceeded:
 		return true
@@ -1367,6 +1382,24 @@ func (e TransferStatus) Valid() bool {
 	}
 }
 
+// Defines values for UnknownDecision.
+const (
+	UnknownDecisionFailed    UnknownDecision = "failed"
+	UnknownDecisionNewNumber UnknownDecision = "new_number"
+)
+
+// Valid indicates whether the value is a known member of the UnknownDecision enum.
+func (e UnknownDecision) Valid() bool {
+	switch e {
+	case UnknownDecisionFailed:
+		return true
+	case UnknownDecisionNewNumber:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for UnmaskedPayeeChannel.
 const (
 	UnmaskedPayeeChannelAlipay UnmaskedPayeeChannel = "alipay"
@@ -1467,6 +1500,7 @@ func (e WebhookRedeliveryStatus) Valid() bool {
 const (
 	WithdrawalStatusFailed     WithdrawalStatus = "failed"
 	WithdrawalStatusProcessing WithdrawalStatus = "processing"
+	WithdrawalStatusReturned   WithdrawalStatus = "returned"
 	WithdrawalStatusSucceeded  WithdrawalStatus = "succeeded"
 )
 
@@ -1476,6 +1510,8 @@ func (e WithdrawalStatus) Valid() bool {
 	case WithdrawalStatusFailed:
 		return true
 	case WithdrawalStatusProcessing:
+		return true
+	case WithdrawalStatusReturned:
 		return true
 	case WithdrawalStatusSucceeded:
 		return true
@@ -1801,6 +1837,7 @@ type Approval struct {
 	// - `channel_credentials`, `account_limits`, `account_status`, `forget`: each request.
 	// - `access`: principals, their keys and these policies; needs a second person when anything does, and
 	//   has no policy of its own.
+	// - `unknown_outcome`: what is made of money whose fate nobody knows; always needs a second person, and has no policy.
 	Kind ApprovalKind `json:"kind"`
 
 	// ObjectID What carrying it out made or changed; null unless approved.
@@ -1810,6 +1847,9 @@ type Approval struct {
 	//
 	// Example: createRefund
 	Operation string `json:"operation"`
+
+	// Preview What else to look at before deciding, as it was when it was asked for. Of a redirect: the refund, and where its money would go, with card and name masked. Of a decision about an unknown outcome: the amount, the number, and what the provider answered last. Null where the content says it all.
+	Preview *map[string]interface{} `json:"preview"`
 
 	// RequestedBy Who did it.
 	RequestedBy Actor `json:"requested_by"`
@@ -1835,6 +1875,7 @@ type ApprovalID = string
 //   - `channel_credentials`, `account_limits`, `account_status`, `forget`: each request.
 //   - `access`: principals, their keys and these policies; needs a second person when anything does, and
 //     has no policy of its own.
+//   - `unknown_outcome`: what is made of money whose fate nobody knows; always needs a second person, and has no policy.
 type ApprovalKind string
 
 // ApprovalPage One page. `next_cursor` is null on the last.
@@ -1853,6 +1894,7 @@ type ApprovalPolicy struct {
 	// - `channel_credentials`, `account_limits`, `account_status`, `forget`: each request.
 	// - `access`: principals, their keys and these policies; needs a second person when anything does, and
 	//   has no policy of its own.
+	// - `unknown_outcome`: what is made of money whose fate nobody knows; always needs a second person, and has no policy.
 	Kind     ApprovalKind `json:"kind"`
 	Reason   string       `json:"reason"`
 	Required bool         `json:"required"`
@@ -2907,6 +2949,8 @@ type Event struct {
 	// - `payment_link.closed`: you closed it; the payments that it made go on.
 	// - `refund.abnormal`: the provider cannot pay it; say where the money is to go (`redirect`).
 	// - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
+	// - `withdrawal.returned`: the payee's bank sent the money back after it was paid; the merchant has it.
+	// - `refund.returned`: the payer's bank sent the money back after it was paid; say where it is to go (`redirect`).
 	// - `account.status_changed`, `account.limits_changed`
 	// - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
 	// - `reconciliation.balanced`, `reconciliation.discrepant`
@@ -2939,6 +2983,8 @@ type EventPattern = string
 // - `payment_link.closed`: you closed it; the payments that it made go on.
 // - `refund.abnormal`: the provider cannot pay it; say where the money is to go (`redirect`).
 // - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
+// - `withdrawal.returned`: the payee's bank sent the money back after it was paid; the merchant has it.
+// - `refund.returned`: the payer's bank sent the money back after it was paid; say where it is to go (`redirect`).
 // - `account.status_changed`, `account.limits_changed`
 // - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
 // - `reconciliation.balanced`, `reconciliation.discrepant`
@@ -3756,11 +3802,18 @@ type Refund struct {
 	Reference  *string    `json:"reference"`
 	RefundedAt *time.Time `json:"refunded_at"`
 
+	// ReturnedAt When the platform learned, the last time, that the payer's bank had sent the money back.
+	ReturnedAt *time.Time `json:"returned_at"`
+
 	// Status Who acts next:
 	// - `processing`: the platform or the provider, or you once `abnormal_at` is set; `waiting_for` says which.
-	// - `succeeded`: nobody; the money went back and is booked.
+	// - `succeeded`: nobody; the money went back and is booked. For some weeks the platform asks whether the payer's bank sends it back.
 	// - `failed`: the tenant; the provider refused, nothing moved and nothing is held.
+	// - `returned`: the tenant; it was paid, the payer's bank sent it back, and it lies at the provider until you say where it goes (`redirect`).
 	Status RefundStatus `json:"status"`
+
+	// Unresolved Set while it may not be sent again under its number and nobody knows what became of it; null for most.
+	Unresolved *Unresolved `json:"unresolved"`
 
 	// WaitingFor While processing, what is being waited for, in words; otherwise null.
 	WaitingFor *WaitingFor `json:"waiting_for"`
@@ -3811,8 +3864,9 @@ type RefundRedirectStatus string
 
 // RefundStatus Who acts next:
 // - `processing`: the platform or the provider, or you once `abnormal_at` is set; `waiting_for` says which.
-// - `succeeded`: nobody; the money went back and is booked.
+// - `succeeded`: nobody; the money went back and is booked. For some weeks the platform asks whether the payer's bank sends it back.
 // - `failed`: the tenant; the provider refused, nothing moved and nothing is held.
+// - `returned`: the tenant; it was paid, the payer's bank sent it back, and it lies at the provider until you say where it goes (`redirect`).
 type RefundStatus string
 
 // RejectApproval defines model for RejectApproval.
@@ -3830,6 +3884,16 @@ type ReleaseHold struct {
 	//
 	// Example: Asked for by the merchant on the phone
 	Reason Reason `json:"reason"`
+}
+
+// ResolveUnknown defines model for ResolveUnknown.
+type ResolveUnknown struct {
+	// Decision - `failed`: it is over, and its money is free again.
+	// - `new_number`: it is sent again, under another number at the provider.
+	Decision UnknownDecision `json:"decision"`
+
+	// Reason What was found out with the provider; kept in the audit log. No personal data.
+	Reason string `json:"reason"`
 }
 
 // RetireSigningKey defines model for RetireSigningKey.
@@ -4389,6 +4453,10 @@ type TrialBalanceTotal struct {
 	Debit    int64    `json:"debit"`
 }
 
+// UnknownDecision - `failed`: it is over, and its money is free again.
+// - `new_number`: it is sent again, under another number at the provider.
+type UnknownDecision string
+
 // UnmaskedPayee A merchant's payee as entered.
 type UnmaskedPayee struct {
 	Account string               `json:"account"`
@@ -4406,6 +4474,24 @@ type UnmaskedPayee struct {
 
 // UnmaskedPayeeChannel defines model for UnmaskedPayee.Channel.
 type UnmaskedPayeeChannel string
+
+// Unresolved Set while it may not be sent again under its number and nobody knows what became of it; null for most.
+type Unresolved struct {
+	// ChannelCode Why it may not be sent again: the provider's code, or REPEAT_OVER.
+	//
+	// Example: REPEAT_OVER
+	ChannelCode string     `json:"channel_code"`
+	DecidedAt   *time.Time `json:"decided_at"`
+
+	// Decision What two persons decided: failed or new_number.
+	Decision     *string    `json:"decision"`
+	LastAnswerAt *time.Time `json:"last_answer_at"`
+
+	// LastAnswerCode What the provider answered last when it was asked.
+	LastAnswerCode *string   `json:"last_answer_code"`
+	Reason         *string   `json:"reason"`
+	Since          time.Time `json:"since"`
+}
 
 // UsedMethod Through which provider and product the payer pays.
 type UsedMethod struct {
@@ -4744,11 +4830,18 @@ type Withdrawal struct {
 	// Example: order-20261123-000042
 	Reference Reference `json:"reference"`
 
+	// ReturnedAt When the platform learned that the payee's bank had sent the money back.
+	ReturnedAt *time.Time `json:"returned_at"`
+
 	// Status Who acts next:
 	// - `processing`: the platform or the provider; `waiting_for` says which. The money is held or in transit.
-	// - `succeeded`: nobody; the payee has the money.
+	// - `succeeded`: nobody; the payee has the money. For some weeks the platform asks whether the payee's bank sends it back.
 	// - `failed`: the tenant; the provider refused and the merchant has the money back.
+	// - `returned`: the tenant; it was paid, the payee's bank sent it back (退票), and the merchant has the money back. `failure` says why.
 	Status WithdrawalStatus `json:"status"`
+
+	// Unresolved Set while it may not be sent again under its number and nobody knows what became of it; null for most.
+	Unresolved *Unresolved `json:"unresolved"`
 
 	// WaitingFor While processing, what is being waited for, in words; otherwise null.
 	WaitingFor *WaitingFor `json:"waiting_for"`
@@ -4767,8 +4860,9 @@ type WithdrawalPage struct {
 
 // WithdrawalStatus Who acts next:
 // - `processing`: the platform or the provider; `waiting_for` says which. The money is held or in transit.
-// - `succeeded`: nobody; the payee has the money.
+// - `succeeded`: nobody; the payee has the money. For some weeks the platform asks whether the payee's bank sends it back.
 // - `failed`: the tenant; the provider refused and the merchant has the money back.
+// - `returned`: the tenant; it was paid, the payee's bank sent it back (退票), and the merchant has the money back. `failure` says why.
 type WithdrawalStatus string
 
 // APIKeyIDInPath An API key.
@@ -5471,6 +5565,12 @@ type RedirectRefundParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// ResolveRefundParams defines parameters for ResolveRefund.
+type ResolveRefundParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // CreateSplitPreviewParams defines parameters for CreateSplitPreview.
 type CreateSplitPreviewParams struct {
 	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
@@ -5660,6 +5760,12 @@ type CreateWithdrawalParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// ResolveWithdrawalParams defines parameters for ResolveWithdrawal.
+type ResolveWithdrawalParams struct {
+	// IdempotencyKey Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // OpenAccountJSONRequestBody defines body for OpenAccount for application/json ContentType.
 type OpenAccountJSONRequestBody = OpenAccount
 
@@ -5753,6 +5859,9 @@ type CreateReconciliationJSONRequestBody = CreateReconciliation
 // RedirectRefundJSONRequestBody defines body for RedirectRefund for application/json ContentType.
 type RedirectRefundJSONRequestBody = RedirectRefund
 
+// ResolveRefundJSONRequestBody defines body for ResolveRefund for application/json ContentType.
+type ResolveRefundJSONRequestBody = ResolveUnknown
+
 // CreateSplitPreviewJSONRequestBody defines body for CreateSplitPreview for application/json ContentType.
 type CreateSplitPreviewJSONRequestBody = CreateSplitPreview
 
@@ -5785,6 +5894,9 @@ type CreateWebhookRedeliveryJSONRequestBody = CreateWebhookRedelivery
 
 // CreateWithdrawalJSONRequestBody defines body for CreateWithdrawal for application/json ContentType.
 type CreateWithdrawalJSONRequestBody = CreateWithdrawal
+
+// ResolveWithdrawalJSONRequestBody defines body for ResolveWithdrawal for application/json ContentType.
+type ResolveWithdrawalJSONRequestBody = ResolveUnknown
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -6019,6 +6131,9 @@ type ServerInterface interface {
 	// RedirectRefund Say where the money of an abnormal refund goes
 	// (POST /v1/refunds/{refund_id}/redirect)
 	RedirectRefund(c *gin.Context, refundID RefundIDInPath, params RedirectRefundParams)
+	// ResolveRefund Decide about a refund whose fate nobody knows
+	// (POST /v1/refunds/{refund_id}/resolve)
+	ResolveRefund(c *gin.Context, refundID RefundIDInPath, params ResolveRefundParams)
 	// CreateSplitPreview See how a payment would be divided now
 	// (POST /v1/split_previews)
 	CreateSplitPreview(c *gin.Context, params CreateSplitPreviewParams)
@@ -6118,6 +6233,9 @@ type ServerInterface interface {
 	// GetWithdrawal Read a withdrawal
 	// (GET /v1/withdrawals/{withdrawal_id})
 	GetWithdrawal(c *gin.Context, withdrawalID WithdrawalIDInPath)
+	// ResolveWithdrawal Decide about a withdrawal whose fate nobody knows
+	// (POST /v1/withdrawals/{withdrawal_id}/resolve)
+	ResolveWithdrawal(c *gin.Context, withdrawalID WithdrawalIDInPath, params ResolveWithdrawalParams)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -9566,6 +9684,58 @@ func (siw *ServerInterfaceWrapper) RedirectRefund(c *gin.Context) {
 	siw.Handler.RedirectRefund(c, refundID, params)
 }
 
+// ResolveRefund operation middleware
+func (siw *ServerInterfaceWrapper) ResolveRefund(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "refund_id" -------------
+	var refundID RefundIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "refund_id", c.Param("refund_id"), &refundID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter refund_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ResolveRefundParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ResolveRefund(c, refundID, params)
+}
+
 // CreateSplitPreview operation middleware
 func (siw *ServerInterfaceWrapper) CreateSplitPreview(c *gin.Context) {
 
@@ -10867,6 +11037,58 @@ func (siw *ServerInterfaceWrapper) GetWithdrawal(c *gin.Context) {
 	siw.Handler.GetWithdrawal(c, withdrawalID)
 }
 
+// ResolveWithdrawal operation middleware
+func (siw *ServerInterfaceWrapper) ResolveWithdrawal(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "withdrawal_id" -------------
+	var withdrawalID WithdrawalIDInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "withdrawal_id", c.Param("withdrawal_id"), &withdrawalID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter withdrawal_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ResolveWithdrawalParams
+
+	headers := c.Request.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Idempotency-Key is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ResolveWithdrawal(c, withdrawalID, params)
+}
+
 // GinServerOptions provides options for the Gin server.
 type GinServerOptions struct {
 	BaseURL      string
@@ -10971,6 +11193,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/refunds", wrapper.ListRefunds)
 	router.GET(options.BaseURL+"/v1/refunds/:refund_id", wrapper.GetRefund)
 	router.POST(options.BaseURL+"/v1/refunds/:refund_id/redirect", wrapper.RedirectRefund)
+	router.POST(options.BaseURL+"/v1/refunds/:refund_id/resolve", wrapper.ResolveRefund)
 	router.POST(options.BaseURL+"/v1/split_previews", wrapper.CreateSplitPreview)
 	router.GET(options.BaseURL+"/v1/split_rules", wrapper.ListSplitRules)
 	router.POST(options.BaseURL+"/v1/split_rules", wrapper.CreateSplitRule)
@@ -11004,6 +11227,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/withdrawals", wrapper.ListWithdrawals)
 	router.POST(options.BaseURL+"/v1/withdrawals", wrapper.CreateWithdrawal)
 	router.GET(options.BaseURL+"/v1/withdrawals/:withdrawal_id", wrapper.GetWithdrawal)
+	router.POST(options.BaseURL+"/v1/withdrawals/:withdrawal_id/resolve", wrapper.ResolveWithdrawal)
 }
 
 type ListAccountsRequestObject struct {
@@ -13606,6 +13830,40 @@ func (response RedirectRefund202JSONResponse) VisitRedirectRefundResponse(w http
 	return err
 }
 
+type ResolveRefundRequestObject struct {
+	RefundID RefundIDInPath `json:"refund_id"`
+	Params   ResolveRefundParams
+	Body     *ResolveRefundJSONRequestBody
+}
+
+type ResolveRefundResponseObject interface {
+	VisitResolveRefundResponse(w http.ResponseWriter) error
+}
+
+type ResolveRefund202ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type ResolveRefund202JSONResponse struct {
+	Body    Approval
+	Headers ResolveRefund202ResponseHeaders
+}
+
+func (response ResolveRefund202JSONResponse) VisitResolveRefundResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateSplitPreviewRequestObject struct {
 	Params CreateSplitPreviewParams
 	Body   *CreateSplitPreviewJSONRequestBody
@@ -14635,6 +14893,40 @@ func (response GetWithdrawal200JSONResponse) VisitGetWithdrawalResponse(w http.R
 	return err
 }
 
+type ResolveWithdrawalRequestObject struct {
+	WithdrawalID WithdrawalIDInPath `json:"withdrawal_id"`
+	Params       ResolveWithdrawalParams
+	Body         *ResolveWithdrawalJSONRequestBody
+}
+
+type ResolveWithdrawalResponseObject interface {
+	VisitResolveWithdrawalResponse(w http.ResponseWriter) error
+}
+
+type ResolveWithdrawal202ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type ResolveWithdrawal202JSONResponse struct {
+	Body    Approval
+	Headers ResolveWithdrawal202ResponseHeaders
+}
+
+func (response ResolveWithdrawal202JSONResponse) VisitResolveWithdrawalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// ListAccounts List ledger accounts, oldest first
@@ -14868,6 +15160,9 @@ type StrictServerInterface interface {
 	// RedirectRefund Say where the money of an abnormal refund goes
 	// (POST /v1/refunds/{refund_id}/redirect)
 	RedirectRefund(ctx context.Context, request RedirectRefundRequestObject) (RedirectRefundResponseObject, error)
+	// ResolveRefund Decide about a refund whose fate nobody knows
+	// (POST /v1/refunds/{refund_id}/resolve)
+	ResolveRefund(ctx context.Context, request ResolveRefundRequestObject) (ResolveRefundResponseObject, error)
 	// CreateSplitPreview See how a payment would be divided now
 	// (POST /v1/split_previews)
 	CreateSplitPreview(ctx context.Context, request CreateSplitPreviewRequestObject) (CreateSplitPreviewResponseObject, error)
@@ -14967,6 +15262,9 @@ type StrictServerInterface interface {
 	// GetWithdrawal Read a withdrawal
 	// (GET /v1/withdrawals/{withdrawal_id})
 	GetWithdrawal(ctx context.Context, request GetWithdrawalRequestObject) (GetWithdrawalResponseObject, error)
+	// ResolveWithdrawal Decide about a withdrawal whose fate nobody knows
+	// (POST /v1/withdrawals/{withdrawal_id}/resolve)
+	ResolveWithdrawal(ctx context.Context, request ResolveWithdrawalRequestObject) (ResolveWithdrawalResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx *gin.Context, request any) (any, error)
@@ -17610,6 +17908,51 @@ func (sh *strictHandler) RedirectRefund(ctx *gin.Context, refundID RefundIDInPat
 	}
 }
 
+// ResolveRefund operation middleware
+func (sh *strictHandler) ResolveRefund(ctx *gin.Context, refundID RefundIDInPath, params ResolveRefundParams) {
+	var request ResolveRefundRequestObject
+
+	request.RefundID = refundID
+	request.Params = params
+
+	var body ResolveRefundJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResolveRefund(ctx, request.(ResolveRefundRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResolveRefund")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ResolveRefundResponseObject); ok {
+		if err := validResponse.VisitResolveRefundResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // CreateSplitPreview operation middleware
 func (sh *strictHandler) CreateSplitPreview(ctx *gin.Context, params CreateSplitPreviewParams) {
 	var request CreateSplitPreviewRequestObject
@@ -18665,6 +19008,51 @@ func (sh *strictHandler) GetWithdrawal(ctx *gin.Context, withdrawalID Withdrawal
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetWithdrawalResponseObject); ok {
 		if err := validResponse.VisitGetWithdrawalResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ResolveWithdrawal operation middleware
+func (sh *strictHandler) ResolveWithdrawal(ctx *gin.Context, withdrawalID WithdrawalIDInPath, params ResolveWithdrawalParams) {
+	var request ResolveWithdrawalRequestObject
+
+	request.WithdrawalID = withdrawalID
+	request.Params = params
+
+	var body ResolveWithdrawalJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResolveWithdrawal(ctx, request.(ResolveWithdrawalRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResolveWithdrawal")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ResolveWithdrawalResponseObject); ok {
+		if err := validResponse.VisitResolveWithdrawalResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -316,3 +316,40 @@ func FuzzReadNotification(f *testing.F) {
 		require.Error(t, err)
 	})
 }
+
+// TestTransferMessages: what Alipay tells our application's address about a transfer, as
+// agreeing third-party code reads it; signed as any notification.
+func TestTransferMessages(t *testing.T) {
+	t.Parallel()
+	a, err := New(testConfig(t, "https://openapi.alipay.com/gateway.do"))
+	require.NoError(t, err)
+	message := func(change map[string]string) map[string]string {
+		params := map[string]string{"app_id": testApp, "charset": "utf-8", "version": "1.1", "sign_type": "RSA2", "utc_timestamp": "1772335353000",
+			"notify_id": "2026030100262112233012345678901234", "msg_method": "alipay.fund.trans.order.changed",
+			"biz_content": `{"action_type":"FINISH","biz_scene":"DIRECT_TRANSFER","order_id":"20260301110070001502000000000001","out_biz_no":"` +
+				testTrade + `","pay_fund_order_id":"20260301070001502000000000000001","product_code":"TRANS_ACCOUNT_NO_PWD","status":"REFUND","trans_amount":"88.88"}`}
+		for name, value := range change {
+			params[name] = value
+		}
+		return params
+	}
+	n, err := read(t, a, signed(message(nil), testKeys().alipay))
+	require.NoError(t, err)
+	require.Equal(t, channel.Notification{ID: "2026030100262112233012345678901234", Kind: channel.NotifyTransfer, State: "REFUND",
+		Amount: money.Fen(8888), Number: testTrade, TradeNumber: testTrade}, n)
+	for name, body := range map[string]string{
+		"another's key":     signed(message(nil), testKeys().stranger),
+		"another app's":     signed(message(map[string]string{"app_id": "2021999999999999"}), testKeys().alipay),
+		"no id":             signed(message(map[string]string{"notify_id": ""}), testKeys().alipay),
+		"another message":   signed(message(map[string]string{"msg_method": "alipay.open.auth.appauth.cancelled"}), testKeys().alipay),
+		"no JSON":           signed(message(map[string]string{"biz_content": "x"}), testKeys().alipay),
+		"no number":         signed(message(map[string]string{"biz_content": `{"status":"REFUND","trans_amount":"88.88"}`}), testKeys().alipay),
+		"no status":         signed(message(map[string]string{"biz_content": `{"out_biz_no":"1","trans_amount":"88.88"}`}), testKeys().alipay),
+		"no amount":         signed(message(map[string]string{"biz_content": `{"out_biz_no":"1","status":"REFUND"}`}), testKeys().alipay),
+		"a key twice":       signed(message(map[string]string{"biz_content": `{"out_biz_no":"1","out_biz_no":"2","status":"REFUND","trans_amount":"1.00"}`}), testKeys().alipay),
+		"a parameter twice": signed(message(nil), testKeys().alipay) + "&notify_id=1",
+	} {
+		_, err := read(t, a, body)
+		require.Error(t, err, name)
+	}
+}

@@ -48,7 +48,8 @@ var codeFirst = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.]{1,63}$`)
 // providerCode is the provider's own code where an adapter put a word of this
 // platform in its place: it then begins the message.
 func providerCode(answer channel.Answer) string {
-	ours := []string{channel.CodeNotFound, channel.CodeTradePaid, channel.CodeChannelBalance, channel.CodeReturned, channel.CodeAbnormal}
+	ours := []string{channel.CodeNotFound, channel.CodeTradePaid, channel.CodeChannelBalance, channel.CodeReturned, channel.CodeAbnormal,
+		channel.CodeRepeatOver}
 	code, _, _ := strings.Cut(answer.Message, ":")
 	if !slices.Contains(ours, answer.Code) || !codeFirst.MatchString(code) {
 		return ""

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/wechatpay-apiv3/wechatpay-go/core"
 
@@ -176,8 +177,17 @@ func (a *Adapter) judge(op operation, r *refusal) channel.Answer {
 	case op == prepay:
 		answer.Outcome = channel.Failed
 	}
+	if op == refund && r.code == "INVALID_REQUEST" && saysRepeatOver(r.message) {
+		answer.Code, answer.Message = channel.CodeRepeatOver, r.code+": "+r.message
+	}
 	return answer
 }
+
+// saysRepeatOver reports whether a message says that the number may not be sent again:
+// 对应单号已超出重试期，请查单确认后决定是否换单. It was seen in WeChat Pay's community and
+// in no documentation, and has no code of its own. Should it be worded otherwise, the
+// answer stays Unknown, and our own bound ends the repeating.
+func saysRepeatOver(message string) bool { return strings.Contains(message, "超出重试期") }
 
 // accepted is the Answer to a verified 2xx; code is the provider's state.
 func accepted(code string) channel.Answer {

@@ -258,3 +258,20 @@ func TestUnreachable(t *testing.T) {
 		require.NotContains(t, got.Message, testMch)
 	}
 }
+
+// TestTheTimeForRepeatingIsOver: the words of WeChat Pay's community become our code, for
+// a refund alone, and nothing else of that code does.
+func TestTheTimeForRepeatingIsOver(t *testing.T) {
+	t.Parallel()
+	for message, want := range map[string]string{
+		"对应单号已超出重试期，请查单确认后决定是否换单": channel.CodeRepeatOver,
+		"对应单号已超出重试期,请查单确认后决定是否换单": channel.CodeRepeatOver,
+		"订单金额与支付时不一致":             "INVALID_REQUEST",
+	} {
+		_, a := serve(t, respond(http.StatusBadRequest, `{"code":"INVALID_REQUEST","message":"`+message+`"}`))
+		answer := a.judge(refund, &refusal{status: http.StatusBadRequest, code: "INVALID_REQUEST", message: message})
+		require.Equal(t, channel.Unknown, answer.Outcome, message)
+		require.Equal(t, want, answer.Code, message)
+		require.Equal(t, "INVALID_REQUEST", a.judge(reversal, &refusal{status: http.StatusBadRequest, code: "INVALID_REQUEST", message: message}).Code)
+	}
+}

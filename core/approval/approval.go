@@ -50,6 +50,9 @@ type Approval struct {
 	// Sealed until Open is called.
 	Content []byte
 	Sealed  bool
+	// Preview is what is shown beside the content, one JSON object without keys and with
+	// personal data masked; nil for most.
+	Preview []byte
 	// Hash is the SHA-256 of all that is carried out: see hash.
 	Hash []byte
 	// Amount is nil when the request names none.
@@ -76,7 +79,9 @@ type New struct {
 	Body      []byte
 	// Secret says that the body holds keys or personal data: it is kept sealed and never shown.
 	Secret bool
-	By     By
+	// Preview is what whoever decides sees beside the body, or in its place; nil for nothing.
+	Preview []byte
+	By      By
 	// ExpiresIn is how long it waits.
 	ExpiresIn time.Duration
 }
@@ -102,8 +107,14 @@ func SealedColumns() []secret.Column { return []secret.Column{contentColumn()} }
 func place(tenant, approvalID string) secret.Place { return contentColumn().Place(tenant, approvalID) }
 
 // Request stores n to wait for a second person and tells so. It returns the id of
-// the approval. The idempotency row of the request makes it idempotent.
+// the approval. What always needs a second person is Refused while nobody could
+// approve. The idempotency row of the request makes it idempotent.
 func Request(ctx context.Context, tx pgx.Tx, box *secret.Box, tenant string, n New) (string, error) {
+	if n.Subject.Kind == UnknownOutcome { // which no policy has prepared
+		if err := requireChecker(ctx, tx, tenant, ""); err != nil {
+			return "", err
+		}
+	}
 	approvalID := id.New(id.Approval)
 	content := n.Body
 	if n.Secret {
@@ -120,10 +131,10 @@ func Request(ctx context.Context, tx pgx.Tx, box *secret.Box, tenant string, n N
 	}
 	_, err := tx.Exec(ctx, `
 		insert into approvals (tenant_id, id, kind, operation, route, content, sealed, content_hash, amount, currency,
-			requested_by_key, requested_by_principal, expires_at)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, nullif($12, ''), suanpan_now() + $13::interval)`,
+			requested_by_key, requested_by_principal, expires_at, preview)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, nullif($12, ''), suanpan_now() + $13::interval, $14)`,
 		tenant, approvalID, n.Subject.Kind, n.Operation, n.Route, content, n.Secret,
-		hash(tenant, approvalID, n.Operation, n.Route, n.Body), amount, currency, n.By.KeyID, n.By.PrincipalID, n.ExpiresIn)
+		hash(tenant, approvalID, n.Operation, n.Route, n.Body), amount, currency, n.By.KeyID, n.By.PrincipalID, n.ExpiresIn, n.Preview)
 	if err != nil {
 		return "", fmt.Errorf("request approval: %w", err)
 	}
@@ -139,7 +150,7 @@ const columns = `a.id, a.kind, a.operation, a.route, a.content, a.sealed, a.cont
 	a.requested_by_key, coalesce(a.requested_by_principal, ''),
 	coalesce((select p.merchant_id from principals p where p.tenant_id = a.tenant_id and p.id = a.requested_by_principal), ''),
 	a.created_at, a.expires_at, a.status, coalesce(a.decided_by_key, ''), coalesce(a.decided_by_principal, ''), a.decided_at,
-	coalesce(a.decision_reason, ''), coalesce(a.object_id, '')`
+	coalesce(a.decision_reason, ''), coalesce(a.object_id, ''), a.preview`
 
 func scan(row pgx.CollectableRow) (Approval, error) {
 	var a Approval
@@ -147,7 +158,7 @@ func scan(row pgx.CollectableRow) (Approval, error) {
 	var currency money.Currency
 	err := row.Scan(&a.ID, &a.Kind, &a.Operation, &a.Route, &a.Content, &a.Sealed, &a.Hash, &minor, &currency,
 		&a.RequestedBy.KeyID, &a.RequestedBy.PrincipalID, &a.Merchant, &a.CreatedAt, &a.ExpiresAt, &a.Status,
-		&a.DecidedBy.KeyID, &a.DecidedBy.PrincipalID, &a.DecidedAt, &a.DecisionReason, &a.ObjectID)
+		&a.DecidedBy.KeyID, &a.DecidedBy.PrincipalID, &a.DecidedAt, &a.DecisionReason, &a.ObjectID, &a.Preview)
 	if minor != nil {
 		a.Amount = new(money.Of(*minor, currency))
 	}

@@ -39,6 +39,9 @@ const (
 	// policy of its own: it needs a second person as soon as anything does, or who is
 	// held by a policy could lift it.
 	Access Kind = "access"
+	// UnknownOutcome is what is made of money whose fate nobody knows. It has no policy of
+	// its own: it always needs a second person.
+	UnknownOutcome Kind = "unknown_outcome"
 )
 
 // Kinds lists the kinds that have policies.
@@ -79,6 +82,9 @@ type Need struct {
 
 // Needs says what policies ask of a request.
 func (s Subject) Needs(policies []Policy) Need {
+	if s.Kind == UnknownOutcome {
+		return Need{true, DefaultExpiry}
+	}
 	for _, p := range policies {
 		if p.Required && s.under(p) {
 			return Need{true, p.ExpiresIn}
@@ -136,7 +142,7 @@ func SetPolicy(ctx context.Context, tx pgx.Tx, tenant string, p Policy) (Policy,
 		return p, fault.Invalid("kind", "value_unknown", "There is no such kind of approval.")
 	}
 	if p.Required {
-		if err := requireChecker(ctx, tx, tenant); err != nil {
+		if err := requireChecker(ctx, tx, tenant, "required"); err != nil {
 			return p, err
 		}
 	}
@@ -158,14 +164,15 @@ func SetPolicy(ctx context.Context, tx pgx.Tx, tenant string, p Policy) (Policy,
 	return p, nil
 }
 
-func requireChecker(ctx context.Context, tx pgx.Tx, tenant string) error {
+// requireChecker refuses, because of field, while nobody could approve.
+func requireChecker(ctx context.Context, tx pgx.Tx, tenant, field string) error {
 	var one int
 	err := tx.QueryRow(ctx, `
 		select 1 from principals p join api_keys k on k.tenant_id = p.tenant_id and k.principal_id = p.id
 		where p.tenant_id = $1 and p.status = 'active' and 'finance_checker' = any (p.roles) and k.revoked_at is null limit 1`,
 		tenant).Scan(&one)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return fault.Refused("required", "checker_missing",
+		return fault.Refused(field, "checker_missing",
 			"Nobody could approve: first give somebody the role finance_checker and an API key of his own.")
 	}
 	return err

@@ -40,6 +40,12 @@ func ChannelBalanceAccount(channelAccountID string, currency money.Currency) led
 	return ledger.AccountKey{Type: ledger.ChannelBalance, Owner: channelAccountID, Currency: currency}
 }
 
+// ChannelSuspenseAccount is money that was sent back to a provider and waits there for
+// a destination; it is not in our balance.
+func ChannelSuspenseAccount(channelAccountID string, currency money.Currency) ledger.AccountKey {
+	return ledger.AccountKey{Type: ledger.ChannelSuspense, Owner: channelAccountID, Currency: currency}
+}
+
 // UnidentifiedAccount is money a provider received for nobody we know yet.
 func UnidentifiedAccount(channelAccountID string, currency money.Currency) ledger.AccountKey {
 	return ledger.AccountKey{Type: ledger.UnidentifiedReceipts, Owner: channelAccountID, Currency: currency}

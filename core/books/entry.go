@@ -18,6 +18,7 @@ const (
 	phaseSucceeded = "succeeded"
 	phaseFailed    = "failed"
 	phaseReturned  = "returned"
+	phaseSentOn    = "sent_on"
 	phaseRecharged = "recharged"
 	phaseGranted   = "granted"
 	phaseSpent     = "spent"

@@ -45,6 +45,7 @@ func paymentFlows() []flow {
 	const day = "2026-11-23"
 	payout := books.Payout{Withdrawal: "wdr_1", Merchant: shop, ChannelAccount: alipay, Amount: money.Fen(5000), Hold: "withdrawal wdr_1"}
 	failed, returned := payout, payout
+	sentBack := books.ReturnedRefund{Refund: "rfd_2", Turn: 1, ChannelAccount: alipay, Amount: money.Fen(1000), ChannelDate: day}
 	failed.Withdrawal, failed.Hold = "wdr_2", ""
 	returned.Hold = ""
 	hold := func(reference string, available bool, fen int64) *ledger.HoldRequest {
@@ -80,6 +81,10 @@ func paymentFlows() []flow {
 			entries: always(books.Refund(books.MoneyBack{Refund: "rfd_2", ChannelAccount: alipay, Amount: money.Fen(1000), ChannelDate: day,
 				Merchants: []books.RefundLeg{{From: books.Pocket{Merchant: shop, Available: true}, Amount: money.Fen(1000), Hold: "refund rfd_2"}}})),
 			refusedBy: noClients},
+		{title: "Refund returned by the bank", words: "Days later the payer's bank sends it back: the money lies at the provider, outside the balance, and is nobody's yet.",
+			entries: always(books.RefundReturned(sentBack))},
+		{title: "Refund sent on", words: "The tenant says where else it goes, and the provider pays.",
+			entries: always(books.RefundSentOn(sentBack))},
 		{title: "Late receipt", words: "Paid after the payment was closed: the money belongs to no merchant.",
 			entries: always(books.LateReceipt(books.LateMoney{Number: "att_2", ChannelAccount: alipay, Amount: money.Fen(3000), ChannelDate: day}))},
 		{title: "Late refund", words: "It goes back to the payer by itself.",

@@ -1,6 +1,8 @@
 package books
 
 import (
+	"strconv"
+
 	"github.com/suanpan/suanpan/ledger"
 	"github.com/suanpan/suanpan/money"
 )
@@ -42,3 +44,33 @@ func Refund(m MoneyBack) []ledger.Entry {
 	}
 	return e.credit(ChannelUnsettledAccount(m.ChannelAccount, m.Amount.Currency), m.Amount).entries()
 }
+
+// ReturnedRefund is a refund that the payer's bank sent back after it was paid.
+type ReturnedRefund struct {
+	// Refund is the id of the refund, Turn how often it has come back, 1 for the first time.
+	Refund         string
+	Turn           int
+	ChannelAccount string
+	Amount         money.Amount
+	ChannelDate    string
+}
+
+// RefundReturned books that a refund came back: the money lies at the provider, outside
+// our balance, and is nobody's until somebody says where it goes.
+func RefundReturned(r ReturnedRefund) []ledger.Entry {
+	return begin(ledger.Refund, r.Refund, r.phase(phaseReturned), r.Amount.Currency).channelDate(r.ChannelDate).
+		debit(ChannelSuspenseAccount(r.ChannelAccount, r.Amount.Currency), r.Amount).
+		credit(UnidentifiedAccount(r.ChannelAccount, r.Amount.Currency), r.Amount).
+		entries()
+}
+
+// RefundSentOn books that the provider paid a refund that had come back where it was
+// told to.
+func RefundSentOn(r ReturnedRefund) []ledger.Entry {
+	return begin(ledger.Refund, r.Refund, r.phase(phaseSentOn), r.Amount.Currency).channelDate(r.ChannelDate).
+		debit(UnidentifiedAccount(r.ChannelAccount, r.Amount.Currency), r.Amount).
+		credit(ChannelSuspenseAccount(r.ChannelAccount, r.Amount.Currency), r.Amount).
+		entries()
+}
+
+func (r ReturnedRefund) phase(of string) string { return of + "/" + strconv.Itoa(r.Turn) }

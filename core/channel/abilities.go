@@ -126,6 +126,10 @@ type AbnormalRefunder interface {
 // money is out of the merchant's balance and not with the payer. Outcome Pending.
 const CodeAbnormal = "REFUND_ABNORMAL"
 
+// CodeRepeatOver accompanies Unknown when the time is over in which a number may be sent
+// again: by the provider's word, or by ours. It is asked about and never sent again.
+const CodeRepeatOver = "REPEAT_OVER"
+
 // CodeNotSent accompanies Unknown when the request surely never left: nobody was
 // reached (refused, no route), or a guard on our side did not let it go. Another
 // channel account may be tried instead.

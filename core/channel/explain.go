@@ -50,6 +50,8 @@ func ourWords() map[string]Words {
 			"The balance at the provider is too small. Top it up; it goes on under the same number."},
 		CodeAbnormal: {"退款已受理但无法原路退回，款项已出账，需指定其他去向。",
 			"The refund was accepted, and its way back is closed: the money has left the balance and needs another destination."},
+		CodeRepeatOver: {"原单号已超出可重试的期限，不再重发；系统会继续查询，需两人复核后决定。",
+			"The time is over in which the number may be sent again. It is asked about, never sent again; two persons decide."},
 		CodeReturned: {"款项已付出后又被退回。", "The transfer was paid and then came back."},
 	}
 }

@@ -21,13 +21,14 @@ func TestEveryAnswerIsExplained(t *testing.T) {
 	require.NotEqual(t, "交易不存在", glossary.Of("alipay", channel.Unknown, channel.CodeNotSent).ZH, "our own codes are ours to explain")
 	seen := map[channel.Words]bool{}
 	for _, code := range []string{channel.CodeNoAnswer, channel.CodeBadSignature, channel.CodeBadBody, channel.CodeMismatch, channel.CodeNotSent,
-		channel.CodeNotFound, channel.CodeTradePaid, channel.CodeChannelBalance, channel.CodeAbnormal, channel.CodeReturned} {
+		channel.CodeNotFound, channel.CodeTradePaid, channel.CodeChannelBalance, channel.CodeAbnormal, channel.CodeReturned,
+		channel.CodeRepeatOver} {
 		seen[glossary.Of("alipay", channel.Unknown, code)] = true
 	}
 	for _, outcome := range []channel.Outcome{channel.Succeeded, channel.Pending, channel.Failed, channel.Unknown, channel.CallError} {
 		seen[glossary.Of("alipay", outcome, "NEVER_SEEN")] = true
 	}
-	require.Len(t, seen, 15, "each has words of its own")
+	require.Len(t, seen, 16, "each has words of its own")
 	for words := range seen {
 		require.NotEmpty(t, words.ZH)
 		require.NotEmpty(t, words.EN)

@@ -272,6 +272,8 @@ type NotificationKind string
 const (
 	NotifyTrade  NotificationKind = "trade"
 	NotifyRefund NotificationKind = "refund"
+	// NotifyTransfer: money that was paid out; Number and TradeNumber are that of the transfer.
+	NotifyTransfer NotificationKind = "transfer"
 )
 
 // Notification is a provider's message after its signature, its identity
@@ -281,9 +283,9 @@ type Notification struct {
 	// ID is the provider's id, constant over its retries of one event.
 	ID   string
 	Kind NotificationKind
-	// Number is our number of the attempt or of the refund.
+	// Number is our number of the attempt, of the refund or of the transfer.
 	Number string
-	// TradeNumber is our number of the attempt.
+	// TradeNumber is our number of the attempt, or of the transfer.
 	TradeNumber string
 	// Amount is the trade's, or of a refund what it gives back; with Cumulative
 	// it is what all refunds of the trade gave back so far, this one included.
@@ -297,6 +299,10 @@ type Notification struct {
 	// its retries of one event have others.
 	Nonce string
 }
+
+// StateAbnormal is the State of a notification about a refund whose way back is closed,
+// also when that turns out after it was paid. Only WeChat Pay sends it.
+const StateAbnormal = "ABNORMAL"
 
 // Notifier verifies notifications and knows how the provider wants them
 // answered.

@@ -22,8 +22,10 @@ const (
 	RefundAbnormal           Type = "refund.abnormal"
 	RefundSucceeded          Type = "refund.succeeded"
 	RefundFailed             Type = "refund.failed"
+	RefundReturned           Type = "refund.returned"
 	WithdrawalSucceeded      Type = "withdrawal.succeeded"
 	WithdrawalFailed         Type = "withdrawal.failed"
+	WithdrawalReturned       Type = "withdrawal.returned"
 	TransferSucceeded        Type = "transfer.succeeded"
 	AccountStatusChanged     Type = "account.status_changed"
 	AccountLimitsChanged     Type = "account.limits_changed"
@@ -81,10 +83,14 @@ func Kinds() []Kind {
 		{PaymentPaidTwice, "payment", payments, status, "Money arrived again after it had succeeded; it is being given back."},
 		{PaymentLinkClosed, "payment_link", links, status, "Nobody can pay by it any more. Final."},
 		{RefundAbnormal, "refund", refunds, status, "The provider cannot pay the payer; say where the money is to go."},
-		{RefundSucceeded, "refund", refunds, status, "The payer has the money back. Final."},
+		{RefundSucceeded, "refund", refunds, status, "The payer has the money back. Final, unless his bank sends it back."},
 		{RefundFailed, "refund", refunds, status, "The provider refused it; its money is free again. Final."},
-		{WithdrawalSucceeded, "withdrawal", withdrawals, status, "The merchant was paid. Final."},
+		{RefundReturned, "refund", refunds, status,
+			"The payer's bank sent the money back after it was paid; say where it is to go."},
+		{WithdrawalSucceeded, "withdrawal", withdrawals, status, "The merchant was paid. Final, unless its bank sends the money back."},
 		{WithdrawalFailed, "withdrawal", withdrawals, status, "The provider refused it; its money is free again. Final."},
+		{WithdrawalReturned, "withdrawal", withdrawals, status,
+			"The payee's bank sent the money back after it was paid; it is free again. Final."},
 		{TransferSucceeded, "transfer", transfers, []string{"transfer_id", "status"}, "It is booked. Final."},
 		{AccountStatusChanged, "account", accounts, []string{"account_id", "status"}, "It was frozen, thawed or closed."},
 		{AccountLimitsChanged, "account", accounts, []string{"account_id"}, "Its limits are others."},

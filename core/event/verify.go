@@ -9,17 +9,25 @@ func Invariants() []ledger.Invariant {
 	return []ledger.Invariant{
 		{
 			ID: "C17", Name: "each final state has its event",
-			Rule:  "a final payment, refund, withdrawal or reconciliation has exactly one event of its final state",
+			Rule: "a final payment, refund, withdrawal or reconciliation has exactly one event of its final state; " +
+				"what came back has one for each time that it was paid and that it came back",
 			Count: `select count(*) from events where $1 in ('', tenant_id)`,
 			Breaks: `
-				with final (tenant_id, id, type) as (
-				  select tenant_id, id, 'payment.' || status from payments where status in ('succeeded', 'closed', 'failed')
+				with final (tenant_id, id, type, times) as (
+				  select tenant_id, id, 'payment.' || status, 1 from payments where status in ('succeeded', 'closed', 'failed')
 				  union all
-				  select tenant_id, id, 'refund.' || status from refunds where status in ('succeeded', 'failed')
+				  select tenant_id, id, 'refund.failed', 1 from refunds where status = 'failed'
 				  union all
-				  select tenant_id, id, 'withdrawal.' || status from withdrawals where status in ('succeeded', 'failed')
+				  select tenant_id, id, 'refund.succeeded', 1 + returns - (status = 'returned')::int
+				  from refunds where status in ('succeeded', 'returned')
 				  union all
-				  select tenant_id, id, 'reconciliation.' || status from reconciliations where status in ('balanced', 'discrepant')
+				  select tenant_id, id, 'refund.returned', returns from refunds where returns > 0
+				  union all
+				  select tenant_id, id, 'withdrawal.' || status, 1 from withdrawals where status in ('succeeded', 'failed', 'returned')
+				  union all
+				  select tenant_id, id, 'withdrawal.succeeded', 1 from withdrawals where status = 'returned'
+				  union all
+				  select tenant_id, id, 'reconciliation.' || status, 1 from reconciliations where status in ('balanced', 'discrepant')
 				), told as (
 				  select tenant_id, object_id as id, type, count(*) as times from events
 				  where split_part(type, '.', 1) in ('payment', 'refund', 'withdrawal', 'reconciliation')
@@ -28,10 +36,11 @@ func Invariants() []ledger.Invariant {
 				  group by tenant_id, object_id, type
 				)
 				select coalesce(f.tenant_id, t.tenant_id), coalesce(f.id, t.id),
-				  format('final as %s, %s events of %s', coalesce(f.type, 'nothing'), coalesce(t.times, 0), coalesce(t.type, f.type))
+				  format('final as %s %s times, %s events of %s', coalesce(f.type, 'nothing'), coalesce(f.times, 0),
+				    coalesce(t.times, 0), coalesce(t.type, f.type))
 				from (select * from final where $1 in ('', tenant_id)) f
 				full join told t on t.tenant_id = f.tenant_id and t.id = f.id and t.type = f.type
-				where f.id is null or t.times is distinct from 1`,
+				where f.id is null or t.times is distinct from f.times`,
 		},
 		{
 			ID: "C17b", Name: "an object's events are numbered without gaps",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -68,25 +69,33 @@ type asked struct {
 
 func find(ctx context.Context, tx pgx.Tx, n channel.StoredNotification) (*asked, error) {
 	var a asked
-	err := tx.QueryRow(ctx, `
+	if n.Kind == channel.NotifyTransfer {
+		return a.or(tx.QueryRow(ctx, `select channel_account_id, currency, amount from withdrawals where tenant_id = $1 and number = $2`,
+			n.Tenant, n.Number).Scan(&a.account, &a.amount.Currency, &a.amount.Minor))
+	}
+	return a.or(tx.QueryRow(ctx, `
 		select a.channel_account_id, p.currency, p.amount, r.amount
 		from attempts a
 		join payments p on p.tenant_id = a.tenant_id and p.id = a.payment_id
 		left join refunds r on r.tenant_id = a.tenant_id and r.attempt_id = a.id and r.number = $3 and $4 = 'refund'
 		where a.tenant_id = $1 and a.number = $2`,
-		n.Tenant, n.TradeNumber, n.Number, n.Kind).Scan(&a.account, &a.amount.Currency, &a.amount.Minor, &a.refund)
+		n.Tenant, n.TradeNumber, n.Number, n.Kind).Scan(&a.account, &a.amount.Currency, &a.amount.Minor, &a.refund))
+}
+
+// or is a, unless it was not found.
+func (a *asked) or(err error) (*asked, error) {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("what a notification is about: %w", err)
 	}
-	return &a, nil
+	return a, nil
 }
 
 func (a *asked) compare(n channel.StoredNotification) Verdict {
 	switch {
-	case a == nil || n.Kind != channel.NotifyTrade && n.Kind != channel.NotifyRefund:
+	case a == nil || !slices.Contains([]channel.NotificationKind{channel.NotifyTrade, channel.NotifyRefund, channel.NotifyTransfer}, n.Kind):
 		return UnknownNumber
 	case a.account != n.ChannelAccountID:
 		return OtherAccount

@@ -47,7 +47,7 @@ func TestCompare(t *testing.T) {
 		"one fen more":            {only, paid(8889), AmountDiffers},
 		"another account":         {&asked{account: "chn_2", amount: money.Fen(8888)}, paid(8888), OtherAccount},
 		"dollars":                 {&asked{account: "chn_1", amount: money.Of(8888, "USD")}, paid(8888), CurrencyDiffers},
-		"a kind of its own":       {only, back(100, func(n *channel.StoredNotification) { n.Kind = "transfer" }), UnknownNumber},
+		"a kind of its own":       {only, back(100, func(n *channel.StoredNotification) { n.Kind = "dispute" }), UnknownNumber},
 		"the refund":              {both, back(100, nil), Taken},
 		"another refund's number": {only, back(100, nil), UnknownNumber},
 		"a refund of less":        {both, back(99, nil), AmountDiffers},

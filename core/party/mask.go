@@ -71,6 +71,15 @@ func MaskAccount(account string) string {
 	return MaskPhone(account)
 }
 
+// MaskCard shows the last four digits of a bank card's number, and nothing of a text
+// that is none.
+func MaskCard(number string) string {
+	if len(number) < 8 || !isDigits(number) {
+		return "****"
+	}
+	return "****" + number[len(number)-4:]
+}
+
 func isDigits(s string) bool {
 	for _, c := range []byte(s) {
 		if c < '0' || c > '9' {

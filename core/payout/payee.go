@@ -41,7 +41,7 @@ func SealPayee(ctx context.Context, tx pgx.Tx, box *secret.Box, tenantID, mercha
 	if err != nil {
 		return 0, err
 	}
-	rows, err := tx.Query(ctx, `select `+columns+` from withdrawals
+	rows, err := tx.Query(ctx, `select `+columns()+` from withdrawals
 		where tenant_id = $1 and merchant_id = $2 order by id for update`, tenantID, merchantID)
 	if err != nil {
 		return 0, fmt.Errorf("withdrawals of merchant %s: %w", merchantID, err)

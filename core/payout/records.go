@@ -10,21 +10,27 @@ import (
 
 	"github.com/suanpan/suanpan/core/fault"
 	"github.com/suanpan/suanpan/core/payment"
+	"github.com/suanpan/suanpan/core/returns"
 	"github.com/suanpan/suanpan/core/status"
+	"github.com/suanpan/suanpan/core/unresolved"
 	"github.com/suanpan/suanpan/internal/pg"
 )
 
-const columns = `id, merchant_id, reference, currency, amount, channel, channel_account_id, number, request_hash,
-	status, accepted_at, sent_at is not null, coalesce(waiting_for, ''), coalesce(channel_transfer_no, ''), failure_code,
-	coalesce(failure_channel_code, ''), coalesce(failure_message, ''), created_at, paid_at`
+// columns are what scan reads.
+func columns() string {
+	return `id, merchant_id, reference, currency, amount, channel, channel_account_id, number, request_hash,
+	status, accepted_at, sent_at, coalesce(waiting_for, ''), coalesce(channel_transfer_no, ''), failure_code,
+	coalesce(failure_channel_code, ''), coalesce(failure_message, ''), created_at, paid_at, returned_at, ` + unresolved.Of("withdrawals")
+}
 
 func scan(row pgx.CollectableRow) (Withdrawal, error) {
 	var w Withdrawal
 	var failureCode *string
 	var failure payment.Failure
 	err := row.Scan(&w.ID, &w.MerchantID, &w.Reference, &w.Amount.Currency, &w.Amount.Minor, &w.Channel,
-		&w.ChannelAccountID, &w.Number, &w.RequestHash, &w.Status, &w.AcceptedAt, &w.Sent, &w.WaitingFor,
-		&w.ChannelTransferNo, &failureCode, &failure.ChannelCode, &failure.Message, &w.CreatedAt, &w.PaidAt)
+		&w.ChannelAccountID, &w.Number, &w.RequestHash, &w.Status, &w.AcceptedAt, &w.SentAt, &w.WaitingFor,
+		&w.ChannelTransferNo, &failureCode, &failure.ChannelCode, &failure.Message, &w.CreatedAt, &w.PaidAt, &w.ReturnedAt, &w.Unresolved)
+	w.Sent = w.SentAt != nil
 	if failureCode != nil {
 		failure.Code = *failureCode
 		w.Failure = &failure
@@ -33,7 +39,7 @@ func scan(row pgx.CollectableRow) (Withdrawal, error) {
 }
 
 func one(ctx context.Context, q pg.Querier, where string, args ...any) (Withdrawal, error) {
-	rows, err := q.Query(ctx, `select `+columns+` from withdrawals `+where, args...)
+	rows, err := q.Query(ctx, `select `+columns()+` from withdrawals `+where, args...)
 	if err != nil {
 		return Withdrawal{}, fmt.Errorf("withdrawal: %w", err)
 	}
@@ -57,6 +63,11 @@ func Lock(ctx context.Context, tx pgx.Tx, tenantID, withdrawalID string) (Withdr
 	return one(ctx, tx, `where tenant_id = $1 and id = $2 for update`, tenantID, withdrawalID)
 }
 
+// ByNumber returns the withdrawal that carries number at the provider.
+func ByNumber(ctx context.Context, q pg.Querier, tenantID, number string) (Withdrawal, error) {
+	return one(ctx, q, `where tenant_id = $1 and number = $2`, tenantID, number)
+}
+
 // Filter narrows List; zero fields do not filter.
 type Filter struct {
 	MerchantID string
@@ -70,7 +81,7 @@ type Filter struct {
 
 // List returns withdrawals, newest first.
 func List(ctx context.Context, q pg.Querier, tenantID string, f Filter) ([]Withdrawal, error) {
-	rows, err := q.Query(ctx, `select `+columns+` from withdrawals
+	rows, err := q.Query(ctx, `select `+columns()+` from withdrawals
 		where tenant_id = $1 and ($2 = '' or merchant_id = $2) and ($3 = '' or status = $3)
 		  and ($4 = '' or reference = $4) and ($5 = '' or id < $5)
 		  and ($6::timestamptz is null or created_at >= $6)
@@ -102,10 +113,12 @@ type Receipt struct {
 	PaidAt            time.Time
 }
 
-// SucceededNow records that the payee has the money. The caller books it in tx.
+// SucceededNow records that the payee has the money, and that the provider is to be
+// asked later whether it came back. The caller books it in tx.
 func SucceededNow(ctx context.Context, tx pgx.Tx, tenantID string, w Withdrawal, r Receipt) error {
-	return status.Change(ctx, tx, table, tenantID, w.ID, w.Status, Succeeded, `, waiting_for = null, paid_at = $5, channel_transfer_no = $6`,
-		r.PaidAt, r.ChannelTransferNo)
+	return status.Change(ctx, tx, table, tenantID, w.ID, w.Status, Succeeded,
+		`, waiting_for = null, paid_at = $5, channel_transfer_no = $6, return_look_at = $5::timestamptz + $7::interval`,
+		r.PaidAt, r.ChannelTransferNo, returns.First)
 }
 
 // FailedNow records that the provider refused. The caller gives the merchant

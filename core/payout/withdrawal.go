@@ -17,6 +17,7 @@ import (
 	"github.com/suanpan/suanpan/core/party"
 	"github.com/suanpan/suanpan/core/payment"
 	"github.com/suanpan/suanpan/core/tenant"
+	"github.com/suanpan/suanpan/core/unresolved"
 	"github.com/suanpan/suanpan/internal/id"
 	"github.com/suanpan/suanpan/internal/pg"
 	"github.com/suanpan/suanpan/ledger"
@@ -38,15 +39,19 @@ type Status string
 const (
 	// Processing: the platform acts, or waits for the provider; waiting_for says which.
 	Processing Status = "processing"
-	// Succeeded: nobody; the payee has the money.
+	// Succeeded: nobody; the payee has the money. The platform asks a while longer
+	// whether the payee's bank sends it back.
 	Succeeded Status = "succeeded"
 	// Failed: the tenant; the provider refused, the merchant has the money back.
 	Failed Status = "failed"
+	// Returned: the tenant; it was paid, the payee's bank sent it back (退票), and the
+	// merchant has the money back.
+	Returned Status = "returned"
 )
 
 // CanBecome reports whether to may follow s: the whole table of transitions.
 func (s Status) CanBecome(to Status) bool {
-	return s == Processing && slices.Contains([]Status{Succeeded, Failed}, to)
+	return s == Processing && slices.Contains([]Status{Succeeded, Failed}, to) || s == Succeeded && to == Returned
 }
 
 // MinAmountMinor is the smallest withdrawal in fen (Alipay,
@@ -66,13 +71,19 @@ type Withdrawal struct {
 	Status           Status
 	// AcceptedAt is when the provider took the order: the money is in transit.
 	AcceptedAt *time.Time
-	// Sent: the order may have reached the provider.
+	// Sent: the order may have reached the provider; SentAt is when it was about to be sent
+	// for the first time under its number.
 	Sent              bool
+	SentAt            *time.Time
 	WaitingFor        string
 	ChannelTransferNo string
 	Failure           *payment.Failure
 	CreatedAt         time.Time
 	PaidAt            *time.Time
+	// Unresolved says that the number may not be sent again; nil for most.
+	Unresolved *unresolved.Case
+	// ReturnedAt is when the platform learned that the payee's bank had sent it back.
+	ReturnedAt *time.Time
 }
 
 // New is a request for a withdrawal.

@@ -100,6 +100,9 @@ func (d *desk) get(withdrawalID string) payout.Withdrawal {
 
 func (d *desk) become(w payout.Withdrawal, to payout.Status) error {
 	return d.do(func(ctx context.Context, tx pgx.Tx) error {
+		if to == payout.Returned {
+			return payout.ReturnedNow(ctx, tx, d.tenant, w, payment.Failure{Code: "bank_returned", Message: "no"})
+		}
 		if to == payout.Failed {
 			return payout.FailedNow(ctx, tx, d.tenant, w, payment.Failure{Code: "channel_refused", Message: "no"})
 		}
@@ -113,16 +116,20 @@ func (d *desk) become(w payout.Withdrawal, to payout.Status) error {
 
 func TestEveryPairOfStatuses(t *testing.T) {
 	d := open(t)
-	for _, from := range []payout.Status{payout.Processing, payout.Succeeded, payout.Failed} {
-		for _, to := range []payout.Status{payout.Processing, payout.Succeeded, payout.Failed} {
+	all := []payout.Status{payout.Processing, payout.Succeeded, payout.Failed, payout.Returned}
+	for _, from := range all {
+		for _, to := range all {
 			pair := fmt.Sprintf("%s %s", from, to)
-			allowed := pair == "processing succeeded" || pair == "processing failed"
+			allowed := pair == "processing succeeded" || pair == "processing failed" || pair == "succeeded returned"
 			require.Equal(t, allowed, from.CanBecome(to), pair)
 			if to == payout.Processing {
 				continue
 			}
 			n := d.request(10)
 			require.NoError(t, d.create(n))
+			if from == payout.Returned {
+				require.NoError(t, d.become(d.get(n.ID), payout.Succeeded))
+			}
 			if from != payout.Processing {
 				require.NoError(t, d.become(d.get(n.ID), from))
 			}
@@ -135,6 +142,9 @@ func TestEveryPairOfStatuses(t *testing.T) {
 			}
 			stale, now := before, d.get(n.ID)
 			stale.Status = payout.Processing
+			if to == payout.Returned {
+				stale.Status = payout.Succeeded
+			}
 			require.ErrorContains(t, d.become(stale, to), "was changed meanwhile", pair)
 			require.Equal(t, now, d.get(n.ID), pair)
 		}

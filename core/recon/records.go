@@ -92,7 +92,7 @@ func eachRecord(ctx context.Context, tx pgx.Tx, tenant string, r Reconciliation,
 			union all select `+lateColumns+`
 			where l.tenant_id = $1 and a.channel_account_id = $2 and a.status <> 'paid' and l.paid_at >= $7 and l.paid_at < $8
 			union all select `+refundColumns+`
-			where f.tenant_id = $1 and a.channel_account_id = $2 and f.status = 'succeeded'
+			where f.tenant_id = $1 and a.channel_account_id = $2 and f.status in ('succeeded', 'returned')
 			  and f.refunded_at >= $7 and f.refunded_at < $8) o`,
 		tenant, r.ChannelAccountID, day.Previous().Start(), n.previous, day.Next().Start(), n.next,
 		day.Start().Add(-rules.Midnight), day.End())

@@ -10,16 +10,22 @@ import (
 
 	"github.com/suanpan/suanpan/core/fault"
 	"github.com/suanpan/suanpan/core/payment"
+	"github.com/suanpan/suanpan/core/returns"
 	"github.com/suanpan/suanpan/core/status"
+	"github.com/suanpan/suanpan/core/unresolved"
 	"github.com/suanpan/suanpan/internal/pg"
 	"github.com/suanpan/suanpan/money"
 )
 
-const columns = `id, payment_id, attempt_id, origin, coalesce(reference, ''), reason, currency, amount, number,
-	request_hash, status, sent_at is not null, coalesce(waiting_for, ''), coalesce(channel_refund_no, ''), fee_returned,
+// columns are what scan reads.
+func columns() string {
+	return `id, payment_id, attempt_id, origin, coalesce(reference, ''), reason, currency, amount, number,
+	request_hash, status, sent_at, coalesce(waiting_for, ''), coalesce(channel_refund_no, ''), fee_returned,
 	failure_code, coalesce(failure_channel_code, ''), coalesce(failure_message, ''), created_at, refunded_at,
 	abnormal_at, coalesce(redirect_to, ''), coalesce(redirect_status, ''), redirect_requested_at,
-	redirect_failure_code, coalesce(redirect_channel_code, ''), coalesce(redirect_message, '')`
+	redirect_failure_code, coalesce(redirect_channel_code, ''), coalesce(redirect_message, ''), returned_at,
+	returns, repaid_at, ` + unresolved.Of("refunds")
+}
 
 func scan(row pgx.CollectableRow) (Refund, error) {
 	var r Refund
@@ -27,10 +33,11 @@ func scan(row pgx.CollectableRow) (Refund, error) {
 	var failure, refusal payment.Failure
 	var requestedAt *time.Time
 	err := row.Scan(&r.ID, &r.PaymentID, &r.AttemptID, &r.Origin, &r.Reference, &r.Reason,
-		&r.Amount.Currency, &r.Amount.Minor, &r.Number, &r.RequestHash, &r.Status, &r.Sent, &r.WaitingFor,
+		&r.Amount.Currency, &r.Amount.Minor, &r.Number, &r.RequestHash, &r.Status, &r.SentAt, &r.WaitingFor,
 		&r.ChannelRefundNo, &r.FeeReturned.Minor, &failureCode, &failure.ChannelCode, &failure.Message,
 		&r.CreatedAt, &r.RefundedAt, &r.AbnormalAt, &r.Redirect.To, &r.Redirect.Status, &requestedAt,
-		&refusalCode, &refusal.ChannelCode, &refusal.Message)
+		&refusalCode, &refusal.ChannelCode, &refusal.Message, &r.ReturnedAt, &r.Returns, &r.RepaidAt,
+		&r.Unresolved)
 	if refusalCode != nil {
 		refusal.Code = *refusalCode
 		r.Redirect.Failure = &refusal
@@ -38,6 +45,7 @@ func scan(row pgx.CollectableRow) (Refund, error) {
 	if requestedAt != nil {
 		r.Redirect.RequestedAt = *requestedAt
 	}
+	r.Sent = r.SentAt != nil
 	if failureCode != nil {
 		failure.Code = *failureCode
 		r.Failure = &failure
@@ -47,7 +55,7 @@ func scan(row pgx.CollectableRow) (Refund, error) {
 }
 
 func one(ctx context.Context, q pg.Querier, where string, args ...any) (Refund, error) {
-	rows, err := q.Query(ctx, `select `+columns+` from refunds `+where, args...)
+	rows, err := q.Query(ctx, `select `+columns()+` from refunds `+where, args...)
 	if err != nil {
 		return Refund{}, fmt.Errorf("refund: %w", err)
 	}
@@ -90,7 +98,7 @@ type Filter struct {
 
 // List returns refunds, newest first.
 func List(ctx context.Context, q pg.Querier, tenantID string, f Filter) ([]Refund, error) {
-	rows, err := q.Query(ctx, `select `+columns+` from refunds
+	rows, err := q.Query(ctx, `select `+columns()+` from refunds
 		where tenant_id = $1 and ($2 = '' or payment_id = $2) and ($3 = '' or status = $3)
 		  and ($4 = '' or reference = $4) and ($5 = '' or id < $5)
 		  and ($6::timestamptz is null or created_at >= $6)
@@ -124,6 +132,8 @@ type Receipt struct {
 	ChannelRefundNo string
 	RefundedAt      time.Time
 	FeeReturned     money.Amount
+	// MayReturn: at this provider a payer's bank can send it back later.
+	MayReturn bool
 }
 
 // SucceededNow records that the money went back. The caller books it in tx.
@@ -131,8 +141,9 @@ func SucceededNow(ctx context.Context, tx pgx.Tx, tenantID string, r Refund, rec
 	return status.Change(ctx, tx, table, tenantID, r.ID, r.Status, Succeeded,
 		`, waiting_for = null, refunded_at = $5, channel_refund_no = $6, fee_returned = $7,
 			redirect_status = case when redirect_to is not null then 'accepted' end,
-			redirect_failure_code = null, redirect_channel_code = null, redirect_message = null`,
-		receipt.RefundedAt, receipt.ChannelRefundNo, receipt.FeeReturned.Minor)
+			redirect_failure_code = null, redirect_channel_code = null, redirect_message = null,
+			return_look_at = case when $8 then $5::timestamptz + $9::interval end`,
+		receipt.RefundedAt, receipt.ChannelRefundNo, receipt.FeeReturned.Minor, receipt.MayReturn, returns.First)
 }
 
 // FailedNow records that the provider refused. The caller releases the holds in tx.

@@ -85,7 +85,7 @@ func RequestRedirect(ctx context.Context, tx pgx.Tx, tenantID, refundID string, 
 	switch {
 	case err != nil:
 		return err
-	case r.Status != Processing || r.AbnormalAt == nil:
+	case !r.Status.Open() || r.AbnormalAt == nil:
 		return fault.Refused("refund_id", "refund_not_abnormal",
 			"Only a refund whose way back is closed (abnormal_at) goes elsewhere; this one is "+string(r.Status)+" and is not.")
 	case r.Redirect.To != "" && r.Redirect.Status != RedirectRefused:
@@ -142,7 +142,7 @@ func RedirectRefusedNow(ctx context.Context, tx pgx.Tx, tenantID, refundID strin
 func redirected(ctx context.Context, tx pgx.Tx, tenantID, refundID string, from RedirectStatus, set string, args ...any) error {
 	args = append([]any{tenantID, refundID, string(from)}, args...)
 	_, err := tx.Exec(ctx, `update refunds set `+set+`
-		where tenant_id = $1 and id = $2 and redirect_status = $3 and status = 'processing'`, args...)
+		where tenant_id = $1 and id = $2 and redirect_status = $3 and status in ('processing', 'returned')`, args...)
 	if err != nil {
 		return fmt.Errorf("redirect of refund %s: %w", refundID, err)
 	}
@@ -160,7 +160,7 @@ func AbnormalNow(ctx context.Context, tx pgx.Tx, tenantID, refundID, channelRefu
 			redirect_channel_code = case redirect_status when 'accepted' then $4 end,
 			redirect_message = case redirect_status when 'sent' then 'The provider does not know of it; ask again.'
 				when 'accepted' then 'The provider could not pay it there either.' end
-		where tenant_id = $1 and id = $2 and status = 'processing' and (abnormal_at is null or redirect_status = 'accepted'
+		where tenant_id = $1 and id = $2 and status in ('processing', 'returned') and (abnormal_at is null or redirect_status = 'accepted'
 			or redirect_status = 'sent' and redirect_sent_at < clock_timestamp() - $5::interval)`,
 		tenantID, refundID, channelRefundNo, channel.CodeAbnormal, answerWithin)
 	if err != nil {
@@ -174,7 +174,7 @@ func AbnormalNow(ctx context.Context, tx pgx.Tx, tenantID, refundID, channelRefu
 func OnItsWay(ctx context.Context, tx pgx.Tx, tenantID, refundID string) error {
 	_, err := tx.Exec(ctx, `
 		update refunds set redirect_status = 'accepted', redirect_failure_code = null, redirect_channel_code = null, redirect_message = null
-		where tenant_id = $1 and id = $2 and status = 'processing' and redirect_status in ('sent', 'refused')`, tenantID, refundID)
+		where tenant_id = $1 and id = $2 and status in ('processing', 'returned') and redirect_status in ('sent', 'refused')`, tenantID, refundID)
 	if err != nil {
 		return fmt.Errorf("refund %s on its way: %w", refundID, err)
 	}

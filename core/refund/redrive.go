@@ -11,5 +11,7 @@ import (
 // Redrive makes the workflows of all unfinished refunds due again. It needs the
 // system role.
 func Redrive(ctx context.Context, tx pgx.Tx) (int64, error) {
-	return accept.MakeDue(ctx, tx, `select tenant_id, 'refund/' || id from refunds where status = 'processing'`)
+	return accept.MakeDue(ctx, tx, `
+		select tenant_id, 'refund/' || id || case when returns > 0 then '/returned/' || returns else '' end
+		from refunds where status in ('processing', 'returned')`)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/suanpan/suanpan/core/fault"
 	"github.com/suanpan/suanpan/core/payment"
 	"github.com/suanpan/suanpan/core/split"
+	"github.com/suanpan/suanpan/core/unresolved"
 	"github.com/suanpan/suanpan/internal/id"
 	"github.com/suanpan/suanpan/internal/pg"
 	"github.com/suanpan/suanpan/ledger"
@@ -25,8 +26,18 @@ import (
 // WorkflowType is the registered name of the workflow that drives a refund.
 const WorkflowType = "Refund"
 
-// WorkflowID is the id of the workflow that drives the refund.
+// WorkflowID is the id of the workflow that drives the refund until it has succeeded or
+// failed.
 func WorkflowID(refundID string) string { return "refund/" + refundID }
+
+// Workflow is the id of the workflow that drives r, or drove it last: each time that the
+// money came back it is another.
+func (r Refund) Workflow() string {
+	if r.Returns == 0 {
+		return WorkflowID(r.ID)
+	}
+	return WorkflowID(r.ID) + "/returned/" + strconv.Itoa(r.Returns)
+}
 
 // Status is the state of a refund. The comment says who acts next.
 type Status string
@@ -34,16 +45,31 @@ type Status string
 const (
 	// Processing: the platform acts, or waits for the provider; waiting_for says which.
 	Processing Status = "processing"
-	// Succeeded: nobody; the money went back to the payer and is booked.
+	// Succeeded: nobody; the money went back to the payer and is booked. Where a payer's
+	// bank can send it back, the platform asks a while longer whether it did.
 	Succeeded Status = "succeeded"
 	// Failed: the tenant; the provider refused, nothing moved, the holds are released.
 	Failed Status = "failed"
+	// Returned: the tenant; it was paid, the payer's bank sent it back, and it lies at the
+	// provider until the tenant says where it goes (redirect).
+	Returned Status = "returned"
 )
 
 // CanBecome reports whether to may follow s: the whole table of transitions.
 func (s Status) CanBecome(to Status) bool {
-	return s == Processing && slices.Contains([]Status{Succeeded, Failed}, to)
+	switch s {
+	case Processing:
+		return slices.Contains([]Status{Succeeded, Failed}, to)
+	case Succeeded:
+		return to == Returned
+	case Returned:
+		return to == Succeeded
+	}
+	return false
 }
+
+// Open reports whether a workflow drives a refund in s.
+func (s Status) Open() bool { return s == Processing || s == Returned }
 
 // Origin says why there is a refund.
 type Origin string
@@ -68,8 +94,10 @@ type Refund struct {
 	Number      string
 	RequestHash []byte
 	Status      Status
-	// Sent: the order may have reached the provider.
+	// Sent: the order may have reached the provider; SentAt is when it was about to be sent
+	// for the first time under its number.
 	Sent            bool
+	SentAt          *time.Time
 	WaitingFor      string
 	ChannelRefundNo string
 	// FeeReturned is what the provider gave back of its fee.
@@ -81,6 +109,13 @@ type Refund struct {
 	Redirect   Redirect
 	CreatedAt  time.Time
 	RefundedAt *time.Time
+	// Unresolved says that the number may not be sent again; nil for most.
+	Unresolved *unresolved.Case
+	// ReturnedAt is when the platform learned last that it had come back, Returns how often
+	// it did, and RepaidAt when the provider had paid it elsewhere.
+	ReturnedAt *time.Time
+	Returns    int
+	RepaidAt   *time.Time
 }
 
 // Leg is what one receiver of the payment's split gives back.

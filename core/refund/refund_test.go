@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -128,6 +129,16 @@ func (d *desk) become(r refund.Refund, to refund.Status) error {
 		if to == refund.Failed {
 			return refund.FailedNow(ctx, tx, d.tenant, r, payment.Failure{Code: "channel_refused", Message: "no"})
 		}
+		if to == refund.Returned {
+			p, err := payment.GetAttempt(ctx, tx, d.tenant, r.AttemptID)
+			if err != nil {
+				return err
+			}
+			return refund.ReturnedNow(ctx, tx, d.tenant, &r, p)
+		}
+		if r.Status == refund.Returned {
+			return refund.SentOnNow(ctx, tx, d.tenant, r, time.Now())
+		}
 		return refund.SucceededNow(ctx, tx, d.tenant, r, refund.Receipt{ChannelRefundNo: "R1", RefundedAt: time.Now(), FeeReturned: money.Fen(0)})
 	})
 }
@@ -135,16 +146,21 @@ func (d *desk) become(r refund.Refund, to refund.Status) error {
 func TestEveryPairOfStatuses(t *testing.T) {
 	d := open(t)
 	paymentID := d.paid()
-	for _, from := range []refund.Status{refund.Processing, refund.Succeeded, refund.Failed} {
-		for _, to := range []refund.Status{refund.Processing, refund.Succeeded, refund.Failed} {
+	all := []refund.Status{refund.Processing, refund.Succeeded, refund.Failed, refund.Returned}
+	allowedPairs := []string{"processing succeeded", "processing failed", "succeeded returned", "returned succeeded"}
+	for _, from := range all {
+		for _, to := range all {
 			pair := fmt.Sprintf("%s %s", from, to)
-			allowed := pair == "processing succeeded" || pair == "processing failed"
+			allowed := slices.Contains(allowedPairs, pair)
 			require.Equal(t, allowed, from.CanBecome(to), pair)
 			if to == refund.Processing {
 				continue
 			}
 			n := request(paymentID, 1)
 			require.NoError(t, d.create(n))
+			if from == refund.Returned {
+				require.NoError(t, d.become(d.get(n.ID), refund.Succeeded))
+			}
 			if from != refund.Processing {
 				require.NoError(t, d.become(d.get(n.ID), from))
 			}
@@ -158,6 +174,9 @@ func TestEveryPairOfStatuses(t *testing.T) {
 			// Somebody who read the row before it changed is too late.
 			stale, now := before, d.get(n.ID)
 			stale.Status = refund.Processing
+			if to == refund.Returned {
+				stale.Status = refund.Succeeded
+			}
 			require.ErrorContains(t, d.become(stale, to), "was changed meanwhile", pair)
 			require.Equal(t, now, d.get(n.ID), pair)
 		}

@@ -44,11 +44,11 @@ func Change[S Kind[S]](
 	return nil
 }
 
-// Waiting notes in words what a processing row waits for. Idempotent; a row that
-// is final is left as it is.
+// Waiting notes in words what an unfinished row waits for, one that came back included.
+// Idempotent; a row that is final is left as it is.
 func Waiting(ctx context.Context, tx pgx.Tx, table Table, tenantID, id, why string) error {
 	_, err := tx.Exec(ctx, `update `+string(table)+` set waiting_for = $3
-		where tenant_id = $1 and id = $2 and status = 'processing' and waiting_for is distinct from $3`,
+		where tenant_id = $1 and id = $2 and status in ('processing', 'returned') and waiting_for is distinct from $3`,
 		tenantID, id, why)
 	if err != nil {
 		return fmt.Errorf("%s: %s waiting: %w", table, id, err)

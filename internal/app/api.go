@@ -64,7 +64,7 @@ func RunAPI(ctx context.Context, cfg config.API, log *slog.Logger) error {
 	}
 	var background sync.WaitGroup
 	sweeper := &Sweeper{DB: db, Starter: starter, Log: log, Grace: PaymentGrace,
-		CallMonths: cfg.ChannelCallMonths, TryMonths: cfg.WebhookTryMonths}
+		CallMonths: cfg.ChannelCallMonths, TryMonths: cfg.WebhookTryMonths, ReturnWatch: cfg.ReturnWatch}
 	background.Go(func() { sweeper.Run(ctx) })
 	defer background.Wait()
 	return api.Serve(ctx, listener, intercept.Handler(ctx, handler), log)

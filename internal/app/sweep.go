@@ -15,6 +15,7 @@ import (
 	"github.com/suanpan/suanpan/core/fault"
 	"github.com/suanpan/suanpan/core/oauth"
 	"github.com/suanpan/suanpan/core/payment"
+	"github.com/suanpan/suanpan/core/payout"
 	"github.com/suanpan/suanpan/core/refund"
 	"github.com/suanpan/suanpan/core/secret"
 	"github.com/suanpan/suanpan/core/tenant"
@@ -39,6 +40,9 @@ type Sweeper struct {
 	CallMonths int
 	// TryMonths is the same for tries of webhooks.
 	TryMonths int
+	// ReturnWatch is how long after a withdrawal or refund was paid its provider is asked
+	// whether it came back; 0 never asks.
+	ReturnWatch time.Duration
 }
 
 // The rhythm of the sweeps. A workflow that its own API call did not start is
@@ -52,6 +56,7 @@ const (
 	aheadEvery     = time.Hour
 	secretsEvery   = 30 * time.Second
 	redeliverEvery = time.Second
+	returnsEvery   = 2 * time.Second
 	sweepBatch     = 100
 	sweepTimeLimit = 20 * time.Second
 )
@@ -78,6 +83,7 @@ func (s *Sweeper) sweeps() []sweep {
 		{"forget payers' trips", aheadEvery, s.ForgetTrips},
 		{"forget nonces", secretsEvery, s.ForgetNonces},
 		{"redeliver events", redeliverEvery, s.RedeliverEvents},
+		{"look for returns", returnsEvery, s.LookForReturns},
 	}
 }
 
@@ -181,9 +187,12 @@ func (s *Sweeper) RelayNotifications(ctx context.Context) (int, error) {
 
 func (s *Sweeper) relay(ctx context.Context, tx pgx.Tx, n channel.StoredNotification) error {
 	var err error
-	if n.Kind == channel.NotifyRefund {
+	switch n.Kind {
+	case channel.NotifyRefund:
 		err = s.relayRefund(ctx, tx, n)
-	} else {
+	case channel.NotifyTransfer:
+		err = s.relayTransfer(ctx, tx, n)
+	default:
 		err = s.relayTrade(ctx, tx, n)
 	}
 	if errors.Is(err, &fault.Error{Kind: fault.KindNotFound}) {
@@ -210,11 +219,33 @@ func (s *Sweeper) relayTrade(ctx context.Context, tx pgx.Tx, n channel.StoredNot
 
 func (s *Sweeper) relayRefund(ctx context.Context, tx pgx.Tx, n channel.StoredNotification) error {
 	r, err := refund.ByNumber(ctx, tx, n.Tenant, n.Number)
-	if err != nil || r.Status != refund.Processing {
+	switch {
+	case err != nil:
 		return err
+	case r.Status.Open():
+		return s.signal(ctx, tx, n.Tenant, r.Workflow(), workflows.SignalNotified, "")
+	case r.Status == refund.Succeeded && n.State == channel.StateAbnormal:
+		return refund.LookForReturn(ctx, tx, n.Tenant, r.ID, n.ID)
 	}
-	return s.signal(ctx, tx, n.Tenant, refund.WorkflowID(r.ID), workflows.SignalNotified, "")
+	return nil
 }
+
+// relayTransfer wakes the withdrawal, or, when it is over, has it looked at.
+func (s *Sweeper) relayTransfer(ctx context.Context, tx pgx.Tx, n channel.StoredNotification) error {
+	w, err := payout.ByNumber(ctx, tx, n.Tenant, n.Number)
+	switch {
+	case err != nil:
+		return err
+	case w.Status == payout.Processing:
+		return s.signal(ctx, tx, n.Tenant, payout.WorkflowID(w.ID), workflows.SignalNotified, "")
+	case w.Status == payout.Succeeded && n.State != stateDone:
+		return payout.LookForReturn(ctx, tx, n.Tenant, w, n.ID)
+	}
+	return nil
+}
+
+// stateDone is the state of a transfer that its payee has; only Alipay tells of any.
+const stateDone = "SUCCESS"
 
 func (s *Sweeper) signal(ctx context.Context, tx pgx.Tx, tenantID, workflowID, signal, about string) error {
 	start, err := accept.Required(ctx, tx, tenantID, workflowID)
@@ -261,6 +292,24 @@ func (s *Sweeper) tell(ctx context.Context, tx pgx.Tx, all []payment.ToTell, sig
 		}
 	}
 	return nil
+}
+
+// LookForReturns requires a look for everything that was paid and may have come back.
+// It returns how many of the kind of which there are more.
+func (s *Sweeper) LookForReturns(ctx context.Context) (n int, err error) {
+	if s.ReturnWatch == 0 {
+		return 0, nil
+	}
+	err = s.DB.AsSystem(ctx, func(tx pgx.Tx) error {
+		withdrawals, err := payout.LookForReturns(ctx, tx, s.ReturnWatch, sweepBatch)
+		if err != nil {
+			return err
+		}
+		refunds, err := refund.LookForReturns(ctx, tx, s.ReturnWatch, sweepBatch)
+		n = max(withdrawals, refunds)
+		return err
+	})
+	return n, err
 }
 
 // ExpireHolds frees what is left of holds whose time is over. It returns how many.

@@ -53,6 +53,13 @@ func NewSteps(db *pg.DB, channels activities.Channels, box *secret.Box, notifyUR
 	}
 }
 
+// RepeatingFor bounds how long what a provider does not know is sent again under its
+// number; 0 does not.
+func (s Steps) RepeatingFor(window time.Duration) Steps {
+	s.Refunds.RepeatWindow, s.Withdrawals.RepeatWindow = window, window
+	return s
+}
+
 // Register registers the steps with a worker of any queue: steps are told apart
 // by their names, and each queue is sent only its own.
 func (s Steps) Register(w worker.ActivityRegistry) {
@@ -120,7 +127,8 @@ func RunWorker(ctx context.Context, cfg config.Worker, log *slog.Logger) error {
 		return err
 	}
 	defer stop() // after the workers, which still call
-	steps := NewSteps(db, NewAdapters(cfg.Channels, db, box).Guarded(guards), box, NotifyURL(cfg.PublicURL))
+	steps := NewSteps(db, NewAdapters(cfg.Channels, db, box).Guarded(guards), box, NotifyURL(cfg.PublicURL)).
+		RepeatingFor(cfg.RepeatWindow)
 	workers := NewWorkers(temporal, steps)
 	for _, w := range workers {
 		if err := w.Start(); err != nil {
@@ -130,7 +138,7 @@ func RunWorker(ctx context.Context, cfg config.Worker, log *slog.Logger) error {
 	}
 	var background sync.WaitGroup
 	sweeper := &Sweeper{DB: db, Starter: workflows.Starter{Client: temporal}, Log: log, Grace: PaymentGrace,
-		CallMonths: cfg.ChannelCallMonths, TryMonths: cfg.WebhookTryMonths}
+		CallMonths: cfg.ChannelCallMonths, TryMonths: cfg.WebhookTryMonths, ReturnWatch: cfg.ReturnWatch}
 	background.Go(func() { sweeper.Run(ctx) })
 	dispatcher := event.NewDispatcher(db, event.DispatcherOptions{
 		Guard: webhookGuard(cfg.Webhooks, log), Box: box, Log: log, Metrics: metrics.Webhooks})

@@ -23,6 +23,8 @@ type Guards struct {
 	ChannelBreakerPause time.Duration `env:"CHANNEL_BREAKER_PAUSE" envDefault:"15s" doc:"How long an open breaker sends nothing before it tries again with three calls."`
 	ChannelRates        Rates         `env:"CHANNEL_RATES" envDefault:"alipay=50,wechatpay=100,wechatpay/fetch_fund_bill=3,wechatpay/refund=100" doc:"Calls per second of one app or merchant number at a provider, over all processes; with an operation, of that operation, counted apart. The defaults are cautious, not the provider's word: ask yours. 0: no limit."`
 	ChannelRateWait     time.Duration `env:"CHANNEL_RATE_WAIT" envDefault:"2s" doc:"How long a call waits for its turn before it is not sent."`
+	RepeatWindow        time.Duration `env:"REPEAT_WINDOW" envDefault:"720h" doc:"How long after it was first sent a refund or withdrawal that its provider does not know is sent again under its number. Providers do not say how long they take that for a repetition; after it, two persons decide. 0: for ever."`
+	ReturnWatch         time.Duration `env:"RETURN_WATCH" envDefault:"360h" doc:"How long after a withdrawal or a refund was paid its provider is asked, ever more seldom, whether the other's bank sent it back. Providers do not say how long that may take; 0: never asked."`
 	ChannelCallMonths   int           `env:"CHANNEL_CALL_MONTHS" envDefault:"12" doc:"Whole months for which the record of calls, shown in timelines, is kept."`
 }
 
@@ -118,6 +120,8 @@ func (g Guards) check() error {
 	within("CHANNEL_BREAKER_WINDOW", g.ChannelBadWindow >= time.Second, "1s or longer")
 	within("CHANNEL_BREAKER_PAUSE", g.ChannelBreakerPause > 0, "longer than nothing")
 	within("CHANNEL_RATE_WAIT", g.ChannelRateWait > 0 && g.ChannelRateWait <= 4*time.Second, "up to 4s")
+	within("REPEAT_WINDOW", g.RepeatWindow >= 0, "0 or longer")
+	within("RETURN_WATCH", g.ReturnWatch >= 0, "0 or longer")
 	within("CHANNEL_CALL_MONTHS", g.ChannelCallMonths >= 1, "1 or more")
 	for op, timeout := range g.ChannelTimeouts {
 		within("CHANNEL_TIMEOUTS", timeout <= 40*time.Second || strings.HasPrefix(op, "fetch_"), "up to 40s, but for bills: "+op)

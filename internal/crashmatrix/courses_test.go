@@ -46,10 +46,12 @@ func courses() map[string]func(*world) {
 		"refund-refused-alipay": (*world).refundTooLate,
 		"refund-refused-wechat": (*world).refundClosed,
 		"refund-redirected":     (*world).refundRedirected,
+		"refund-returned":       (*world).refundReturned,
 		"withdraw":              func(w *world) { w.withdrawSome("") },
 		"withdraw-lost":         func(w *world) { w.withdrawSome("lose_reply") },
 		"withdraw-unseen":       func(w *world) { w.withdrawSome("error_before") },
 		"withdraw-refused":      (*world).withdrawToNobody,
+		"withdraw-returned":     (*world).withdrawAndGetItBack,
 		"daily":                 (*world).endTheDay,
 		"recon-refused":         (*world).reconcileLongAgo,
 		"round":                 (*world).goTheRound,
@@ -252,6 +254,30 @@ func (w *world) refundRedirected() {
 	w.holds(0, 0, 0)
 }
 
+// refundReturned is sent back by the payer's bank after a day, and goes elsewhere.
+func (w *world) refundReturned() {
+	p := w.paid(wechatpay, w.shop.id, 19999)
+	r := w.refundIs(w.refund(p, 19999).ID, client.RefundStatusSucceeded)
+	w.control("POST", "/control/refunds", map[string]any{"provider": wechatpay, "number": w.refundNumber(r.ID),
+		"status": "ABNORMAL", "after_seconds": 24 * 3600}, nil)
+	w.moveClock(w.now().Add(25 * time.Hour))
+	w.refundIs(r.ID, client.RefundStatusReturned)
+	told := []string{"refund.succeeded", "refund.returned"}
+	w.redirect(r.ID)
+	sent := w.refundSees(r.ID, "what became of the redirect", func(r client.Refund) bool {
+		return r.Status == client.RefundStatusSucceeded || r.Redirect.Status == client.RefundRedirectStatusRefused
+	})
+	if sent.Status != client.RefundStatusSucceeded {
+		require.Equal(w, "redirect_unanswered", sent.Redirect.Failure.Code)
+		told = append(told, "refund.abnormal")
+		w.redirect(r.ID)
+	}
+	w.refundIs(r.ID, client.RefundStatusSucceeded)
+	w.told(r.ID, append(told, "refund.succeeded")...)
+	w.moved(w.refundNumber(r.ID), -19999)
+	w.holds(0, 0, 0)
+}
+
 func (w *world) redirect(refundID string) {
 	w.Helper()
 	answer, err := w.api.RedirectRefundWithResponse(w.ctx, refundID, &client.RedirectRefundParams{IdempotencyKey: w.ref("redirect")},
@@ -276,6 +302,19 @@ func (w *world) withdrawSome(kind string) {
 	out := w.withdrawalIs(w.withdraw(w.shop.id, 4400).ID, client.WithdrawalStatusSucceeded)
 	w.moved(w.withdrawalNumber(out.ID), -4400)
 	w.holds(17801-4400, 1400, 599)
+}
+
+// withdrawAndGetItBack is paid out and sent back by the payee's bank after a day.
+func (w *world) withdrawAndGetItBack() {
+	w.paid(alipay, w.shop.id, 19999)
+	out := w.withdrawalIs(w.withdraw(w.shop.id, 4400).ID, client.WithdrawalStatusSucceeded)
+	w.control("POST", "/control/transfers", map[string]any{"provider": alipay, "number": w.withdrawalNumber(out.ID),
+		"status": "REFUND", "after_seconds": 24 * 3600}, nil)
+	w.moveClock(w.now().Add(25 * time.Hour))
+	w.withdrawalIs(out.ID, client.WithdrawalStatusReturned)
+	w.told(out.ID, "withdrawal.succeeded", "withdrawal.returned")
+	w.moved(w.withdrawalNumber(out.ID), 0)
+	w.holds(17801, 1400, 599)
 }
 
 func (w *world) withdrawToNobody() {

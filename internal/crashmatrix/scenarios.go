@@ -52,6 +52,7 @@ const (
 	sweepTrips   = "forget payers' trips"
 	sweepNonces  = "forget nonces"
 	sweepRange   = "redeliver events"
+	sweepReturns = "look for returns"
 )
 
 // Scenarios lists everything that is run.
@@ -82,10 +83,12 @@ func Scenarios() []Scenario {
 		{"refund-refused-alipay", []string{"Refund", "RefuseRefund"}},
 		{"refund-refused-wechat", []string{"Refund", "QueryRefund", "RefuseRefund"}},
 		{"refund-redirected", []string{"Refund", "QueryRefund", "RedirectRefund", routeRedirect}},
+		{"refund-returned", []string{"Refund", "RefundReturn", "ReadPaidRefund", "FindReturnedRefund", "QueryRefund", routeRedirect}},
 		{"withdraw", []string{"Withdrawal", "ReadWithdrawal", "SendWithdrawal", routeWithdrawal}},
 		{"withdraw-lost", []string{"Withdrawal", "QueryWithdrawal"}},
 		{"withdraw-unseen", []string{"Withdrawal", "SendWithdrawal", "QueryWithdrawal"}},
 		{"withdraw-refused", []string{"Withdrawal", "SendWithdrawal", "RefuseWithdrawal"}},
+		{"withdraw-returned", []string{"WithdrawalReturn", "ReadPaidWithdrawal", "FindReturnedWithdrawal", sweepReturns}},
 		{"daily", []string{"DailyOperations", "Reconciliation", "OpenReconciliations", "SettleDay", "FinishDaily",
 			"ReadReconciliation", "FetchBill", "MatchBill", routeDaily}},
 		{"recon-refused", []string{"Reconciliation", "ReadReconciliation", "FetchBill", "GiveUpReconciliation", routeRecon}},

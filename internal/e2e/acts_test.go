@@ -206,10 +206,13 @@ type trouble struct {
 	Kind      string `json:"kind"`
 	Number    string `json:"number,omitempty"`
 	Count     int    `json:"count,omitempty"`
-	DelayMS   int64  `json:"delay_ms,omitempty"`
-	Answer    string `json:"answer,omitempty"`
-	Field     string `json:"field,omitempty"`
-	Value     string `json:"value,omitempty"`
+	// Rate and Seconds are shares of the requests, and seconds of the business clock.
+	Rate    float64 `json:"rate,omitempty"`
+	Seconds int     `json:"for_seconds,omitempty"`
+	DelayMS int64   `json:"delay_ms,omitempty"`
+	Answer  string  `json:"answer,omitempty"`
+	Field   string  `json:"field,omitempty"`
+	Value   string  `json:"value,omitempty"`
 	// Hits is the sandbox's to say.
 	Hits int `json:"hits,omitempty"`
 }

@@ -74,7 +74,16 @@ func (w *world) ourMoney() []movement {
 		list = append(list, m)
 	}
 	require.NoError(w, rows.Err())
-	return sorted(list)
+	return sorted(moving(list))
+}
+
+// moving leaves out what came back completely under its own number.
+func moving(list []movement) []movement {
+	net := map[string]int64{}
+	for _, m := range list {
+		net[m.Number] += m.Fen
+	}
+	return slices.DeleteFunc(list, func(m movement) bool { return net[m.Number] == 0 })
 }
 
 // moved lists what moved at the provider under a number: nothing but its kind

@@ -119,6 +119,55 @@ func TestOrderThatNeverArrivedIsSentAgain(t *testing.T) {
 	require.Len(t, w.moved(w.withdrawalNumber(out.ID)), 1)
 }
 
+// The provider has done it and shows it 90 s late, by its own clock: "does not exist" is
+// believed neither once nor often. It is sent again, identically, nothing is released,
+// and it has moved once when it is seen.
+func TestOrdersThatAreSeenLate(t *testing.T) {
+	w := newWorld(t, unguarded)
+	w.topUp(100000)
+	const late = 90
+	p, q := w.paid(alipay, 8800), w.paid(wechatpay, 8800)
+	unseen := func(provider, send, query, absent string) {
+		w.fault(trouble{Provider: provider, Operation: send, Kind: "lose_reply", Seconds: late})
+		w.fault(trouble{Provider: provider, Operation: query, Kind: "refuse", Answer: absent, Seconds: late})
+	}
+	unseen(alipay, refundOf(alipay), refundQueryOf(alipay), "ACQ.TRADE_NOT_EXIST")
+	unseen(wechatpay, refundOf(wechatpay), refundQueryOf(wechatpay), "RESOURCE_NOT_EXISTS")
+	unseen(alipay, transferOp, transferQueryOp, "ORDER_NOT_EXIST")
+	out, first, second := w.withdraw(w.shop.id, 2200), w.refund(p, 1100), w.refund(q, 1200)
+	numbers := map[string]string{withdrawalWorkflow(out.ID): w.withdrawalNumber(out.ID),
+		refundWorkflow(first.ID): w.refundNumber(first.ID), refundWorkflow(second.ID): w.refundNumber(second.ID)}
+	held := w.held(w.shop.id) + w.held(w.shop.agent)
+	for workflowID, number := range numbers {
+		w.await("it is sent twice more", func() (bool, any) {
+			w.hurry(workflowID)
+			sent := w.count(`select count(*) from channel_calls where number = $1 and operation in ('transfer', 'refund')`, number)
+			return sent >= 3, sent
+		})
+	}
+	absent := map[string]int{}
+	var list struct{ Faults []trouble }
+	w.control("GET", "/control/faults", nil, &list)
+	for _, f := range list.Faults {
+		absent[f.Operation] += f.Hits
+	}
+	for _, query := range []string{refundQueryOf(alipay), refundQueryOf(wechatpay), transferQueryOp} {
+		require.GreaterOrEqual(t, absent[query], 4, `"does not exist", by %s`, query)
+	}
+	require.Equal(t, held, w.held(w.shop.id)+w.held(w.shop.agent), "nothing was released")
+	require.Equal(t, client.WithdrawalStatusProcessing, w.withdrawal(out.ID).Status)
+
+	w.control("POST", "/control/clock", map[string]any{"advance_seconds": late}, nil)
+	w.withdrawalIs(out.ID, client.WithdrawalStatusSucceeded)
+	w.refundIs(first.ID, client.RefundStatusSucceeded)
+	w.refundIs(second.ID, client.RefundStatusSucceeded)
+	for _, number := range numbers {
+		require.Len(t, w.moved(number), 1)
+	}
+	require.Equal(t, numbers[withdrawalWorkflow(out.ID)], w.withdrawalNumber(out.ID), "one number")
+	t.Logf(`answers "does not exist": %v`, absent)
+}
+
 func TestRefundThatTheProviderRefusesGivesEverythingBack(t *testing.T) {
 	t.Run(alipay, func(t *testing.T) {
 		w := newWorld(t)

@@ -69,6 +69,8 @@ type world struct {
 	channels config.Channels
 	// played: the workflows ran in a test environment, and the server has none of theirs.
 	played bool
+	// repeatWindow bounds how long something is sent again under its number; 0 does not.
+	repeatWindow time.Duration
 	// guards, when set, stand around every adapter.
 	guards *config.Guards
 	// log is where all instances write; nowhere unless a test sets it. metrics are those
@@ -129,13 +131,13 @@ func newWorldWithoutWorkers(t *testing.T, with ...func(*world)) *world {
 	require.NoError(t, err)
 	t.Cleanup(w.temporal.Close)
 	starter := workflows.Starter{Client: w.temporal}
-	w.sweeper = &app.Sweeper{DB: w.openPool(), Starter: starter, Log: w.log, Grace: app.PaymentGrace}
+	w.sweeper = &app.Sweeper{DB: w.openPool(), Starter: starter, Log: w.log, Grace: app.PaymentGrace, ReturnWatch: returnWatch}
 
 	var background sync.WaitGroup
 	for range 2 {
 		db := w.openPool()
 		w.apis = append(w.apis, w.serve(db, starter))
-		sweeper := &app.Sweeper{DB: db, Starter: starter, Log: w.log, Grace: app.PaymentGrace}
+		sweeper := &app.Sweeper{DB: db, Starter: starter, Log: w.log, Grace: app.PaymentGrace, ReturnWatch: returnWatch}
 		background.Go(func() { sweeper.Run(ctx) })
 	}
 	w.notices.forwardTo(w.apis[0])
@@ -160,6 +162,9 @@ func (w *world) namespace() *temporaltest.Namespace {
 	}
 	return temporaltest.New(w)
 }
+
+// returnWatch is how long money that was paid out may come back.
+const returnWatch = 15 * 24 * time.Hour
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
@@ -223,7 +228,7 @@ func (w *world) startWorkers() {
 	for range 2 {
 		db, err := pg.Open(w.ctx, w.db.URL, pg.Options{MaxConns: 6})
 		require.NoError(w, err)
-		steps := app.NewSteps(db, w.adapters(db), w.box(), app.NotifyURL(w.channels.PublicURL))
+		steps := app.NewSteps(db, w.adapters(db), w.box(), app.NotifyURL(w.channels.PublicURL)).RepeatingFor(w.repeatWindow)
 		c, err := app.DialTemporal(w.core, app.NewCodec(db, w.box()), w.log)
 		require.NoError(w, err)
 		w.stop = append(w.stop, func() { c.Close(); db.Close() })

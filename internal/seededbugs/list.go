@@ -4,7 +4,7 @@ import "slices"
 
 // bugs returns the whole list.
 func bugs() []bug {
-	return slices.Concat(ledgerBugs(), requestBugs(), movingBugs(), outsideBugs(), noticeBugs(), collectBugs())
+	return slices.Concat(ledgerBugs(), requestBugs(), movingBugs(), outsideBugs(), noticeBugs(), collectBugs(), laterBugs())
 }
 
 // requestBugs are bugs of what is accepted and divided.

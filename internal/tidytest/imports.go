@@ -19,7 +19,7 @@ func coreOrder() [][]string {
 		{"core/fault", "core/secret", "core/status"},
 		{"core/access", "core/audit", "core/session"},
 		{"core/accept", "core/clock", "core/event", "core/tenant", "core/party"},
-		{"core/channel", "core/approval"},
+		{"core/channel", "core/approval", "core/returns", "core/unresolved"},
 		{"core/books", "core/account"},
 		{"core/payment"},
 		{"core/split", "core/payout", "core/transfer", "core/paymentlink", "core/oauth"},

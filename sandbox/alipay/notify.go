@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,10 +18,11 @@ import (
 // certified marks, in the books only, a notification to an app in certificate mode.
 const certified = "-certified"
 
-// Events as they are named in the books; on the wire both are trade_status_sync.
+// Events as they are named in the books; on the wire the first two are trade_status_sync.
 const (
 	eventPaid     = "trade_paid"
 	eventRefunded = "trade_refunded"
+	eventTransfer = "transfer_changed"
 )
 
 // Schedule are the gateway's waits between deliveries: 8 in all, over 25 hours.
@@ -48,6 +50,27 @@ func (g *Gateway) notifyRefund(tx *books.Tx, o books.Order, r books.Refund) {
 		params["gmt_close"] = g.format(r.DoneAt)
 	}
 	g.queue(tx, o, eventRefunded, r.Number, params)
+}
+
+// notifyTransfer tells the app's gateway address, if it has one, that a transfer has
+// changed.
+func (g *Gateway) notifyTransfer(tx *books.Tx, t books.Transfer) {
+	app, ok := tx.Merchant(books.Alipay, t.Merchant)
+	if !ok || app.GatewayURL == "" {
+		return
+	}
+	content, err := encodeValue(map[string]string{
+		"action_type": "FINISH", "biz_scene": t.BizScene, "order_id": t.ProviderNo, "out_biz_no": t.Number, "pay_fund_order_id": t.FundNo,
+		"product_code": t.ProductCode, "status": string(t.State), "trans_amount": yuan.Format(t.Amount),
+	})
+	if err != nil {
+		return // a map of strings always encodes
+	}
+	o := books.Order{Merchant: t.Merchant, Partner: app.Partner, NotifyURL: app.GatewayURL}
+	g.queue(tx, o, eventTransfer, t.Number, map[string]string{
+		"app_id": t.Merchant, "charset": "utf-8", "version": "1.1", "msg_method": "alipay.fund.trans.order.changed",
+		"utc_timestamp": strconv.FormatInt(tx.RealNow().UnixMilli(), 10), "biz_content": strings.ReplaceAll(string(content), `\/`, "/"),
+	})
 }
 
 func (g *Gateway) tradeParams(o books.Order, now time.Time) map[string]string {

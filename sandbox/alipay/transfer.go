@@ -247,8 +247,8 @@ func (g *Gateway) queryTransfer(call request) (*node, error) {
 		set("trans_amount", yuan.Format(found.Amount)), nil
 }
 
-// RunDue lets the bank-card transfers succeed whose delay is over, and returns
-// the moment the next one is due: zero if none.
+// RunDue lets the bank-card transfers succeed whose delay is over, and those come
+// back whose day has come, and returns the moment the next one is due: zero if none.
 func (g *Gateway) RunDue(context.Context) (time.Time, error) {
 	var next time.Time
 	var due []books.Transfer
@@ -260,29 +260,54 @@ func (g *Gateway) RunDue(context.Context) (time.Time, error) {
 		return time.Time{}, err
 	}
 	for _, t := range due {
-		if t.DueAt.After(g.books.RealNow()) {
-			if next.IsZero() || t.DueAt.Before(next) {
-				next = t.DueAt
+		at, to := t.DueAt, books.TransferSuccess
+		if t.State == books.TransferSuccess { // its day is on the business clock
+			at, to = g.books.RealNow().Add(t.ReturnAt.Sub(g.books.Now())), books.TransferReturned
+		}
+		if at.After(g.books.RealNow()) {
+			if next.IsZero() || at.Before(next) {
+				next = at
 			}
 			continue
 		}
-		if err := g.finishTransfer(t); err != nil {
+		if err := g.finishTransfer(t, to); err != nil {
 			return time.Time{}, err
 		}
 	}
 	return next, nil
 }
 
-// finishTransfer lets a due transfer succeed, unless somebody settled it meanwhile.
-func (g *Gateway) finishTransfer(due books.Transfer) error {
+// finishTransfer brings a due transfer to its next state, unless somebody settled it
+// meanwhile.
+func (g *Gateway) finishTransfer(due books.Transfer, to books.TransferState) error {
 	return g.books.Update("transfer_settled", func(tx *books.Tx) error {
 		t, ok := tx.Transfer(books.Alipay, due.Merchant, due.Number)
-		if !ok || t.State != books.TransferDealing {
+		if !ok || t.State != due.State {
 			return nil
 		}
-		_, err := settleTransfer(tx, t, books.TransferSuccess)
+		_, err := g.settleTransfer(tx, t, to)
 		return err
 	})
+}
+
+// ReturnTransferLater lets the payee's bank send a transfer back (退票) once the
+// business clock is later by after.
+func (g *Gateway) ReturnTransferLater(merchant, number string, after time.Duration) (books.Transfer, error) {
+	var sent books.Transfer
+	err := g.books.Update("transfer_to_return", func(tx *books.Tx) error {
+		t, ok := tx.Transfer(books.Alipay, merchant, number)
+		switch {
+		case !ok:
+			return fmt.Errorf("%w: transfer %q of %q", books.ErrNotFound, number, merchant)
+		case t.State != books.TransferSuccess:
+			return fmt.Errorf("a transfer that is %s cannot come back", t.State)
+		}
+		t.ReturnAt = tx.Now().Add(after)
+		tx.PutTransfer(t)
+		sent = t
+		return nil
+	})
+	return sent, err
 }
 
 // SettleTransfer brings a transfer to a later state: DEALING to SUCCESS or
@@ -296,18 +321,18 @@ func (g *Gateway) SettleTransfer(merchant, number string, to books.TransferState
 			return fmt.Errorf("%w: transfer %q of %q", books.ErrNotFound, number, merchant)
 		}
 		var err error
-		settled, err = settleTransfer(tx, t, to)
+		settled, err = g.settleTransfer(tx, t, to)
 		return err
 	})
 	return settled, err
 }
 
-func settleTransfer(tx *books.Tx, t books.Transfer, to books.TransferState) (books.Transfer, error) {
+func (g *Gateway) settleTransfer(tx *books.Tx, t books.Transfer, to books.TransferState) (books.Transfer, error) {
 	if t.State == to {
 		return t, nil
 	}
 	settled := t
-	settled.State, settled.DueAt = to, time.Time{}
+	settled.State, settled.DueAt, settled.ReturnAt = to, time.Time{}, time.Time{}
 	switch {
 	case t.State == books.TransferDealing && to == books.TransferSuccess:
 		settled.DoneAt = tx.Now()
@@ -322,5 +347,6 @@ func settleTransfer(tx *books.Tx, t books.Transfer, to books.TransferState) (boo
 		return books.Transfer{}, fmt.Errorf("a transfer that is %s cannot become %s", t.State, to)
 	}
 	tx.PutTransfer(settled)
+	g.notifyTransfer(tx, settled)
 	return settled, nil
 }

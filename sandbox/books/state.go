@@ -144,7 +144,7 @@ func (s *state) applyRefund(r Refund) {
 	}
 	s.refunds[key] = r
 	delete(s.dueRefunds, key)
-	if r.State == RefundProcessing && !r.DueAt.IsZero() {
+	if r.State == RefundProcessing && !r.DueAt.IsZero() || r.State == RefundSuccess && !r.ReturnAt.IsZero() {
 		s.dueRefunds[key] = struct{}{}
 	}
 }
@@ -155,7 +155,7 @@ func (s *state) applyTransfer(t Transfer) {
 	s.transferByNo[t.ProviderNo] = key
 	s.transferByNo[t.FundNo] = key
 	delete(s.dueTransfers, key)
-	if t.State == TransferDealing && !t.DueAt.IsZero() {
+	if t.State == TransferDealing && !t.DueAt.IsZero() || t.State == TransferSuccess && !t.ReturnAt.IsZero() {
 		s.dueTransfers[key] = struct{}{}
 	}
 }

@@ -40,6 +40,8 @@ type Merchant struct {
 	// sp_mchid, the app_id of Alipay's); such a merchant signs nothing itself.
 	// Empty for an ordinary one.
 	Partner string `json:"partner,omitempty"`
+	// GatewayURL is where Alipay tells an app of what no order names an address for.
+	GatewayURL string `json:"gateway_url,omitempty"`
 	// AuthToken is what an Alipay service provider acts for this merchant with.
 	AuthToken string `json:"auth_token,omitempty"`
 	// AppSecret exchanges OAuth codes of AppID (WeChat).
@@ -153,6 +155,8 @@ type Refund struct {
 	DoneAt      time.Time   `json:"done_at,omitzero"`
 	// DueAt is the real moment at which a PROCESSING refund becomes SUCCESS.
 	DueAt time.Time `json:"due_at,omitzero"`
+	// ReturnAt is the business time at which the payer's bank sends the money back.
+	ReturnAt time.Time `json:"return_at,omitzero"`
 	// Reversal marks the giving back of a whole payment by reversing its order.
 	Reversal bool `json:"reversal,omitempty"`
 	// Route is how a refund that could not go back the way it came is paid: to
@@ -190,7 +194,9 @@ type Transfer struct {
 	CreatedAt     time.Time     `json:"created_at"`
 	DoneAt        time.Time     `json:"done_at,omitzero"`
 	ReturnedAt    time.Time     `json:"returned_at,omitzero"`
-	DueAt         time.Time     `json:"due_at,omitzero"`
+	// ReturnAt is the business time at which the payee's bank sends the money back.
+	ReturnAt time.Time `json:"return_at,omitzero"`
+	DueAt    time.Time `json:"due_at,omitzero"`
 }
 
 // MovementKind says why money moved.

@@ -89,6 +89,29 @@ func (a *api) authorizeAlipay(r *http.Request) (any, error) {
 	return map[string]string{"app_id": in.AppID, "auth_app_id": in.AuthAppID}, err
 }
 
+type alipayGateway struct {
+	AppID      string `json:"app_id"`
+	GatewayURL string `json:"gateway_url"`
+}
+
+// setAlipayGateway sets the address at which an app is told of its transfers.
+func (a *api) setAlipayGateway(r *http.Request) (any, error) {
+	in, err := read[alipayGateway](r)
+	if err != nil {
+		return nil, err
+	}
+	err = a.Books.Update("app_gateway_set", func(tx *books.Tx) error {
+		app, ok := tx.Merchant(books.Alipay, in.AppID)
+		if !ok || app.Partner != "" {
+			return fmt.Errorf("%w: app %q", books.ErrNotFound, in.AppID)
+		}
+		app.GatewayURL = in.GatewayURL
+		tx.PutMerchant(app)
+		return nil
+	})
+	return in, err
+}
+
 type alipayAppKey struct {
 	AppID          string `json:"app_id"`
 	AppPublicKey   string `json:"app_public_key"`

@@ -29,11 +29,13 @@ type Payer interface {
 // RefundSettler brings a WeChat Pay refund to a later state.
 type RefundSettler interface {
 	SettleRefund(merchant, number string, to books.RefundState) (books.Refund, error)
+	ReturnRefundLater(merchant, number string, after time.Duration) (books.Refund, error)
 }
 
 // TransferSettler brings an Alipay transfer to a later state.
 type TransferSettler interface {
 	SettleTransfer(merchant, number string, to books.TransferState) (books.Transfer, error)
+	ReturnTransferLater(merchant, number string, after time.Duration) (books.Transfer, error)
 }
 
 // WeChatPay takes the settings that only WeChat Pay has.
@@ -63,6 +65,7 @@ func New(config Config) http.Handler {
 	for pattern, handle := range map[string]func(*http.Request) (any, error){
 		"POST /control/alipay/apps":                     a.registerAlipay,
 		"POST /control/alipay/payees":                   a.registerPayee,
+		"POST /control/alipay/gateways":                 a.setAlipayGateway,
 		"POST /control/alipay/sub-merchants":            a.authorizeAlipay,
 		"POST /control/alipay/app-keys":                 a.changeAlipayApp,
 		"POST /control/alipay/keys":                     a.rotateAlipay,

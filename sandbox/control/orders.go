@@ -3,6 +3,7 @@ package control
 import (
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/suanpan/suanpan/sandbox/books"
 )
@@ -106,6 +107,20 @@ type settle struct {
 	Number   string `json:"number"`
 	Merchant string `json:"merchant"`
 	Status   string `json:"status"`
+	// AfterSeconds lets it happen later, by the business clock.
+	AfterSeconds int64 `json:"after_seconds"`
+}
+
+// later is when it is to happen, from now on; an error says that it cannot be later.
+func (s settle) later(only string) (time.Duration, error) {
+	const year = 366 * 24 * 3600
+	switch {
+	case s.AfterSeconds < 0 || s.AfterSeconds > year:
+		return 0, bad("after_seconds must be between 0 and a year")
+	case s.AfterSeconds > 0 && s.Status != only:
+		return 0, bad("only " + only + " can come later (after_seconds)")
+	}
+	return time.Duration(s.AfterSeconds) * time.Second, nil
 }
 
 // settleRefund brings a WeChat Pay refund to SUCCESS, ABNORMAL or CLOSED.
@@ -131,6 +146,13 @@ func (a *api) settleRefund(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	after, err := in.later(string(books.RefundAbnormal))
+	if err != nil {
+		return nil, err
+	}
+	if after > 0 {
+		return conflict(a.Refunds.ReturnRefundLater(refund.Merchant, refund.Number, after))
+	}
 	return conflict(a.Refunds.SettleRefund(refund.Merchant, refund.Number, books.RefundState(in.Status)))
 }
 
@@ -154,6 +176,13 @@ func (a *api) settleTransfer(r *http.Request) (any, error) {
 	transfer, err := only(found, in.Merchant, in.Number, func(t books.Transfer) string { return t.Merchant })
 	if err != nil {
 		return nil, err
+	}
+	after, err := in.later(string(books.TransferReturned))
+	if err != nil {
+		return nil, err
+	}
+	if after > 0 {
+		return conflict(a.Transfers.ReturnTransferLater(transfer.Merchant, transfer.Number, after))
 	}
 	return conflict(a.Transfers.SettleTransfer(transfer.Merchant, transfer.Number, books.TransferState(in.Status)))
 }

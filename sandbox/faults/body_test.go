@@ -2,6 +2,7 @@ package faults
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -33,9 +34,9 @@ func TestRulesMustSayWhatTheyNeed(t *testing.T) {
 		{Kind: "other"}, {Kind: LoseReply, Answer: "NOT_ENOUGH"},
 	} {
 		rule.Provider = "wechatpay"
-		_, err := New().Add(rule)
+		_, err := New(time.Now).Add(rule)
 		require.Error(t, err, "%+v", rule)
 	}
-	_, err := New().Add(Rule{Provider: "wechatpay", Kind: Flip, Field: "total", Value: "1"})
+	_, err := New(time.Now).Add(Rule{Provider: "wechatpay", Kind: Flip, Field: "total", Value: "1"})
 	require.NoError(t, err)
 }

@@ -67,7 +67,7 @@ type Rule struct {
 	Kind      Kind   `json:"kind"`
 	// Number limits the rule to requests that name this number.
 	Number string `json:"number,omitempty"`
-	// Count is how many requests are still to be hit; 0 with a Rate means no limit.
+	// Count is how many requests are still to be hit; 0 with a Rate or ForSeconds means no limit.
 	Count   int   `json:"count,omitempty"`
 	DelayMS int64 `json:"delay_ms,omitempty"`
 	// Rate hits this share of the matching requests, drawn from Seed.
@@ -81,6 +81,9 @@ type Rule struct {
 	// that is put there: for kinds flip and duplicate_key.
 	Field string `json:"field,omitempty"`
 	Value string `json:"value,omitempty"`
+	// ForSeconds ends the rule when the business clock has gone on by so much; with it a
+	// Count of 0 means every matching request until then.
+	ForSeconds int64 `json:"for_seconds,omitempty"`
 	// Hits counts the requests that were hit.
 	Hits int `json:"hits"`
 }
@@ -89,6 +92,8 @@ type activeRule struct {
 	Rule
 	limited bool
 	draw    *rand.Rand
+	// until is when the rule ends, on the business clock; zero for never.
+	until time.Time
 }
 
 // Injector holds the rules in force. Safe for concurrent use.
@@ -96,10 +101,11 @@ type Injector struct {
 	mu    sync.Mutex
 	rules []*activeRule
 	next  int
+	now   func() time.Time
 }
 
-// New returns an Injector without rules.
-func New() *Injector { return &Injector{} }
+// New returns an Injector without rules; now is the business clock.
+func New(now func() time.Time) *Injector { return &Injector{now: now} }
 
 // Add puts a rule in force and returns it with its id. A rule without count
 // and rate hits one request.
@@ -113,6 +119,8 @@ func (i *Injector) Add(rule Rule) (Rule, error) {
 		return Rule{}, fmt.Errorf("count must not be negative")
 	case rule.Rate < 0 || rule.Rate > 1:
 		return Rule{}, fmt.Errorf("rate must be between 0 and 1")
+	case rule.ForSeconds < 0 || rule.ForSeconds > 366*24*3600:
+		return Rule{}, fmt.Errorf("for_seconds must be between 0 and a year")
 	case rule.DelayMS < 0 || rule.DelayMS > 600_000:
 		return Rule{}, fmt.Errorf("delay_ms must be between 0 and 600000")
 	case rule.Kind == Slow && rule.DelayMS == 0:
@@ -124,18 +132,18 @@ func (i *Injector) Add(rule Rule) (Rule, error) {
 	case rule.Kind != Refuse && !slices.Contains([]string{"", "http_502", "code_20000"}, rule.Answer):
 		return Rule{}, fmt.Errorf("answer must be empty, http_502 or code_20000")
 	}
-	if rule.Count == 0 && rule.Rate == 0 {
+	if rule.Count == 0 && rule.Rate == 0 && rule.ForSeconds == 0 {
 		rule.Count = 1
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.next++
 	rule.ID, rule.Hits = "fault_"+strconv.Itoa(i.next), 0
-	i.rules = append(i.rules, &activeRule{
-		Rule:    rule,
-		limited: rule.Count > 0,
-		draw:    rand.New(rand.NewPCG(rule.Seed, 0)),
-	})
+	added := &activeRule{Rule: rule, limited: rule.Count > 0, draw: rand.New(rand.NewPCG(rule.Seed, 0))}
+	if rule.ForSeconds > 0 {
+		added.until = i.now().Add(time.Duration(rule.ForSeconds) * time.Second)
+	}
+	i.rules = append(i.rules, added)
 	return rule, nil
 }
 
@@ -165,7 +173,7 @@ func (i *Injector) Take(provider, operation string, numbers []string) *Fault {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	for _, rule := range i.rules {
-		if !rule.matches(provider, operation, numbers) {
+		if !rule.matches(provider, operation, numbers) || !rule.until.IsZero() && !i.now().Before(rule.until) {
 			continue
 		}
 		if rule.Rate > 0 && rule.draw.Float64() >= rule.Rate {

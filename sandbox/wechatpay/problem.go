@@ -84,5 +84,8 @@ func statusOf(code string) int {
 
 // ordered is a refusal that a test asked for by its code.
 func ordered(code string) *problem {
+	if code == "REPEAT_OVER" { // which has no code of its own
+		return badRequest("对应单号已超出重试期，请查单确认后决定是否换单")
+	}
 	return &problem{status: statusOf(code), code: code, message: "沙箱按要求返回"}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/suanpan/suanpan/sandbox/books"
 )
 
-// RunDue lets the refunds succeed whose delay is over, and returns the moment
-// the next one is due: zero if none.
+// RunDue lets the refunds succeed whose delay is over, and those come back whose day
+// has come, and returns the moment the next one is due: zero if none.
 func (g *Gateway) RunDue(context.Context) (time.Time, error) {
 	var next time.Time
 	var due []books.Refund
@@ -21,29 +21,54 @@ func (g *Gateway) RunDue(context.Context) (time.Time, error) {
 		return time.Time{}, err
 	}
 	for _, r := range due {
-		if r.DueAt.After(g.Books.RealNow()) {
-			if next.IsZero() || r.DueAt.Before(next) {
-				next = r.DueAt
+		at, to := r.DueAt, books.RefundSuccess
+		if r.State == books.RefundSuccess { // its day is on the business clock
+			at, to = g.Books.RealNow().Add(r.ReturnAt.Sub(g.Books.Now())), books.RefundAbnormal
+		}
+		if at.After(g.Books.RealNow()) {
+			if next.IsZero() || at.Before(next) {
+				next = at
 			}
 			continue
 		}
-		if err := g.finishRefund(r); err != nil {
+		if err := g.finishRefund(r, to); err != nil {
 			return time.Time{}, err
 		}
 	}
 	return next, nil
 }
 
-// finishRefund lets a due refund succeed, unless somebody settled it meanwhile.
-func (g *Gateway) finishRefund(due books.Refund) error {
+// finishRefund brings a due refund to its next state, unless somebody settled it
+// meanwhile.
+func (g *Gateway) finishRefund(due books.Refund, to books.RefundState) error {
 	return g.Books.Update("refund_settled", func(tx *books.Tx) error {
 		refund, ok := tx.Refund(books.WeChatPay, due.Merchant, "", due.Number)
-		if !ok || refund.State != books.RefundProcessing {
+		if !ok || refund.State != due.State {
 			return nil
 		}
-		_, err := g.settleRefund(tx, refund, books.RefundSuccess)
+		_, err := g.settleRefund(tx, refund, to)
 		return err
 	})
+}
+
+// ReturnRefundLater lets the payer's bank send a refund back once the business clock
+// is later by after.
+func (g *Gateway) ReturnRefundLater(merchant, number string, after time.Duration) (books.Refund, error) {
+	var sent books.Refund
+	err := g.Books.Update("refund_to_return", func(tx *books.Tx) error {
+		refund, ok := tx.Refund(books.WeChatPay, merchant, "", number)
+		switch {
+		case !ok:
+			return fmt.Errorf("%w: refund %q of %q", books.ErrNotFound, number, merchant)
+		case refund.State != books.RefundSuccess:
+			return fmt.Errorf("a refund that is %s cannot come back", refund.State)
+		}
+		refund.ReturnAt = tx.Now().Add(after)
+		tx.PutRefund(refund)
+		sent = refund
+		return nil
+	})
+	return sent, err
 }
 
 // SettleRefund brings a refund to a later state and notifies: PROCESSING to
@@ -69,7 +94,7 @@ func (g *Gateway) settleRefund(tx *books.Tx, refund books.Refund, to books.Refun
 	}
 	order, _ := tx.Order(books.WeChatPay, refund.Merchant, refund.OrderNumber)
 	settled := refund
-	settled.State, settled.DueAt, settled.DoneAt = to, time.Time{}, tx.Now()
+	settled.State, settled.DueAt, settled.ReturnAt, settled.DoneAt = to, time.Time{}, time.Time{}, tx.Now()
 	switch {
 	case refund.State == books.RefundProcessing && (to == books.RefundSuccess || to == books.RefundAbnormal),
 		refund.State == books.RefundSuccess && to == books.RefundAbnormal:

@@ -82,6 +82,7 @@ import type {
   RefundPage,
   RejectApproval,
   ReleaseHold,
+  ResolveUnknown,
   RetireSigningKey,
   RotateAPIKey,
   SigningKey,
@@ -1078,7 +1079,8 @@ export abstract class Operations {
    * Say where the money of an abnormal refund goes.
    *
    * For a refund that the provider took on and cannot pay, mostly because the payer's card is closed
-   * (`abnormal_at`, the event `refund.abnormal`): to another card of the payer, or to the bank account to
+   * (`abnormal_at`, the event `refund.abnormal`), and for one that came back after it was paid (`returned`,
+   * the event `refund.returned`): to another card of the payer, or to the bank account to
    * which the provider settles with you, so that you pay the payer yourself. Only WeChat Pay has it. The
    * refund goes on under its number; `redirect` says how it stands, and asking again after `refused` is
    * safe. The card is kept sealed until it is sent, for ten minutes at most, and never shown again. 422
@@ -1089,6 +1091,22 @@ export abstract class Operations {
    */
   redirectRefund(refundId: string, body: RedirectRefund, options?: PostOptions): Promise<Refund | Approval> {
     return this.json<Refund | Approval>({ method: "POST", path: `/v1/refunds/${segment(refundId)}/redirect`, body }, options);
+  }
+
+  /**
+   * Decide about a refund whose fate nobody knows.
+   *
+   * For a refund that may not be sent again under its number (`unresolved`): the time in which the provider takes that
+   * for a repetition is over, and nobody knows what became of it. Find out with the provider first. `failed`: what was held for it is free again.
+   * `new_number`: it is sent again under another number. Either is done only when the provider, asked once more, says
+   * that it does not know the number; until then, and if it says otherwise, the platform goes on asking. Always needs a second
+   * person, who sees the provider's last answer in the approval's `preview`. 422 when it is not unresolved.
+   *
+   * `POST /v1/refunds/{refund_id}/resolve`
+   * @scope refunds:write
+   */
+  resolveRefund(refundId: string, body: ResolveUnknown, options?: PostOptions): Promise<Approval> {
+    return this.json<Approval>({ method: "POST", path: `/v1/refunds/${segment(refundId)}/resolve`, body }, options);
   }
 
   /**
@@ -1495,5 +1513,21 @@ export abstract class Operations {
    */
   getWithdrawal(withdrawalId: string, options?: CallOptions): Promise<Withdrawal> {
     return this.json<Withdrawal>({ method: "GET", path: `/v1/withdrawals/${segment(withdrawalId)}` }, options);
+  }
+
+  /**
+   * Decide about a withdrawal whose fate nobody knows.
+   *
+   * For a withdrawal that may not be sent again under its number (`unresolved`): the time in which the provider takes that
+   * for a repetition is over, and nobody knows what became of it. Find out with the provider first. `failed`: the merchant has the money back.
+   * `new_number`: it is sent again under another number. Either is done only when the provider, asked once more, says
+   * that it does not know the number; until then, and if it says otherwise, the platform goes on asking. Always needs a second
+   * person, who sees the provider's last answer in the approval's `preview`. 422 when it is not unresolved.
+   *
+   * `POST /v1/withdrawals/{withdrawal_id}/resolve`
+   * @scope withdrawals:write
+   */
+  resolveWithdrawal(withdrawalId: string, body: ResolveUnknown, options?: PostOptions): Promise<Approval> {
+    return this.json<Approval>({ method: "POST", path: `/v1/withdrawals/${segment(withdrawalId)}/resolve`, body }, options);
   }
 }

@@ -292,13 +292,41 @@ export interface paths {
         /**
          * Say where the money of an abnormal refund goes
          * @description For a refund that the provider took on and cannot pay, mostly because the payer's card is closed
-         *     (`abnormal_at`, the event `refund.abnormal`): to another card of the payer, or to the bank account to
+         *     (`abnormal_at`, the event `refund.abnormal`), and for one that came back after it was paid (`returned`,
+         *     the event `refund.returned`): to another card of the payer, or to the bank account to
          *     which the provider settles with you, so that you pay the payer yourself. Only WeChat Pay has it. The
          *     refund goes on under its number; `redirect` says how it stands, and asking again after `refused` is
          *     safe. The card is kept sealed until it is sent, for ten minutes at most, and never shown again. 422
          *     when the refund is not abnormal, or the money is on its way already.
          */
         post: operations["redirectRefund"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/refunds/{refund_id}/resolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A refund. */
+                refund_id: components["parameters"]["RefundIDInPath"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Decide about a refund whose fate nobody knows
+         * @description For a refund that may not be sent again under its number (`unresolved`): the time in which the provider takes that
+         *     for a repetition is over, and nobody knows what became of it. Find out with the provider first. `failed`: what was held for it is free again.
+         *     `new_number`: it is sent again under another number. Either is done only when the provider, asked once more, says
+         *     that it does not know the number; until then, and if it says otherwise, the platform goes on asking. Always needs a second
+         *     person, who sees the provider's last answer in the approval's `preview`. 422 when it is not unresolved.
+         */
+        post: operations["resolveRefund"];
         delete?: never;
         options?: never;
         head?: never;
@@ -341,6 +369,33 @@ export interface paths {
         get: operations["getWithdrawal"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/withdrawals/{withdrawal_id}/resolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A withdrawal. */
+                withdrawal_id: components["parameters"]["WithdrawalIDInPath"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Decide about a withdrawal whose fate nobody knows
+         * @description For a withdrawal that may not be sent again under its number (`unresolved`): the time in which the provider takes that
+         *     for a repetition is over, and nobody knows what became of it. Find out with the provider first. `failed`: the merchant has the money back.
+         *     `new_number`: it is sent again under another number. Either is done only when the provider, asked once more, says
+         *     that it does not know the number; until then, and if it says otherwise, the platform goes on asking. Always needs a second
+         *     person, who sees the provider's last answer in the approval's `preview`. 422 when it is not unresolved.
+         */
+        post: operations["resolveWithdrawal"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2602,11 +2657,12 @@ export interface components {
         /**
          * @description Who acts next:
          *     - `processing`: the platform or the provider, or you once `abnormal_at` is set; `waiting_for` says which.
-         *     - `succeeded`: nobody; the money went back and is booked.
+         *     - `succeeded`: nobody; the money went back and is booked. For some weeks the platform asks whether the payer's bank sends it back.
          *     - `failed`: the tenant; the provider refused, nothing moved and nothing is held.
+         *     - `returned`: the tenant; it was paid, the payer's bank sent it back, and it lies at the provider until you say where it goes (`redirect`).
          * @enum {string}
          */
-        RefundStatus: "processing" | "succeeded" | "failed";
+        RefundStatus: "processing" | "succeeded" | "failed" | "returned";
         CreateRefund: {
             reference: components["schemas"]["Reference"];
             amount: components["schemas"]["PositiveAmount"];
@@ -2634,6 +2690,7 @@ export interface components {
             /** @description The provider's number, where it gives one. */
             channel_refund_no: string | null;
             failure: components["schemas"]["Failure"];
+            unresolved: components["schemas"]["Unresolved"];
             /**
              * Format: date-time
              * @description When the provider said last that it cannot pay it back the way it came; null for most.
@@ -2644,6 +2701,11 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             refunded_at: string | null;
+            /**
+             * Format: date-time
+             * @description When the platform learned, the last time, that the payer's bank had sent the money back.
+             */
+            returned_at: string | null;
         };
         RedirectRefund: {
             to: components["schemas"]["RefundDestination"];
@@ -2697,11 +2759,42 @@ export interface components {
         /**
          * @description Who acts next:
          *     - `processing`: the platform or the provider; `waiting_for` says which. The money is held or in transit.
-         *     - `succeeded`: nobody; the payee has the money.
+         *     - `succeeded`: nobody; the payee has the money. For some weeks the platform asks whether the payee's bank sends it back.
          *     - `failed`: the tenant; the provider refused and the merchant has the money back.
+         *     - `returned`: the tenant; it was paid, the payee's bank sent it back (退票), and the merchant has the money back. `failure` says why.
          * @enum {string}
          */
-        WithdrawalStatus: "processing" | "succeeded" | "failed";
+        WithdrawalStatus: "processing" | "succeeded" | "failed" | "returned";
+        ResolveUnknown: {
+            decision: components["schemas"]["UnknownDecision"];
+            /** @description What was found out with the provider; kept in the audit log. No personal data. */
+            reason: string;
+        };
+        /**
+         * @description - `failed`: it is over, and its money is free again.
+         *     - `new_number`: it is sent again, under another number at the provider.
+         * @enum {string}
+         */
+        UnknownDecision: "failed" | "new_number";
+        /** @description Set while it may not be sent again under its number and nobody knows what became of it; null for most. */
+        Unresolved: {
+            /** Format: date-time */
+            since: string;
+            /**
+             * @description Why it may not be sent again: the provider's code, or REPEAT_OVER.
+             * @example REPEAT_OVER
+             */
+            channel_code: string;
+            /** @description What the provider answered last when it was asked. */
+            last_answer_code: string | null;
+            /** Format: date-time */
+            last_answer_at: string | null;
+            /** @description What two persons decided: failed or new_number. */
+            decision: string | null;
+            reason: string | null;
+            /** Format: date-time */
+            decided_at: string | null;
+        } | null;
         CreateWithdrawal: {
             merchant_id: components["schemas"]["MerchantID"];
             reference: components["schemas"]["Reference"];
@@ -2720,6 +2813,7 @@ export interface components {
             /** @description The provider's number, once it gave one. */
             channel_transfer_no: string | null;
             failure: components["schemas"]["Failure"];
+            unresolved: components["schemas"]["Unresolved"];
             /** Format: date-time */
             created_at: string;
             /**
@@ -2729,6 +2823,11 @@ export interface components {
             accepted_at: string | null;
             /** Format: date-time */
             paid_at: string | null;
+            /**
+             * Format: date-time
+             * @description When the platform learned that the payee's bank had sent the money back.
+             */
+            returned_at: string | null;
         };
         /** @description One page. `next_cursor` is null on the last. */
         WithdrawalPage: {
@@ -2993,7 +3092,7 @@ export interface components {
          * @description What an account is for; the chart of accounts is in docs/books.md.
          * @enum {string}
          */
-        AccountType: "channel_unsettled" | "channel_balance" | "bank" | "custody_bank" | "merchant_pending" | "merchant_available" | "merchant_deposit" | "user_cash" | "payout_in_transit" | "unidentified_receipts" | "own_stake_in_custody" | "custody_claim" | "own_bank" | "merchant_receivable" | "fee_income" | "channel_fee_expense" | "marketing_expense" | "loss" | "user_bonus";
+        AccountType: "channel_unsettled" | "channel_balance" | "channel_suspense" | "bank" | "custody_bank" | "merchant_pending" | "merchant_available" | "merchant_deposit" | "user_cash" | "payout_in_transit" | "unidentified_receipts" | "own_stake_in_custody" | "custody_claim" | "own_bank" | "merchant_receivable" | "fee_income" | "channel_fee_expense" | "marketing_expense" | "loss" | "user_bonus";
         /**
          * @description `trust`: money held for others. `own`: the tenant's own.
          * @enum {string}
@@ -3756,6 +3855,8 @@ export interface components {
          *     - `payment_link.closed`: you closed it; the payments that it made go on.
          *     - `refund.abnormal`: the provider cannot pay it; say where the money is to go (`redirect`).
          *     - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
+         *     - `withdrawal.returned`: the payee's bank sent the money back after it was paid; the merchant has it.
+         *     - `refund.returned`: the payer's bank sent the money back after it was paid; say where it is to go (`redirect`).
          *     - `account.status_changed`, `account.limits_changed`
          *     - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
          *     - `reconciliation.balanced`, `reconciliation.discrepant`
@@ -3764,7 +3865,7 @@ export interface components {
          *     - `ping`: asked for by you, for one endpoint.
          * @enum {string}
          */
-        EventType: "payment.awaiting_payer" | "payment.succeeded" | "payment.closed" | "payment.failed" | "payment.paid_late" | "payment.paid_twice" | "payment_link.closed" | "refund.abnormal" | "refund.succeeded" | "refund.failed" | "withdrawal.succeeded" | "withdrawal.failed" | "transfer.succeeded" | "account.status_changed" | "account.limits_changed" | "hold.placed" | "hold.captured" | "hold.released" | "hold.expired" | "reconciliation.balanced" | "reconciliation.discrepant" | "approval.requested" | "approval.approved" | "approval.rejected" | "approval.expired" | "webhook_endpoint.failing" | "webhook_endpoint.paused" | "webhook_endpoint.disabled" | "ping";
+        EventType: "payment.awaiting_payer" | "payment.succeeded" | "payment.closed" | "payment.failed" | "payment.paid_late" | "payment.paid_twice" | "payment_link.closed" | "refund.abnormal" | "refund.succeeded" | "refund.failed" | "refund.returned" | "withdrawal.succeeded" | "withdrawal.failed" | "withdrawal.returned" | "transfer.succeeded" | "account.status_changed" | "account.limits_changed" | "hold.placed" | "hold.captured" | "hold.released" | "hold.expired" | "reconciliation.balanced" | "reconciliation.discrepant" | "approval.requested" | "approval.approved" | "approval.rejected" | "approval.expired" | "webhook_endpoint.failing" | "webhook_endpoint.paused" | "webhook_endpoint.disabled" | "ping";
         /** @description What happened to an object. Thin on purpose: read the object for its state. A webhook posts this object; expect it more than once and out of order, and use `id` and `sequence` to notice. */
         Event: {
             id: components["schemas"]["EventID"];
@@ -4076,9 +4177,10 @@ export interface components {
          *     - `channel_credentials`, `account_limits`, `account_status`, `forget`: each request.
          *     - `access`: principals, their keys and these policies; needs a second person when anything does, and
          *       has no policy of its own.
+         *     - `unknown_outcome`: what is made of money whose fate nobody knows; always needs a second person, and has no policy.
          * @enum {string}
          */
-        ApprovalKind: "refund" | "withdrawal" | "transfer" | "hold_release" | "channel_credentials" | "account_limits" | "account_status" | "forget" | "access";
+        ApprovalKind: "refund" | "withdrawal" | "transfer" | "hold_release" | "channel_credentials" | "account_limits" | "account_status" | "forget" | "access" | "unknown_outcome";
         ChangeApprovalPolicy: {
             /** @enum {string} */
             kind: "refund" | "withdrawal" | "transfer" | "hold_release" | "channel_credentials" | "account_limits" | "account_status" | "forget";
@@ -4147,6 +4249,10 @@ export interface components {
             route: string;
             /** @description The body of the request; null when it holds keys or a payer's card. */
             content: {
+                [key: string]: unknown;
+            } | null;
+            /** @description What else to look at before deciding, as it was when it was asked for. Of a redirect: the refund, and where its money would go, with card and name masked. Of a decision about an unknown outcome: the amount, the number, and what the provider answered last. Null where the content says it all. */
+            preview: {
                 [key: string]: unknown;
             } | null;
             /** @description Binds everything that is carried out; approving names it. */
@@ -4489,6 +4595,9 @@ export type PayerCard = components['schemas']['PayerCard'];
 export type RefundRedirect = components['schemas']['RefundRedirect'];
 export type RefundPage = components['schemas']['RefundPage'];
 export type WithdrawalStatus = components['schemas']['WithdrawalStatus'];
+export type ResolveUnknown = components['schemas']['ResolveUnknown'];
+export type UnknownDecision = components['schemas']['UnknownDecision'];
+export type Unresolved = components['schemas']['Unresolved'];
 export type CreateWithdrawal = components['schemas']['CreateWithdrawal'];
 export type Withdrawal = components['schemas']['Withdrawal'];
 export type WithdrawalPage = components['schemas']['WithdrawalPage'];
@@ -5267,6 +5376,46 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    resolveRefund: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description A refund. */
+                refund_id: components["parameters"]["RefundIDInPath"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResolveUnknown"];
+            };
+        };
+        responses: {
+            /** @description A second person must approve first; nothing was done yet. */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Refused"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     listWithdrawals: {
         parameters: {
             query?: {
@@ -5378,6 +5527,46 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            429: components["responses"]["Limited"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    resolveWithdrawal: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each new intent and repeated for each retry: 8 to 255 printable ASCII characters. A random UUID is a good key. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description A withdrawal. */
+                withdrawal_id: components["parameters"]["WithdrawalIDInPath"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResolveUnknown"];
+            };
+        };
+        responses: {
+            /** @description A second person must approve first; nothing was done yet. */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Refused"];
             429: components["responses"]["Limited"];
             503: components["responses"]["Unavailable"];
         };
