@@ -50,11 +50,11 @@ var (
 // with them, by what they are.
 type canaries struct {
 	random *rand.Rand
-	texts  map[string]string
+	hidden map[string]string
 }
 
 func (c *canaries) keep(what, text string) string {
-	c.texts[fmt.Sprintf("%s %d", what, len(c.texts)+1)] = text
+	c.hidden[fmt.Sprintf("%s %d", what, len(c.hidden)+1)] = text
 	return text
 }
 
@@ -117,8 +117,8 @@ func spellings(text string) []string {
 
 // in names the canaries that are found in a text.
 func (c *canaries) in(text []byte) (found []string) {
-	for _, what := range slices.Sorted(maps.Keys(c.texts)) {
-		for _, spelling := range spellings(c.texts[what]) {
+	for _, what := range slices.Sorted(maps.Keys(c.hidden)) {
+		for _, spelling := range spellings(c.hidden[what]) {
 			if bytes.Contains(text, []byte(spelling)) {
 				found = append(found, what)
 				break
@@ -158,7 +158,7 @@ type mine struct {
 
 func newMine(t *testing.T) *mine {
 	t.Helper()
-	m := &mine{canaries: &canaries{random: rand.New(rand.NewPCG(*canarySeed, 0)), texts: map[string]string{}},
+	m := &mine{canaries: &canaries{random: rand.New(rand.NewPCG(*canarySeed, 0)), hidden: map[string]string{}},
 		logs: &notebook{}, answers: &notebook{}, hooks: &notebook{}, dir: t.TempDir()}
 	m.world = newWorld(t, unguarded, func(w *world) {
 		server, remove, err := temporaltest.StartServerOn(w.ctx, filepath.Join(m.dir, "temporal.db"))
@@ -456,14 +456,14 @@ func TestCanariesAreNowhere(t *testing.T) {
 	m.await("webhooks", func() (bool, any) {
 		return bytes.Count(m.hooks.bytes(), []byte("payment.succeeded")) > 3, len(m.hooks.bytes())
 	})
-	require.GreaterOrEqual(t, len(m.texts), 50)
+	require.GreaterOrEqual(t, len(m.hidden), 50)
 	places := m.places()
 	for _, place := range slices.Sorted(maps.Keys(places)) {
 		text := places[place]()
 		require.NotEmpty(t, text, place)
 		found := m.in(text)
 		require.Empty(t, found, place)
-		t.Logf("%d canaries, none in %d bytes of the %s", len(m.texts), len(text), place)
+		t.Logf("%d canaries, none in %d bytes of the %s", len(m.hidden), len(text), place)
 	}
 	m.plant()
 	for _, place := range slices.Sorted(maps.Keys(places)) {
