@@ -377,6 +377,7 @@ func TestEveryKindIsStopped(t *testing.T) {
 		"changeAccountStatus": approval.AccountStatus, "createPrincipal": approval.Access, "changePrincipal": approval.Access,
 		"bindPrincipalKey": approval.Access, "changeApprovalPolicy": approval.Access,
 		"resolveRefund": approval.UnknownOutcome, "resolveWithdrawal": approval.UnknownOutcome,
+		"forgetPayee": approval.Forget, "forgetPayer": approval.Forget,
 	}
 	for _, kind := range approval.Kinds() {
 		f.post("/v1/approval_policies", `{"kind":"`+string(kind)+`","required":true,"reason":"r"}`, f.admin...).refusedOrWaits(f)
