@@ -205,10 +205,11 @@ func (w *world) refund(p client.Payment, fen int64) client.Refund {
 	return *answer.JSON201
 }
 
-func (w *world) refundIs(refundID string, status client.RefundStatus) client.Refund {
+// refundIs waits for a status, which is told after the events before.
+func (w *world) refundIs(refundID string, status client.RefundStatus, before ...string) client.Refund {
 	w.Helper()
 	r := w.refundSees(refundID, "refund "+string(status), func(r client.Refund) bool { return r.Status == status })
-	w.told(refundID, "refund."+string(status))
+	w.told(refundID, append(before, "refund."+string(status))...)
 	return r
 }
 
@@ -234,7 +235,8 @@ func (w *world) withdraw(merchant string, fen int64) client.Withdrawal {
 	return *answer.JSON201
 }
 
-func (w *world) withdrawalIs(id string, status client.WithdrawalStatus) client.Withdrawal {
+// withdrawalIs waits for a status, which is told after the events before.
+func (w *world) withdrawalIs(id string, status client.WithdrawalStatus, before ...string) client.Withdrawal {
 	w.Helper()
 	var found client.Withdrawal
 	w.await("withdrawal "+string(status), func() (bool, any) {
@@ -244,7 +246,7 @@ func (w *world) withdrawalIs(id string, status client.WithdrawalStatus) client.W
 		found = *answer.JSON200
 		return found.Status == status, found
 	})
-	w.told(id, "withdrawal."+string(status))
+	w.told(id, append(before, "withdrawal."+string(status))...)
 	return found
 }
 

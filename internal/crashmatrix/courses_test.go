@@ -261,7 +261,7 @@ func (w *world) refundReturned() {
 	w.control("POST", "/control/refunds", map[string]any{"provider": wechatpay, "number": w.refundNumber(r.ID),
 		"status": "ABNORMAL", "after_seconds": 24 * 3600}, nil)
 	w.moveClock(w.now().Add(25 * time.Hour))
-	w.refundIs(r.ID, client.RefundStatusReturned)
+	w.refundIs(r.ID, client.RefundStatusReturned, "refund.succeeded")
 	told := []string{"refund.succeeded", "refund.returned"}
 	w.redirect(r.ID)
 	sent := w.refundSees(r.ID, "what became of the redirect", func(r client.Refund) bool {
@@ -272,8 +272,7 @@ func (w *world) refundReturned() {
 		told = append(told, "refund.abnormal")
 		w.redirect(r.ID)
 	}
-	w.refundIs(r.ID, client.RefundStatusSucceeded)
-	w.told(r.ID, append(told, "refund.succeeded")...)
+	w.refundIs(r.ID, client.RefundStatusSucceeded, told...)
 	w.moved(w.refundNumber(r.ID), -19999)
 	w.holds(0, 0, 0)
 }
@@ -311,8 +310,7 @@ func (w *world) withdrawAndGetItBack() {
 	w.control("POST", "/control/transfers", map[string]any{"provider": alipay, "number": w.withdrawalNumber(out.ID),
 		"status": "REFUND", "after_seconds": 24 * 3600}, nil)
 	w.moveClock(w.now().Add(25 * time.Hour))
-	w.withdrawalIs(out.ID, client.WithdrawalStatusReturned)
-	w.told(out.ID, "withdrawal.succeeded", "withdrawal.returned")
+	w.withdrawalIs(out.ID, client.WithdrawalStatusReturned, "withdrawal.succeeded")
 	w.moved(w.withdrawalNumber(out.ID), 0)
 	w.holds(17801, 1400, 599)
 }
