@@ -98,8 +98,10 @@ bench: ## Measure throughput, growth and verify beside pgbench (half an hour; le
 	$(GO) run ./internal/bench $(BENCH_FLAGS)
 
 .PHONY: bench-isolation
-bench-isolation: ## Measure what a channel account that takes 30 s for every answer does to the others (a minute; leave the machine alone)
+bench-isolation: ## Measure what a channel account that takes 30 s for every answer does to the others and to the API (four minutes; leave the machine alone)
 	$(GO) test -count=1 -v -run TestASlowAccountSlowsNobodyElse ./channels/guard -isolation.rounds 5 -isolation.for 5s
+	$(GO) run ./internal/testenv -- $(GO) test -count=1 -timeout 30m -v -run TestTheAPIBesideASlowAccount ./internal/e2e \
+	  -isolation.rounds 5 -isolation.for 12s -patience 4m
 
 .PHONY: chaos
 chaos: ## Kill and cut off a loaded platform for 20 minutes and look for every fen (CHAOS_FLAGS="-seed 7", "-smoke")

@@ -151,7 +151,7 @@ func (a *Refunds) learn(ctx context.Context, in accept.Ref, r refunding, answer 
 		if err := noteWay(ctx, tx, in, r.Status, answer); err != nil {
 			return err
 		}
-		why, err := noteUnresolved(ctx, tx, in, undecided{r.Unresolved, r.Number, r.payment.Attempt.Channel}, answer.Answer)
+		why, err := noteUnresolved(ctx, tx, in, r.undecided(ctx, in), answer.Answer)
 		if err != nil {
 			return err
 		}

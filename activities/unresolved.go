@@ -9,6 +9,7 @@ import (
 
 	"github.com/suanpan/suanpan/core/accept"
 	"github.com/suanpan/suanpan/core/channel"
+	"github.com/suanpan/suanpan/core/event"
 	"github.com/suanpan/suanpan/core/payment"
 	"github.com/suanpan/suanpan/core/payout"
 	"github.com/suanpan/suanpan/core/refund"
@@ -35,6 +36,10 @@ type undecided struct {
 	c       *unresolved.Case
 	number  string
 	channel string
+	// told is the event of it, and lock locks the object and returns its status, and
+	// whether it is still to be settled.
+	told event.Type
+	lock func(pgx.Tx) (status string, open bool, err error)
 }
 
 // noteUnresolved notes that the number may not be sent again, if the answer says so, or
@@ -42,8 +47,7 @@ type undecided struct {
 func noteUnresolved(ctx context.Context, tx pgx.Tx, in accept.Ref, u undecided, answer channel.Answer) (string, error) {
 	switch {
 	case answer.Code == channel.CodeRepeatOver && u.c == nil:
-		slog.WarnContext(ctx, "the time for sending an order again is over; two persons decide what happens", "object", in.ID)
-		if err := unresolved.Note(ctx, tx, in.Tenant, in.ID, u.number, answer.Code); err != nil {
+		if err := u.note(ctx, tx, in, answer.Code); err != nil {
 			return "", err
 		}
 		u.c = &unresolved.Case{}
@@ -56,6 +60,21 @@ func noteUnresolved(ctx context.Context, tx pgx.Tx, in accept.Ref, u undecided, 
 		u.c.AnswerCode = answer.Code
 	}
 	return u.waiting(), nil
+}
+
+// note records it and tells the tenant, once, unless another step has learnt meanwhile
+// what became of the object.
+func (u undecided) note(ctx context.Context, tx pgx.Tx, in accept.Ref, code string) error {
+	status, open, err := u.lock(tx)
+	if err != nil || !open {
+		return err
+	}
+	news, err := unresolved.Note(ctx, tx, in.Tenant, in.ID, u.number, code)
+	if err != nil || !news {
+		return err
+	}
+	slog.WarnContext(ctx, "the time for sending an order again is over; two persons decide what happens", "object", in.ID)
+	return emit(ctx, tx, in.Tenant, u.told, in.ID, status)
 }
 
 func (u undecided) waiting() string {
@@ -77,6 +96,20 @@ func decisionOn(c *unresolved.Case, answer channel.Answer) unresolved.Decision {
 		return ""
 	}
 	return c.Decision
+}
+
+func (w paying) undecided(ctx context.Context, in accept.Ref) undecided {
+	return undecided{w.Unresolved, w.Number, w.Channel, event.WithdrawalUnresolved, func(tx pgx.Tx) (string, bool, error) {
+		now, err := payout.Lock(ctx, tx, in.Tenant, in.ID)
+		return string(now.Status), now.Status == payout.Processing, err
+	}}
+}
+
+func (r refunding) undecided(ctx context.Context, in accept.Ref) undecided {
+	return undecided{r.Unresolved, r.Number, r.payment.Attempt.Channel, event.RefundUnresolved, func(tx pgx.Tx) (string, bool, error) {
+		now, err := refund.Lock(ctx, tx, in.Tenant, in.ID)
+		return string(now.Status), now.Status.Open(), err
+	}}
 }
 
 func (w paying) decided(answer channel.Answer) unresolved.Decision {

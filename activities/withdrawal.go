@@ -200,7 +200,7 @@ func (a *Withdrawals) learn(ctx context.Context, in accept.Ref, w paying, answer
 	}
 	state := w.state(outcome(answer.Answer), answer.Code)
 	return state, a.DB.InTenant(ctx, in.Tenant, func(tx pgx.Tx) error {
-		why, err := noteUnresolved(ctx, tx, in, undecided{w.Unresolved, w.Number, w.Channel}, answer.Answer)
+		why, err := noteUnresolved(ctx, tx, in, w.undecided(ctx, in), answer.Answer)
 		if err != nil {
 			return err
 		}

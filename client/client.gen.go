@@ -649,6 +649,7 @@ const (
 	EventTypeRefundFailed             EventType = "refund.failed"
 	EventTypeRefundReturned           EventType = "refund.returned"
 	EventTypeRefundSucceeded          EventType = "refund.succeeded"
+	EventTypeRefundUnresolved         EventType = "refund.unresolved"
 	EventTypeTransferSucceeded        EventType = "transfer.succeeded"
 	EventTypeWebhookEndpointDisabled  EventType = "webhook_endpoint.disabled"
 	EventTypeWebhookEndpointFailing   EventType = "webhook_endpoint.failing"
@@ -656,6 +657,7 @@ const (
 	EventTypeWithdrawalFailed         EventType = "withdrawal.failed"
 	EventTypeWithdrawalReturned       EventType = "withdrawal.returned"
 	EventTypeWithdrawalSucceeded      EventType = "withdrawal.succeeded"
+	EventTypeWithdrawalUnresolved     EventType = "withdrawal.unresolved"
 )
 
 // Valid indicates whether the value is a known member of the EventType enum.
@@ -709,6 +711,8 @@ func (e EventType) Valid() bool {
 		return true
 	case EventTypeRefundSucceeded:
 		return true
+	case EventTypeRefundUnresolved:
+		return true
 	case EventTypeTransferSucceeded:
 		return true
 	case EventTypeWebhookEndpointDisabled:
@@ -722,6 +726,8 @@ func (e EventType) Valid() bool {
 	case EventTypeWithdrawalReturned:
 		return true
 	case EventTypeWithdrawalSucceeded:
+		return true
+	case EventTypeWithdrawalUnresolved:
 		return true
 	default:
 		return false
@@ -2951,6 +2957,7 @@ type Event struct {
 	// - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
 	// - `withdrawal.returned`: the payee's bank sent the money back after it was paid; the merchant has it.
 	// - `refund.returned`: the payer's bank sent the money back after it was paid; say where it is to go (`redirect`).
+	// - `refund.unresolved`, `withdrawal.unresolved`: nobody knows what became of it, and it may not be sent again under its number; two persons decide (`resolve`).
 	// - `account.status_changed`, `account.limits_changed`
 	// - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
 	// - `reconciliation.balanced`, `reconciliation.discrepant`
@@ -2985,6 +2992,7 @@ type EventPattern = string
 // - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
 // - `withdrawal.returned`: the payee's bank sent the money back after it was paid; the merchant has it.
 // - `refund.returned`: the payer's bank sent the money back after it was paid; say where it is to go (`redirect`).
+// - `refund.unresolved`, `withdrawal.unresolved`: nobody knows what became of it, and it may not be sent again under its number; two persons decide (`resolve`).
 // - `account.status_changed`, `account.limits_changed`
 // - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
 // - `reconciliation.balanced`, `reconciliation.discrepant`

@@ -23,9 +23,11 @@ const (
 	RefundSucceeded          Type = "refund.succeeded"
 	RefundFailed             Type = "refund.failed"
 	RefundReturned           Type = "refund.returned"
+	RefundUnresolved         Type = "refund.unresolved"
 	WithdrawalSucceeded      Type = "withdrawal.succeeded"
 	WithdrawalFailed         Type = "withdrawal.failed"
 	WithdrawalReturned       Type = "withdrawal.returned"
+	WithdrawalUnresolved     Type = "withdrawal.unresolved"
 	TransferSucceeded        Type = "transfer.succeeded"
 	AccountStatusChanged     Type = "account.status_changed"
 	AccountLimitsChanged     Type = "account.limits_changed"
@@ -87,10 +89,14 @@ func Kinds() []Kind {
 		{RefundFailed, "refund", refunds, status, "The provider refused it; its money is free again. Final."},
 		{RefundReturned, "refund", refunds, status,
 			"The payer's bank sent the money back after it was paid; say where it is to go."},
+		{RefundUnresolved, "refund", refunds, status,
+			"Nobody knows what became of it and it may not be sent again under its number; two persons decide (`resolve`)."},
 		{WithdrawalSucceeded, "withdrawal", withdrawals, status, "The merchant was paid. Final, unless its bank sends the money back."},
 		{WithdrawalFailed, "withdrawal", withdrawals, status, "The provider refused it; its money is free again. Final."},
 		{WithdrawalReturned, "withdrawal", withdrawals, status,
 			"The payee's bank sent the money back after it was paid; it is free again. Final."},
+		{WithdrawalUnresolved, "withdrawal", withdrawals, status,
+			"Nobody knows what became of it and it may not be sent again under its number; two persons decide (`resolve`)."},
 		{TransferSucceeded, "transfer", transfers, []string{"transfer_id", "status"}, "It is booked. Final."},
 		{AccountStatusChanged, "account", accounts, []string{"account_id", "status"}, "It was frozen, thawed or closed."},
 		{AccountLimitsChanged, "account", accounts, []string{"account_id"}, "Its limits are others."},

@@ -31,7 +31,8 @@ func Invariants() []ledger.Invariant {
 				), told as (
 				  select tenant_id, object_id as id, type, count(*) as times from events
 				  where split_part(type, '.', 1) in ('payment', 'refund', 'withdrawal', 'reconciliation')
-				    and type not in ('payment.awaiting_payer', 'payment.paid_late', 'payment.paid_twice', 'refund.abnormal')
+				    and type not in ('payment.awaiting_payer', 'payment.paid_late', 'payment.paid_twice', 'refund.abnormal',
+				      'refund.unresolved', 'withdrawal.unresolved')
 				    and $1 in ('', tenant_id)
 				  group by tenant_id, object_id, type
 				)

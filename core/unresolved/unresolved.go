@@ -50,14 +50,15 @@ func Of(table string) string {
 		and u.object_id = ` + table + `.id and u.number = ` + table + `.number)`
 }
 
-// Note records that number may not be sent again, because of code. Idempotent.
-func Note(ctx context.Context, tx pgx.Tx, tenantID, objectID, number, code string) error {
-	_, err := tx.Exec(ctx, `insert into unresolved (tenant_id, object_id, number, code) values ($1, $2, $3, $4) on conflict do nothing`,
+// Note records that number may not be sent again, because of code, and reports whether
+// that is news. Idempotent.
+func Note(ctx context.Context, tx pgx.Tx, tenantID, objectID, number, code string) (news bool, err error) {
+	done, err := tx.Exec(ctx, `insert into unresolved (tenant_id, object_id, number, code) values ($1, $2, $3, $4) on conflict do nothing`,
 		tenantID, objectID, number, code)
 	if err != nil {
-		return fmt.Errorf("unresolved %s: %w", objectID, err)
+		return false, fmt.Errorf("unresolved %s: %w", objectID, err)
 	}
-	return nil
+	return done.RowsAffected() == 1, nil
 }
 
 // Answered records what the provider answered last about number.

@@ -47,6 +47,7 @@ func courses() map[string]func(*world) {
 		"refund-refused-wechat": (*world).refundClosed,
 		"refund-redirected":     (*world).refundRedirected,
 		"refund-returned":       (*world).refundReturned,
+		"refund-resolved":       (*world).refundResolved,
 		"withdraw":              func(w *world) { w.withdrawSome("") },
 		"withdraw-lost":         func(w *world) { w.withdrawSome("lose_reply") },
 		"withdraw-unseen":       func(w *world) { w.withdrawSome("error_before") },
@@ -275,6 +276,51 @@ func (w *world) refundReturned() {
 	w.refundIs(r.ID, client.RefundStatusSucceeded, told...)
 	w.moved(w.refundNumber(r.ID), -19999)
 	w.holds(0, 0, 0)
+}
+
+// refundResolved may not be sent again under its number, and two persons give it
+// another one.
+func (w *world) refundResolved() {
+	p, checker := w.paid(wechatpay, w.shop.id, 19999), w.checker()
+	w.control("POST", "/control/faults", map[string]any{"provider": wechatpay, "operation": "POST /v3/refund/domestic/refunds",
+		"kind": "refuse", "answer": "REPEAT_OVER", "count": 1000}, nil)
+	r := w.refund(p, 19999)
+	number := w.refundNumber(r.ID)
+	w.refundSees(r.ID, "it may not be sent again", func(r client.Refund) bool {
+		return r.Unresolved != nil && r.Unresolved.LastAnswerCode != nil
+	})
+	w.control("DELETE", "/control/faults", nil, nil)
+	asked, err := w.api.ResolveRefundWithResponse(w.ctx, r.ID, &client.ResolveRefundParams{IdempotencyKey: w.ref("resolve")},
+		client.ResolveUnknown{Decision: client.UnknownDecisionNewNumber, Reason: "a test"})
+	require.NoError(w, err)
+	require.NotNil(w, asked.JSON202, "%s", asked.Body)
+	approved, err := checker.ApproveApprovalWithResponse(w.ctx, asked.JSON202.ID, &client.ApproveApprovalParams{IdempotencyKey: w.ref("approve")},
+		client.ApproveApproval{ContentSha256: asked.JSON202.ContentSha256})
+	require.NoError(w, err)
+	require.NotNil(w, approved.JSON201, "%s", approved.Body)
+	w.refundIs(r.ID, client.RefundStatusSucceeded, "refund.unresolved")
+	require.NotEqual(w, number, w.refundNumber(r.ID))
+	w.moved(number, 0)
+	w.moved(w.refundNumber(r.ID), -19999)
+	w.holds(0, 0, 0)
+}
+
+// checker speaks to the API as a second person.
+func (w *world) checker() *client.ClientWithResponses {
+	w.Helper()
+	person, err := w.api.CreatePrincipalWithResponse(w.ctx, &client.CreatePrincipalParams{IdempotencyKey: w.ref("principal")},
+		client.CreatePrincipal{Kind: client.PrincipalKindOperator, Name: "li.na", Roles: []client.Role{client.RoleFinanceChecker}, Reason: "a test"})
+	require.NoError(w, err)
+	require.NotNil(w, person.JSON201, "%s", person.Body)
+	key, err := w.api.CreateAPIKeyWithResponse(w.ctx, &client.CreateAPIKeyParams{IdempotencyKey: w.ref("api-key")},
+		client.CreateAPIKey{Name: "li.na", Scopes: []client.Scope{"*"}})
+	require.NoError(w, err)
+	require.NotNil(w, key.JSON201, "%s", key.Body)
+	bound, err := w.api.BindPrincipalKeyWithResponse(w.ctx, person.JSON201.ID, &client.BindPrincipalKeyParams{IdempotencyKey: w.ref("bind")},
+		client.BindPrincipalKey{APIKeyID: key.JSON201.ID, Reason: "a test"})
+	require.NoError(w, err)
+	require.Equal(w, http.StatusCreated, bound.StatusCode(), "%s", bound.Body)
+	return w.clientOf(key.JSON201.Secret)
 }
 
 func (w *world) redirect(refundID string) {

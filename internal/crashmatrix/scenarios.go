@@ -29,6 +29,8 @@ const (
 	routeWithdrawal    = "POST /v1/withdrawals"
 	routeTransfer      = "POST /v1/transfers"
 	routeTransferBatch = "POST /v1/transfer_batches"
+	routeResolve       = "POST /v1/refunds/{id}/resolve"
+	routeApprove       = "POST /v1/approvals/{id}/approve"
 	routeAttempt       = "POST /v1/payments/{id}/attempts"
 	routeCancel        = "POST /v1/payments/{id}/cancel"
 	routeDaily         = "POST /v1/daily_operations"
@@ -84,6 +86,7 @@ func Scenarios() []Scenario {
 		{"refund-refused-wechat", []string{"Refund", "QueryRefund", "RefuseRefund"}},
 		{"refund-redirected", []string{"Refund", "QueryRefund", "RedirectRefund", routeRedirect}},
 		{"refund-returned", []string{"Refund", "RefundReturn", "ReadPaidRefund", "FindReturnedRefund", "QueryRefund", routeRedirect}},
+		{"refund-resolved", []string{"Refund", "SendRefund", "QueryRefund", routeResolve, routeApprove}},
 		{"withdraw", []string{"Withdrawal", "ReadWithdrawal", "SendWithdrawal", routeWithdrawal}},
 		{"withdraw-lost", []string{"Withdrawal", "QueryWithdrawal"}},
 		{"withdraw-unseen", []string{"Withdrawal", "SendWithdrawal", "QueryWithdrawal"}},

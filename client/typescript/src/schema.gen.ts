@@ -3857,6 +3857,7 @@ export interface components {
          *     - `refund.succeeded`, `refund.failed`, `withdrawal.succeeded`, `withdrawal.failed`, `transfer.succeeded`
          *     - `withdrawal.returned`: the payee's bank sent the money back after it was paid; the merchant has it.
          *     - `refund.returned`: the payer's bank sent the money back after it was paid; say where it is to go (`redirect`).
+         *     - `refund.unresolved`, `withdrawal.unresolved`: nobody knows what became of it, and it may not be sent again under its number; two persons decide (`resolve`).
          *     - `account.status_changed`, `account.limits_changed`
          *     - `hold.placed`, `hold.captured`, `hold.released`, `hold.expired`: placed by you, not by a refund or a withdrawal.
          *     - `reconciliation.balanced`, `reconciliation.discrepant`
@@ -3865,7 +3866,7 @@ export interface components {
          *     - `ping`: asked for by you, for one endpoint.
          * @enum {string}
          */
-        EventType: "payment.awaiting_payer" | "payment.succeeded" | "payment.closed" | "payment.failed" | "payment.paid_late" | "payment.paid_twice" | "payment_link.closed" | "refund.abnormal" | "refund.succeeded" | "refund.failed" | "refund.returned" | "withdrawal.succeeded" | "withdrawal.failed" | "withdrawal.returned" | "transfer.succeeded" | "account.status_changed" | "account.limits_changed" | "hold.placed" | "hold.captured" | "hold.released" | "hold.expired" | "reconciliation.balanced" | "reconciliation.discrepant" | "approval.requested" | "approval.approved" | "approval.rejected" | "approval.expired" | "webhook_endpoint.failing" | "webhook_endpoint.paused" | "webhook_endpoint.disabled" | "ping";
+        EventType: "payment.awaiting_payer" | "payment.succeeded" | "payment.closed" | "payment.failed" | "payment.paid_late" | "payment.paid_twice" | "payment_link.closed" | "refund.abnormal" | "refund.succeeded" | "refund.failed" | "refund.returned" | "refund.unresolved" | "withdrawal.succeeded" | "withdrawal.failed" | "withdrawal.returned" | "withdrawal.unresolved" | "transfer.succeeded" | "account.status_changed" | "account.limits_changed" | "hold.placed" | "hold.captured" | "hold.released" | "hold.expired" | "reconciliation.balanced" | "reconciliation.discrepant" | "approval.requested" | "approval.approved" | "approval.rejected" | "approval.expired" | "webhook_endpoint.failing" | "webhook_endpoint.paused" | "webhook_endpoint.disabled" | "ping";
         /** @description What happened to an object. Thin on purpose: read the object for its state. A webhook posts this object; expect it more than once and out of order, and use `id` and `sequence` to notice. */
         Event: {
             id: components["schemas"]["EventID"];
