@@ -102,6 +102,9 @@ func (f verifyFlags) options(p process) (ledger.VerifyOptions, error) {
 		}
 		opts.Pins = pins
 		fmt.Fprintf(p.stderr, "%d anchors read\n", pins.Count())
+		for _, kind := range pins.Silent() {
+			fmt.Fprintf(p.stderr, "they prove nothing about the %s: all were made before anchors had it; export another one\n", kind)
+		}
 	}
 	return opts, nil
 }

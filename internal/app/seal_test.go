@@ -1,6 +1,10 @@
 package app_test
 
 import (
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
 	"os"
 	"path/filepath"
 	"strings"
@@ -74,4 +78,67 @@ func TestAnchorsAreExportedReadAndProveAnEdit(t *testing.T) {
 	require.NoError(t, os.Remove(file))
 	_, err = app.ReadAnchors(dir, public)
 	require.ErrorContains(t, err, "one is missing")
+}
+
+// inFirstForm rewrites the newest anchor of a folder as the version before audit logs
+// would have written it.
+func inFirstForm(t *testing.T, dir, name, privateFile string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, name+".anchor.json"))
+	require.NoError(t, err)
+	var anchor map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal(text, &anchor))
+	require.Contains(t, anchor, "audit_logs")
+	delete(anchor, "audit_logs")
+	anchor["format"] = json.RawMessage(`"suanpan anchor 1"`)
+	text, err = json.Marshal(anchor)
+	require.NoError(t, err)
+	pemText, err := os.ReadFile(privateFile)
+	require.NoError(t, err)
+	block, _ := pem.Decode(pemText)
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, name+".anchor.json"), text, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, name+".anchor.sig"), ed25519.Sign(key.(ed25519.PrivateKey), text), 0o600))
+}
+
+// Anchors of an earlier version hold the books and say nothing of the audit log; the next
+// export continues them and holds both.
+func TestAFolderOfTheFirstFormIsContinued(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	cfg := config.Core{DatabaseURL: db.URL}
+	_, err := db.Pool.Exec(t.Context(), `insert into tenants (id, name, custody_mode) values ($1, 'Test', 'licensed_reserve')`, id.New(id.Tenant))
+	require.NoError(t, err)
+	dir, keys := t.TempDir(), t.TempDir()
+	private, public := filepath.Join(keys, "anchor.pem"), filepath.Join(keys, "anchor.pub.pem")
+	require.NoError(t, app.NewAnchorKey(private, public))
+	name, _, err := app.ExportAnchor(t.Context(), cfg, dir, private)
+	require.NoError(t, err)
+	inFirstForm(t, dir, name, private)
+	old, err := app.ReadAnchors(dir, public)
+	require.NoError(t, err)
+	require.Len(t, old.Silent(), 1)
+
+	name, seals, err := app.ExportAnchor(t.Context(), cfg, dir, private)
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(name, "00000002-"), name)
+	require.Positive(t, seals, "the log is anchored from its first seal on")
+	both, err := app.ReadAnchors(dir, public)
+	require.NoError(t, err)
+	require.Empty(t, both.Silent())
+	sound := func(opts ledger.VerifyOptions) bool {
+		report, err := app.Verify(t.Context(), cfg, opts)
+		require.NoError(t, err)
+		return report.Sound
+	}
+	require.True(t, sound(ledger.VerifyOptions{Pins: old}) && sound(ledger.VerifyOptions{Pins: both}))
+
+	_, err = db.Pool.Exec(t.Context(), `set session_replication_role = replica; update audit_entries set actor = 'nobody';
+		delete from audit_seals; set session_replication_role = default`)
+	require.NoError(t, err)
+	_, err = app.Seal(t.Context(), cfg)
+	require.NoError(t, err)
+	require.True(t, sound(ledger.VerifyOptions{Pins: old}), "the first form is no proof about the log")
+	require.False(t, sound(ledger.VerifyOptions{Pins: both}))
 }

@@ -17,6 +17,8 @@ type Pins struct {
 	// newest is the SHA-256 of the newest anchor.
 	newest string
 	count  int
+	// logs: an anchor was added that speaks of audit logs.
+	logs bool
 }
 
 // whose names one chain.
@@ -37,8 +39,8 @@ func (p *Pins) Add(key ed25519.PublicKey, text, signature []byte) error {
 	if err := decoder.Decode(&anchor); err != nil {
 		return fmt.Errorf("not an anchor of the form %q: %w", anchorFormat, err)
 	}
-	if anchor.Format != anchorFormat && anchor.Format != firstAnchorFormat {
-		return fmt.Errorf("not an anchor of the form %q but %q", anchorFormat, anchor.Format)
+	if err := p.form(&anchor); err != nil {
+		return err
 	}
 	if anchor.Previous != p.newest {
 		return errors.New("does not continue the anchor before it: one is missing or extra")
@@ -56,7 +58,33 @@ func (p *Pins) Add(key ed25519.PublicKey, text, signature []byte) error {
 	sum := sha256.Sum256(text)
 	p.newest = hex.EncodeToString(sum[:])
 	p.count++
+	p.logs = p.logs || anchor.Format == anchorFormat
 	return nil
+}
+
+// form refuses anchors of other forms. One of the first cannot follow one of the second:
+// what was anchored of the audit logs would end there, unseen.
+func (p *Pins) form(a *Anchor) error {
+	switch {
+	case a.Format == anchorFormat:
+		return nil
+	case a.Format != firstAnchorFormat:
+		return fmt.Errorf("not an anchor of the form %q but %q", anchorFormat, a.Format)
+	case a.AuditLogs != nil:
+		return fmt.Errorf("an anchor of the form %q speaks of no audit logs, and this one does", firstAnchorFormat)
+	case p.logs:
+		return fmt.Errorf("is of the form %q, and one before it of the form %q", firstAnchorFormat, anchorFormat)
+	}
+	return nil
+}
+
+// Silent lists the kinds of chains that none of the anchors speaks of: they prove nothing
+// about those. Anchors of the first form speak of the books alone.
+func (p *Pins) Silent() []Kind {
+	if p == nil || p.logs {
+		return nil
+	}
+	return []Kind{AuditLog}
 }
 
 func (p *Pins) add(kind Kind, a Anchored) error {
