@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/suanpan/suanpan/api/gen"
+	"github.com/suanpan/suanpan/core/approval"
 	"github.com/suanpan/suanpan/core/fault"
 	"github.com/suanpan/suanpan/core/tenant"
 	"github.com/suanpan/suanpan/internal/id"
@@ -115,7 +116,8 @@ func (h *handlers) withKeySecret(
 	}, func(tx pgx.Tx, keyID string) (any, error) { return show(tx, keyID, redactedKey) })
 }
 
-// mayHandOut refuses to work on a key that can do more than the caller.
+// mayHandOut refuses to work on a key that can do more than the caller, or that would
+// make the caller a second person.
 func (h *handlers) mayHandOut(c call, tx pgx.Tx, keyID string) error {
 	found, err := tenant.GetKey(c.ctx, tx, c.tenant, keyID)
 	if err != nil {
@@ -125,7 +127,21 @@ func (h *handlers) mayHandOut(c call, tx pgx.Tx, keyID string) error {
 	if refusal, ok := fault.As(err); ok {
 		refusal.Field = "" // the request names no scopes
 	}
-	return err
+	if err != nil || found.PrincipalID == c.caller.PersonID() {
+		return err
+	}
+	return h.mayBeAnother(c, tx)
+}
+
+// mayBeAnother refuses a key of nobody to take a principal's key once policies want two
+// persons: whoever knows the secret of a checker's key approves what he asked for.
+func (h *handlers) mayBeAnother(c call, tx pgx.Tx) error {
+	held, err := approval.InForce(c.ctx, tx, c.tenant)
+	if err != nil || !held {
+		return err
+	}
+	return fault.NotAllowed(tenant.CodeKeyTooWide, "This key belongs to a principal, and approval policies are in force: call with a key "+
+		"of the same principal, or create a key and have it bound to the principal, which a second person approves.")
 }
 
 func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }

@@ -372,7 +372,8 @@ func TestEveryKindIsStopped(t *testing.T) {
 	f := newStaffed(t)
 	want := map[string]approval.Kind{
 		"createRefund": approval.Refund, "redirectRefund": approval.Refund, "createWithdrawal": approval.Withdrawal,
-		"createTransfer": approval.Transfer, "createTransferBatch": approval.Transfer, "releaseHold": approval.HoldRelease, "createChannelCredentials": approval.ChannelCredentials,
+		"createTransfer": approval.Transfer, "createTransferBatch": approval.Transfer, "createSplitRule": approval.SplitRule,
+		"releaseHold": approval.HoldRelease, "createChannelCredentials": approval.ChannelCredentials,
 		"retireChannelCredentials": approval.ChannelCredentials, "changeAccountLimits": approval.AccountLimits,
 		"changeAccountStatus": approval.AccountStatus, "createPrincipal": approval.Access, "changePrincipal": approval.Access,
 		"bindPrincipalKey": approval.Access, "changeApprovalPolicy": approval.Access,

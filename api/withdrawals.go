@@ -7,6 +7,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/suanpan/suanpan/api/gen"
+	"github.com/suanpan/suanpan/core/fault"
+	"github.com/suanpan/suanpan/core/party"
 	"github.com/suanpan/suanpan/core/payout"
 	"github.com/suanpan/suanpan/internal/id"
 )
@@ -24,11 +26,28 @@ func (h *handlers) CreateWithdrawal(ctx context.Context, r gen.CreateWithdrawalR
 			})
 		},
 		workflow: func(_ pgx.Tx, withdrawalID string) (string, error) { return payout.WorkflowID(withdrawalID), nil },
+		preview:  func(tx pgx.Tx) (any, error) { return h.previewWithdrawal(c, tx, body.MerchantID) },
 		show: func(tx pgx.Tx, withdrawalID string) (any, error) {
 			found, err := payout.Get(c.ctx, tx, c.tenant, withdrawalID)
 			return showWithdrawal(found), err
 		},
 	})
+}
+
+// previewWithdrawal shows where the money would go, masked: the request names a merchant,
+// and whoever created that chose the account.
+func (h *handlers) previewWithdrawal(c call, tx pgx.Tx, merchantID string) (any, error) {
+	shown := map[string]any{"merchant_id": merchantID}
+	account, err := party.PayoutAccountOf(c.ctx, tx, c.tenant, merchantID)
+	if refusal, refused := fault.As(err); refused && refusal.Code == party.CodeNoPayoutAccount {
+		return shown, nil // which is refused when it is carried out
+	}
+	if err != nil {
+		return nil, err
+	}
+	masked, err := account.Masked(c.ctx, tx, h.opts.Box)
+	shown["payout_account"] = map[string]string{"channel": masked.Channel, "account": masked.Account, "name": masked.Name}
+	return shown, err
 }
 
 // GetWithdrawal implements GET /v1/withdrawals/{withdrawal_id}.

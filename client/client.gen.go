@@ -125,6 +125,7 @@ const (
 	ApprovalKindForget             ApprovalKind = "forget"
 	ApprovalKindHoldRelease        ApprovalKind = "hold_release"
 	ApprovalKindRefund             ApprovalKind = "refund"
+	ApprovalKindSplitRule          ApprovalKind = "split_rule"
 	ApprovalKindTransfer           ApprovalKind = "transfer"
 	ApprovalKindUnknownOutcome     ApprovalKind = "unknown_outcome"
 	ApprovalKindWithdrawal         ApprovalKind = "withdrawal"
@@ -146,6 +147,8 @@ func (e ApprovalKind) Valid() bool {
 	case ApprovalKindHoldRelease:
 		return true
 	case ApprovalKindRefund:
+		return true
+	case ApprovalKindSplitRule:
 		return true
 	case ApprovalKindTransfer:
 		return true
@@ -235,6 +238,7 @@ const (
 	ChangeApprovalPolicyKindForget             ChangeApprovalPolicyKind = "forget"
 	ChangeApprovalPolicyKindHoldRelease        ChangeApprovalPolicyKind = "hold_release"
 	ChangeApprovalPolicyKindRefund             ChangeApprovalPolicyKind = "refund"
+	ChangeApprovalPolicyKindSplitRule          ChangeApprovalPolicyKind = "split_rule"
 	ChangeApprovalPolicyKindTransfer           ChangeApprovalPolicyKind = "transfer"
 	ChangeApprovalPolicyKindWithdrawal         ChangeApprovalPolicyKind = "withdrawal"
 )
@@ -253,6 +257,8 @@ func (e ChangeApprovalPolicyKind) Valid() bool {
 	case ChangeApprovalPolicyKindHoldRelease:
 		return true
 	case ChangeApprovalPolicyKindRefund:
+		return true
+	case ChangeApprovalPolicyKindSplitRule:
 		return true
 	case ChangeApprovalPolicyKindTransfer:
 		return true
@@ -1840,7 +1846,7 @@ type Approval struct {
 	ID ApprovalID `json:"id"`
 
 	// Kind - `refund`, `withdrawal`, `transfer` (single and batches, by their sum), `hold_release`: by amount.
-	// - `channel_credentials`, `account_limits`, `account_status`, `forget`: each request.
+	// - `split_rule`, `channel_credentials`, `account_limits`, `account_status`, `forget`: each request.
 	// - `access`: principals, their keys and these policies; needs a second person when anything does, and
 	//   has no policy of its own.
 	// - `unknown_outcome`: what is made of money whose fate nobody knows; always needs a second person, and has no policy.
@@ -1854,7 +1860,7 @@ type Approval struct {
 	// Example: createRefund
 	Operation string `json:"operation"`
 
-	// Preview What else to look at before deciding, as it was when it was asked for. Of a redirect: the refund, and where its money would go, with card and name masked. Of a decision about an unknown outcome: the amount, the number, and what the provider answered last. Null where the content says it all.
+	// Preview What else to look at before deciding, as it was when it was asked for. Of a withdrawal: where its money would go, with account and name masked. Of a redirect: the refund, and where its money would go, with card and name masked. Of a decision about an unknown outcome: the amount, the number, and what the provider answered last. Null where the content says it all.
 	Preview *map[string]interface{} `json:"preview"`
 
 	// RequestedBy Who did it.
@@ -1878,7 +1884,7 @@ type Approval struct {
 type ApprovalID = string
 
 // ApprovalKind - `refund`, `withdrawal`, `transfer` (single and batches, by their sum), `hold_release`: by amount.
-//   - `channel_credentials`, `account_limits`, `account_status`, `forget`: each request.
+//   - `split_rule`, `channel_credentials`, `account_limits`, `account_status`, `forget`: each request.
 //   - `access`: principals, their keys and these policies; needs a second person when anything does, and
 //     has no policy of its own.
 //   - `unknown_outcome`: what is made of money whose fate nobody knows; always needs a second person, and has no policy.
@@ -1897,7 +1903,7 @@ type ApprovalPolicy struct {
 	FromAmount *int64    `json:"from_amount"`
 
 	// Kind - `refund`, `withdrawal`, `transfer` (single and batches, by their sum), `hold_release`: by amount.
-	// - `channel_credentials`, `account_limits`, `account_status`, `forget`: each request.
+	// - `split_rule`, `channel_credentials`, `account_limits`, `account_status`, `forget`: each request.
 	// - `access`: principals, their keys and these policies; needs a second person when anything does, and
 	//   has no policy of its own.
 	// - `unknown_outcome`: what is made of money whose fate nobody knows; always needs a second person, and has no policy.
@@ -6122,7 +6128,9 @@ type ClientInterface interface {
 	// RotateAPIKeyWithBody Give a key a new secret
 	//
 	// The secret before it stays good for `overlap` seconds; one from an earlier rotation ends now. Only for a
-	// key that can do no more than the calling one (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+	// key that can do no more than the calling one: a principal's for that principal, if it does more than read, and a
+	// principal's for a key of nobody only while no approval policy is in force (403 `key_too_wide`). The answer
+	// holds the secret, this once: repeating the request under its key is answered with 409
 	// `secret_already_shown`.
 	//
 	// Takes any type of body and a specified content type.
@@ -6133,7 +6141,9 @@ type ClientInterface interface {
 	// RotateAPIKey Give a key a new secret
 	//
 	// The secret before it stays good for `overlap` seconds; one from an earlier rotation ends now. Only for a
-	// key that can do no more than the calling one (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+	// key that can do no more than the calling one: a principal's for that principal, if it does more than read, and a
+	// principal's for a key of nobody only while no approval policy is in force (403 `key_too_wide`). The answer
+	// holds the secret, this once: repeating the request under its key is answered with 409
 	// `secret_already_shown`.
 	//
 	// Takes a body of the `application/json` content type.
@@ -6149,7 +6159,7 @@ type ClientInterface interface {
 	// CreateSigningKeyWithBody Register a public key for signatures
 	//
 	// Requests under the API key are then verified with it, beside those registered before. Only for a key
-	// that can do no more than the calling one (403 `key_too_wide`).
+	// that can do no more than the calling one, as with `rotate` (403 `key_too_wide`).
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -6159,7 +6169,7 @@ type ClientInterface interface {
 	// CreateSigningKey Register a public key for signatures
 	//
 	// Requests under the API key are then verified with it, beside those registered before. Only for a key
-	// that can do no more than the calling one (403 `key_too_wide`).
+	// that can do no more than the calling one, as with `rotate` (403 `key_too_wide`).
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -7624,7 +7634,9 @@ func (c *Client) RevokeAPIKey(ctx context.Context, apiKeyID APIKeyIDInPath, para
 // RotateAPIKeyWithBody Give a key a new secret
 //
 // The secret before it stays good for `overlap` seconds; one from an earlier rotation ends now. Only for a
-// key that can do no more than the calling one (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+// key that can do no more than the calling one: a principal's for that principal, if it does more than read, and a
+// principal's for a key of nobody only while no approval policy is in force (403 `key_too_wide`). The answer
+// holds the secret, this once: repeating the request under its key is answered with 409
 // `secret_already_shown`.
 //
 // Takes any type of body and a specified content type.
@@ -7645,7 +7657,9 @@ func (c *Client) RotateAPIKeyWithBody(ctx context.Context, apiKeyID APIKeyIDInPa
 // RotateAPIKey Give a key a new secret
 //
 // The secret before it stays good for `overlap` seconds; one from an earlier rotation ends now. Only for a
-// key that can do no more than the calling one (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+// key that can do no more than the calling one: a principal's for that principal, if it does more than read, and a
+// principal's for a key of nobody only while no approval policy is in force (403 `key_too_wide`). The answer
+// holds the secret, this once: repeating the request under its key is answered with 409
 // `secret_already_shown`.
 //
 // Takes a body of the `application/json` content type.
@@ -7681,7 +7695,7 @@ func (c *Client) ListSigningKeys(ctx context.Context, apiKeyID APIKeyIDInPath, r
 // CreateSigningKeyWithBody Register a public key for signatures
 //
 // Requests under the API key are then verified with it, beside those registered before. Only for a key
-// that can do no more than the calling one (403 `key_too_wide`).
+// that can do no more than the calling one, as with `rotate` (403 `key_too_wide`).
 //
 // Takes any type of body and a specified content type.
 //
@@ -7701,7 +7715,7 @@ func (c *Client) CreateSigningKeyWithBody(ctx context.Context, apiKeyID APIKeyID
 // CreateSigningKey Register a public key for signatures
 //
 // Requests under the API key are then verified with it, beside those registered before. Only for a key
-// that can do no more than the calling one (403 `key_too_wide`).
+// that can do no more than the calling one, as with `rotate` (403 `key_too_wide`).
 //
 // Takes a body of the `application/json` content type.
 //
@@ -17110,7 +17124,9 @@ type ClientWithResponsesInterface interface {
 	// RotateAPIKeyWithBodyWithResponse Give a key a new secret
 	//
 	// The secret before it stays good for `overlap` seconds; one from an earlier rotation ends now. Only for a
-	// key that can do no more than the calling one (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+	// key that can do no more than the calling one: a principal's for that principal, if it does more than read, and a
+	// principal's for a key of nobody only while no approval policy is in force (403 `key_too_wide`). The answer
+	// holds the secret, this once: repeating the request under its key is answered with 409
 	// `secret_already_shown`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -17121,7 +17137,9 @@ type ClientWithResponsesInterface interface {
 	// RotateAPIKeyWithResponse Give a key a new secret
 	//
 	// The secret before it stays good for `overlap` seconds; one from an earlier rotation ends now. Only for a
-	// key that can do no more than the calling one (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+	// key that can do no more than the calling one: a principal's for that principal, if it does more than read, and a
+	// principal's for a key of nobody only while no approval policy is in force (403 `key_too_wide`). The answer
+	// holds the secret, this once: repeating the request under its key is answered with 409
 	// `secret_already_shown`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -17139,7 +17157,7 @@ type ClientWithResponsesInterface interface {
 	// CreateSigningKeyWithBodyWithResponse Register a public key for signatures
 	//
 	// Requests under the API key are then verified with it, beside those registered before. Only for a key
-	// that can do no more than the calling one (403 `key_too_wide`).
+	// that can do no more than the calling one, as with `rotate` (403 `key_too_wide`).
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -17149,7 +17167,7 @@ type ClientWithResponsesInterface interface {
 	// CreateSigningKeyWithResponse Register a public key for signatures
 	//
 	// Requests under the API key are then verified with it, beside those registered before. Only for a key
-	// that can do no more than the calling one (403 `key_too_wide`).
+	// that can do no more than the calling one, as with `rotate` (403 `key_too_wide`).
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -22142,18 +22160,32 @@ type CreateSplitRuleResponse201Headers struct {
 	IdempotencyReplayed *bool
 }
 
+// CreateSplitRuleResponse202Headers the declared response headers of an HTTP 202 response for CreateSplitRule
+type CreateSplitRuleResponse202Headers struct {
+	IdempotencyReplayed *bool
+}
+
 type CreateSplitRuleResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *SplitRule
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Approval
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateSplitRuleResponse201Headers
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *CreateSplitRuleResponse202Headers
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
 func (r CreateSplitRuleResponse) GetJSON201() *SplitRule {
 	return r.JSON201
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r CreateSplitRuleResponse) GetJSON202() *Approval {
+	return r.JSON202
 }
 
 // GetBody returns the raw response body bytes
@@ -23857,7 +23889,9 @@ func (c *ClientWithResponses) RevokeAPIKeyWithResponse(ctx context.Context, apiK
 // RotateAPIKeyWithBodyWithResponse Give a key a new secret
 //
 // The secret before it stays good for `overlap` seconds; one from an earlier rotation ends now. Only for a
-// key that can do no more than the calling one (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+// key that can do no more than the calling one: a principal's for that principal, if it does more than read, and a
+// principal's for a key of nobody only while no approval policy is in force (403 `key_too_wide`). The answer
+// holds the secret, this once: repeating the request under its key is answered with 409
 // `secret_already_shown`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -23874,7 +23908,9 @@ func (c *ClientWithResponses) RotateAPIKeyWithBodyWithResponse(ctx context.Conte
 // RotateAPIKeyWithResponse Give a key a new secret
 //
 // The secret before it stays good for `overlap` seconds; one from an earlier rotation ends now. Only for a
-// key that can do no more than the calling one (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+// key that can do no more than the calling one: a principal's for that principal, if it does more than read, and a
+// principal's for a key of nobody only while no approval policy is in force (403 `key_too_wide`). The answer
+// holds the secret, this once: repeating the request under its key is answered with 409
 // `secret_already_shown`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -23904,7 +23940,7 @@ func (c *ClientWithResponses) ListSigningKeysWithResponse(ctx context.Context, a
 // CreateSigningKeyWithBodyWithResponse Register a public key for signatures
 //
 // Requests under the API key are then verified with it, beside those registered before. Only for a key
-// that can do no more than the calling one (403 `key_too_wide`).
+// that can do no more than the calling one, as with `rotate` (403 `key_too_wide`).
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -23920,7 +23956,7 @@ func (c *ClientWithResponses) CreateSigningKeyWithBodyWithResponse(ctx context.C
 // CreateSigningKeyWithResponse Register a public key for signatures
 //
 // Requests under the API key are then verified with it, beside those registered before. Only for a key
-// that can do no more than the calling one (403 `key_too_wide`).
+// that can do no more than the calling one, as with `rotate` (403 `key_too_wide`).
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -28802,6 +28838,13 @@ func ParseCreateSplitRuleResponse(rsp *http.Response) (*CreateSplitRuleResponse,
 		}
 		response.JSON201 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
 	}
 
 	switch {
@@ -28815,6 +28858,16 @@ func ParseCreateSplitRuleResponse(rsp *http.Response) (*CreateSplitRuleResponse,
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 202:
+		var headers CreateSplitRuleResponse202Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers202 = &headers
 	}
 
 	return response, nil

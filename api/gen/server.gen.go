@@ -125,6 +125,7 @@ const (
 	ApprovalKindForget             ApprovalKind = "forget"
 	ApprovalKindHoldRelease        ApprovalKind = "hold_release"
 	ApprovalKindRefund             ApprovalKind = "refund"
+	ApprovalKindSplitRule          ApprovalKind = "split_rule"
 	ApprovalKindTransfer           ApprovalKind = "transfer"
 	ApprovalKindUnknownOutcome     ApprovalKind = "unknown_outcome"
 	ApprovalKindWithdrawal         ApprovalKind = "withdrawal"
@@ -146,6 +147,8 @@ func (e ApprovalKind) Valid() bool {
 	case ApprovalKindHoldRelease:
 		return true
 	case ApprovalKindRefund:
+		return true
+	case ApprovalKindSplitRule:
 		return true
 	case ApprovalKindTransfer:
 		return true
@@ -235,6 +238,7 @@ const (
 	ChangeApprovalPolicyKindForget             ChangeApprovalPolicyKind = "forget"
 	ChangeApprovalPolicyKindHoldRelease        ChangeApprovalPolicyKind = "hold_release"
 	ChangeApprovalPolicyKindRefund             ChangeApprovalPolicyKind = "refund"
+	ChangeApprovalPolicyKindSplitRule          ChangeApprovalPolicyKind = "split_rule"
 	ChangeApprovalPolicyKindTransfer           ChangeApprovalPolicyKind = "transfer"
 	ChangeApprovalPolicyKindWithdrawal         ChangeApprovalPolicyKind = "withdrawal"
 )
@@ -253,6 +257,8 @@ func (e ChangeApprovalPolicyKind) Valid() bool {
 	case ChangeApprovalPolicyKindHoldRelease:
 		return true
 	case ChangeApprovalPolicyKindRefund:
+		return true
+	case ChangeApprovalPolicyKindSplitRule:
 		return true
 	case ChangeApprovalPolicyKindTransfer:
 		return true
@@ -1840,7 +1846,7 @@ type Approval struct {
 	ID ApprovalID `json:"id"`
 
 	// Kind - `refund`, `withdrawal`, `transfer` (single and batches, by their sum), `hold_release`: by amount.
-	// - `channel_credentials`, `account_limits`, `account_status`, `forget`: each request.
+	// - `split_rule`, `channel_credentials`, `account_limits`, `account_status`, `forget`: each request.
 	// - `access`: principals, their keys and these policies; needs a second person when anything does, and
 	//   has no policy of its own.
 	// - `unknown_outcome`: what is made of money whose fate nobody knows; always needs a second person, and has no policy.
@@ -1854,7 +1860,7 @@ type Approval struct {
 	// Example: createRefund
 	Operation string `json:"operation"`
 
-	// Preview What else to look at before deciding, as it was when it was asked for. Of a redirect: the refund, and where its money would go, with card and name masked. Of a decision about an unknown outcome: the amount, the number, and what the provider answered last. Null where the content says it all.
+	// Preview What else to look at before deciding, as it was when it was asked for. Of a withdrawal: where its money would go, with account and name masked. Of a redirect: the refund, and where its money would go, with card and name masked. Of a decision about an unknown outcome: the amount, the number, and what the provider answered last. Null where the content says it all.
 	Preview *map[string]interface{} `json:"preview"`
 
 	// RequestedBy Who did it.
@@ -1878,7 +1884,7 @@ type Approval struct {
 type ApprovalID = string
 
 // ApprovalKind - `refund`, `withdrawal`, `transfer` (single and batches, by their sum), `hold_release`: by amount.
-//   - `channel_credentials`, `account_limits`, `account_status`, `forget`: each request.
+//   - `split_rule`, `channel_credentials`, `account_limits`, `account_status`, `forget`: each request.
 //   - `access`: principals, their keys and these policies; needs a second person when anything does, and
 //     has no policy of its own.
 //   - `unknown_outcome`: what is made of money whose fate nobody knows; always needs a second person, and has no policy.
@@ -1897,7 +1903,7 @@ type ApprovalPolicy struct {
 	FromAmount *int64    `json:"from_amount"`
 
 	// Kind - `refund`, `withdrawal`, `transfer` (single and batches, by their sum), `hold_release`: by amount.
-	// - `channel_credentials`, `account_limits`, `account_status`, `forget`: each request.
+	// - `split_rule`, `channel_credentials`, `account_limits`, `account_status`, `forget`: each request.
 	// - `access`: principals, their keys and these policies; needs a second person when anything does, and
 	//   has no policy of its own.
 	// - `unknown_outcome`: what is made of money whose fate nobody knows; always needs a second person, and has no policy.
@@ -13956,6 +13962,30 @@ func (response CreateSplitRule201JSONResponse) VisitCreateSplitRuleResponse(w ht
 		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
 	}
 	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSplitRule202ResponseHeaders struct {
+	IdempotencyReplayed *bool
+}
+
+type CreateSplitRule202JSONResponse struct {
+	Body    Approval
+	Headers CreateSplitRule202ResponseHeaders
+}
+
+func (response CreateSplitRule202JSONResponse) VisitCreateSplitRuleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.WriteHeader(202)
 	_, err := buf.WriteTo(w)
 	return err
 }

@@ -57,6 +57,9 @@ func logged(name string, roles ...Role) Action {
 // staff are all but merchants' staff.
 func staff() []Role { return []Role{Admin, FinanceMaker, FinanceChecker, Risk, Support, Viewer} }
 
+// workers are those of the tenant's own who do more than read.
+func workers() []Role { return []Role{Admin, FinanceMaker, FinanceChecker, Risk, Support} }
+
 // bookkeepers see accounts.
 func bookkeepers() []Role { return []Role{Admin, FinanceMaker, FinanceChecker, Risk, Viewer} }
 
@@ -169,9 +172,9 @@ func setupActions() []Action {
 		logged("createAPIKey", Admin),
 		does("listAPIKeys", Admin, Viewer),
 		does("getAPIKey", Admin, Viewer),
-		logged("rotateAPIKey", Admin),
+		logged("rotateAPIKey", workers()...), // a person's own, see tenant.Principal.MayHandOut
 		logged("revokeAPIKey", Admin),
-		logged("createSigningKey", Admin),
+		logged("createSigningKey", workers()...), // for a person's own
 		does("listSigningKeys", Admin, Viewer),
 		logged("retireSigningKey", Admin),
 		does("listAuditEntries", Admin, Risk, Viewer),

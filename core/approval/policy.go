@@ -25,6 +25,8 @@ const (
 	Withdrawal Kind = "withdrawal"
 	// Transfer moves money between merchants, single or in a batch.
 	Transfer Kind = "transfer"
+	// SplitRule says whose the money of later payments is.
+	SplitRule Kind = "split_rule"
 	// HoldRelease frees money that was set aside.
 	HoldRelease Kind = "hold_release"
 	// ChannelCredentials are the keys of an account at a provider.
@@ -46,7 +48,7 @@ const (
 
 // Kinds lists the kinds that have policies.
 func Kinds() []Kind {
-	return []Kind{Refund, Withdrawal, Transfer, HoldRelease, ChannelCredentials, AccountLimits, AccountStatus, Forget}
+	return []Kind{Refund, Withdrawal, Transfer, SplitRule, HoldRelease, ChannelCredentials, AccountLimits, AccountStatus, Forget}
 }
 
 // Policy says when requests of a kind need a second person.
@@ -132,6 +134,13 @@ func Policies(ctx context.Context, q pg.Querier, tenant string) ([]Policy, error
 		return nil, fmt.Errorf("approval policies: %w", err)
 	}
 	return pgx.CollectRows(rows, scanPolicy)
+}
+
+// InForce reports whether any policy asks for a second person. From then on nobody may
+// become that person alone.
+func InForce(ctx context.Context, q pg.Querier, tenant string) (bool, error) {
+	policies, err := Policies(ctx, q, tenant)
+	return slices.ContainsFunc(policies, func(p Policy) bool { return p.Required }), err
 }
 
 // SetPolicy replaces the policy of a kind; the former ones are kept. Version and

@@ -294,7 +294,9 @@ export abstract class Operations {
    * Give a key a new secret.
    *
    * The secret before it stays good for `overlap` seconds; one from an earlier rotation ends now. Only for a
-   * key that can do no more than the calling one (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+   * key that can do no more than the calling one: a principal's for that principal, if it does more than read, and a
+   * principal's for a key of nobody only while no approval policy is in force (403 `key_too_wide`). The answer
+   * holds the secret, this once: repeating the request under its key is answered with 409
    * `secret_already_shown`.
    *
    * `POST /v1/api_keys/{api_key_id}/rotate`
@@ -308,7 +310,7 @@ export abstract class Operations {
    * Register a public key for signatures.
    *
    * Requests under the API key are then verified with it, beside those registered before. Only for a key
-   * that can do no more than the calling one (403 `key_too_wide`).
+   * that can do no more than the calling one, as with `rotate` (403 `key_too_wide`).
    *
    * `POST /v1/api_keys/{api_key_id}/signing_keys`
    * @scope keys:write
@@ -1132,8 +1134,8 @@ export abstract class Operations {
    * `POST /v1/split_rules`
    * @scope split_rules:write
    */
-  createSplitRule(body: CreateSplitRule, options?: PostOptions): Promise<SplitRule> {
-    return this.json<SplitRule>({ method: "POST", path: "/v1/split_rules", body }, options);
+  createSplitRule(body: CreateSplitRule, options?: PostOptions): Promise<SplitRule | Approval> {
+    return this.json<SplitRule | Approval>({ method: "POST", path: "/v1/split_rules", body }, options);
   }
 
   /**

@@ -1885,7 +1885,9 @@ export interface paths {
         /**
          * Give a key a new secret
          * @description The secret before it stays good for `overlap` seconds; one from an earlier rotation ends now. Only for a
-         *     key that can do no more than the calling one (403 `key_too_wide`). The answer holds the secret, this once: repeating the request under its key is answered with 409
+         *     key that can do no more than the calling one: a principal's for that principal, if it does more than read, and a
+         *     principal's for a key of nobody only while no approval policy is in force (403 `key_too_wide`). The answer
+         *     holds the secret, this once: repeating the request under its key is answered with 409
          *     `secret_already_shown`.
          */
         post: operations["rotateAPIKey"];
@@ -1935,7 +1937,7 @@ export interface paths {
         /**
          * Register a public key for signatures
          * @description Requests under the API key are then verified with it, beside those registered before. Only for a key
-         *     that can do no more than the calling one (403 `key_too_wide`).
+         *     that can do no more than the calling one, as with `rotate` (403 `key_too_wide`).
          */
         post: operations["createSigningKey"];
         delete?: never;
@@ -4175,16 +4177,16 @@ export interface components {
         };
         /**
          * @description - `refund`, `withdrawal`, `transfer` (single and batches, by their sum), `hold_release`: by amount.
-         *     - `channel_credentials`, `account_limits`, `account_status`, `forget`: each request.
+         *     - `split_rule`, `channel_credentials`, `account_limits`, `account_status`, `forget`: each request.
          *     - `access`: principals, their keys and these policies; needs a second person when anything does, and
          *       has no policy of its own.
          *     - `unknown_outcome`: what is made of money whose fate nobody knows; always needs a second person, and has no policy.
          * @enum {string}
          */
-        ApprovalKind: "refund" | "withdrawal" | "transfer" | "hold_release" | "channel_credentials" | "account_limits" | "account_status" | "forget" | "access" | "unknown_outcome";
+        ApprovalKind: "refund" | "withdrawal" | "transfer" | "split_rule" | "hold_release" | "channel_credentials" | "account_limits" | "account_status" | "forget" | "access" | "unknown_outcome";
         ChangeApprovalPolicy: {
             /** @enum {string} */
-            kind: "refund" | "withdrawal" | "transfer" | "hold_release" | "channel_credentials" | "account_limits" | "account_status" | "forget";
+            kind: "refund" | "withdrawal" | "transfer" | "split_rule" | "hold_release" | "channel_credentials" | "account_limits" | "account_status" | "forget";
             /** @description Whether requests of the kind need a second person. */
             required: boolean;
             /**
@@ -4252,7 +4254,7 @@ export interface components {
             content: {
                 [key: string]: unknown;
             } | null;
-            /** @description What else to look at before deciding, as it was when it was asked for. Of a redirect: the refund, and where its money would go, with card and name masked. Of a decision about an unknown outcome: the amount, the number, and what the provider answered last. Null where the content says it all. */
+            /** @description What else to look at before deciding, as it was when it was asked for. Of a withdrawal: where its money would go, with account and name masked. Of a redirect: the refund, and where its money would go, with card and name masked. Of a decision about an unknown outcome: the amount, the number, and what the provider answered last. Null where the content says it all. */
             preview: {
                 [key: string]: unknown;
             } | null;
@@ -6026,6 +6028,16 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SplitRule"];
+                };
+            };
+            /** @description A second person must approve first; nothing was done yet. */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
                 };
             };
             400: components["responses"]["BadRequest"];
