@@ -28,6 +28,7 @@ func seedStack(ctx context.Context, env devstack.Env) error {
 		SandboxURL:    env.SandboxURL,
 		APIURLs:       env.APIURLs,
 		TemporalUI:    env.TemporalUI,
+		CodecURL:      env.CodecURL(),
 		MasterKeyFile: env.API.MasterKeyFile,
 		File:          env.DevFile,
 	})

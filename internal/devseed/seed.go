@@ -30,8 +30,9 @@ type Request struct {
 	DatabaseURL string
 	SandboxURL  string
 	APIURLs     []string
-	// TemporalUI is kept for people; empty when it is not known.
-	TemporalUI string
+	// TemporalUI and CodecURL, where it has payloads decrypted, are kept for people; empty
+	// when they are not known.
+	TemporalUI, CodecURL string
 	// MasterKeyFile seals the keys of the channel accounts; made when there is none.
 	MasterKeyFile string
 	// File is where the outcome is kept as JSON, readable by its owner only.
@@ -47,6 +48,7 @@ type Outcome struct {
 	APIURLs     []string `json:"api_urls"`
 	SandboxURL  string   `json:"sandbox_url"`
 	TemporalUI  string   `json:"temporal_ui"`
+	CodecURL    string   `json:"codec_url"`
 	Alipay      Alipay   `json:"alipay"`
 	WeChatPay   WeChat   `json:"wechatpay"`
 }
@@ -98,7 +100,7 @@ func Seed(ctx context.Context, r Request) (Outcome, error) {
 	if out.WeChatPay, err = s.wechat(ctx, out.TenantID, out.WeChatPay); err != nil {
 		return out, fmt.Errorf("seed wechat pay: %w", err)
 	}
-	out.APIURLs, out.SandboxURL, out.TemporalUI = r.APIURLs, r.SandboxURL, r.TemporalUI
+	out.APIURLs, out.SandboxURL, out.TemporalUI, out.CodecURL = r.APIURLs, r.SandboxURL, r.TemporalUI, r.CodecURL
 	return out, write(r.File, out)
 }
 

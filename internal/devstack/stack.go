@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -44,6 +45,9 @@ type Env struct {
 	CodecToken string
 }
 
+// CodecURL is where an operator signs in to read payloads.
+func (e Env) CodecURL() string { return "http://" + e.Codec.Listen }
+
 // stack is one run of starter dev.
 type stack struct {
 	options  Options
@@ -52,7 +56,8 @@ type stack struct {
 	super    *supervisor
 	env      Env
 	launch   *temporaldev.Launch // nil when Temporal is given
-	programs string              // folder of our binaries
+	webUI    *temporaldev.WebUILaunch
+	programs string // folder of our binaries
 }
 
 func (s *stack) path(elements ...string) string {
@@ -115,10 +120,11 @@ func (s *stack) temporalPart(ctx context.Context) (*part, string, error) {
 	if s.given.TemporalAddress != "" {
 		return nil, s.given.TemporalAddress, s.checkTemporal(ctx)
 	}
+	binary := temporaldev.Binary{Tools: filepath.Join(s.options.Root, "tools"), Say: s.super.say}
 	launch, err := temporaldev.Prepare(ctx, temporaldev.Options{
-		Binary: temporaldev.Binary{Tools: filepath.Join(s.options.Root, "tools"), Say: s.super.say},
-		File:   s.path("temporal", "temporal.db"),
-		Port:   s.ports.Temporal, UIPort: s.ports.TemporalUI, UICodec: localURL(s.ports.Codec, ""),
+		Binary:    binary,
+		File:      s.path("temporal", "temporal.db"),
+		Port:      s.ports.Temporal,
 		Namespace: s.given.TemporalNamespace,
 		Log:       s.log("temporal"),
 	})
@@ -126,6 +132,11 @@ func (s *stack) temporalPart(ctx context.Context) (*part, string, error) {
 		return nil, "", err
 	}
 	s.launch = launch
+	s.webUI, err = temporaldev.PrepareWebUI(ctx, temporaldev.WebUIOptions{Binary: binary, Server: launch.Address(), Port: s.ports.TemporalUI,
+		Namespace: s.given.TemporalNamespace, Codec: localURL(s.ports.Codec, ""), Dir: s.path("temporal", "webui")})
+	if err != nil {
+		return nil, "", err
+	}
 	return &part{name: "temporal", address: launch.Address(), log: s.log("temporal"), grace: 15 * time.Second,
 		command: launch.Command, ready: launch.Ready}, launch.Address(), nil
 }
@@ -195,6 +206,15 @@ func (s *stack) codecPart() *part {
 	return s.ours("codec", s.ports.Codec, "starter", config.Environ(s.env.Codec), "codec")
 }
 
+// webUIPart is Temporal's Web UI, nil when Temporal is given.
+func (s *stack) webUIPart() *part {
+	if s.webUI == nil {
+		return nil
+	}
+	return &part{name: "temporal-ui", address: s.webUI.URL(), log: s.log("temporal-ui"), grace: 5 * time.Second,
+		command: s.webUI.Command, ready: answersHTTP(s.webUI.URL() + "/healthz")}
+}
+
 // ours is a program of this module with a health address.
 func (s *stack) ours(name string, port int, program string, settings []string, args ...string) *part {
 	return &part{name: name, address: localURL(port, ""), log: s.log(name), grace: 20 * time.Second,
@@ -236,7 +256,12 @@ func (s *stack) start(ctx context.Context) error {
 	if err := s.hook(ctx, "seed", s.options.Seed); err != nil {
 		return err
 	}
-	return s.super.up(ctx, s.workerPart(0), s.workerPart(1), s.apiPart(0), s.apiPart(1), s.codecPart())
+	return s.super.up(ctx, there(s.workerPart(0), s.workerPart(1), s.apiPart(0), s.apiPart(1), s.codecPart(), s.webUIPart())...)
+}
+
+// there leaves out the parts that are given.
+func there(parts ...*part) []*part {
+	return slices.DeleteFunc(parts, func(p *part) bool { return p == nil })
 }
 
 // startServices brings up, or checks, PostgreSQL and Temporal.
@@ -246,19 +271,13 @@ func (s *stack) startServices(ctx context.Context) error {
 	if err := errors.Join(postgresErr, temporalErr); err != nil {
 		return err
 	}
-	var parts []*part
-	for _, p := range []*part{postgresPart, temporalPart} {
-		if p != nil {
-			parts = append(parts, p)
-		}
-	}
 	if postgresPart == nil {
 		s.super.say("  %-12s %-28s given by SUANPAN_DATABASE_URL", "postgres", "–")
 	}
 	if temporalPart == nil {
 		s.super.say("  %-12s %-28s given by SUANPAN_TEMPORAL_ADDRESS", "temporal", temporalAddress)
 	}
-	if err := s.super.up(ctx, parts...); err != nil {
+	if err := s.super.up(ctx, there(postgresPart, temporalPart)...); err != nil {
 		return err
 	}
 	return s.configure(databaseURL, temporalAddress)

@@ -17,6 +17,7 @@ import (
 // The versions that tools/*/go.mod pin; a test holds them equal.
 const (
 	CLIVersion    = "v1.5.1"
+	WebUIVersion  = "v2.42.1"
 	ServerVersion = "v1.32.1"
 )
 
@@ -30,11 +31,17 @@ type Program struct {
 	Takes   string // the first build, on two cores
 }
 
-// CLI is the command line tool with the development server and the Web UI.
+// CLI is the command line tool with the development server.
 func CLI() Program {
 	return Program{Name: "temporal-cli", Version: CLIVersion, Module: "temporal-cli",
 		Package: "github.com/temporalio/cli/cmd/temporal", Takes: "three minutes",
 		Flags: "-X github.com/temporalio/cli/temporalcli.Version=" + strings.TrimPrefix(CLIVersion, "v")}
+}
+
+// WebUI is the Web UI that an installation has.
+func WebUI() Program {
+	return Program{Name: "temporal-web-ui", Version: WebUIVersion, Module: "temporal-cli",
+		Package: "github.com/temporalio/ui-server/v2/cmd/server", Takes: "a minute"}
 }
 
 // FullServer is the server that production runs on PostgreSQL.

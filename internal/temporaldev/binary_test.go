@@ -12,9 +12,10 @@ import (
 
 func TestVersionsAreThePinnedOnes(t *testing.T) {
 	t.Parallel()
-	for module, pin := range map[string]string{
-		"temporal-cli":    "github.com/temporalio/cli " + temporaldev.CLIVersion,
-		"temporal-server": "go.temporal.io/server " + temporaldev.ServerVersion,
+	for pin, module := range map[string]string{
+		"github.com/temporalio/cli " + temporaldev.CLIVersion:            "temporal-cli",
+		"github.com/temporalio/ui-server/v2 " + temporaldev.WebUIVersion: "temporal-cli",
+		"go.temporal.io/server " + temporaldev.ServerVersion:             "temporal-server",
 	} {
 		content, err := os.ReadFile(filepath.Join("../../tools", module, "go.mod"))
 		require.NoError(t, err)

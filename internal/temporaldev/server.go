@@ -37,10 +37,8 @@ type Options struct {
 	Binary Binary
 	// File keeps workflows across restarts; empty keeps them in memory.
 	File string
-	// Port serves gRPC on 127.0.0.1. UIPort serves the Web UI; 0 means none.
-	Port, UIPort int
-	// UICodec is where the Web UI has payloads decrypted; empty means nowhere.
-	UICodec string
+	// Port serves gRPC on 127.0.0.1.
+	Port int
 	// Namespace is made when the server starts.
 	Namespace string
 	// Settings are Temporal's dynamic configuration; values are JSON.
@@ -84,15 +82,7 @@ func (l *Launch) Address() string {
 func (l *Launch) Command() (cmd *exec.Cmd, stop os.Signal) {
 	o := l.options
 	args := []string{"server", "start-dev", "--disable-config-env", "--disable-config-file", "--log-format", "json",
-		"--ip", "127.0.0.1", "--port", strconv.Itoa(o.Port), "--namespace", o.Namespace}
-	if o.UIPort == 0 {
-		args = append(args, "--headless")
-	} else {
-		args = append(args, "--ui-port", strconv.Itoa(o.UIPort))
-		if o.UICodec != "" {
-			args = append(args, "--ui-codec-endpoint", o.UICodec)
-		}
-	}
+		"--ip", "127.0.0.1", "--port", strconv.Itoa(o.Port), "--namespace", o.Namespace, "--headless"}
 	if o.File != "" {
 		args = append(args, "--db-filename", o.File)
 	}

@@ -19,8 +19,25 @@ type look struct {
 	noScript          bool
 }
 
-// course is one payer's way through the cashier.
+// course is one way of somebody through pages.
 type course struct {
+	name  string
+	smoke bool
+	// take walks it in windows of its own; shots begins the names of its pictures.
+	take func(browser context.Context, m *mall, shots string) error
+}
+
+// courses are all that are tried.
+func courses() []course {
+	all := []course{{"operator-reads-payloads", true, readPayloads}}
+	for _, c := range payers() {
+		all = append(all, course{c.name, c.smoke, c.take})
+	}
+	return all
+}
+
+// payer is one payer's course through the cashier.
+type payer struct {
 	name   string
 	device string
 	look   look
@@ -31,11 +48,10 @@ type course struct {
 	smoke bool
 }
 
-// courses are all ways that are tried.
-func courses() []course {
+func payers() []payer {
 	zh, en := look{language: "zh-CN", colours: "light"}, look{language: "en-GB", colours: "light"}
 	dark, bare := look{language: "zh-CN", colours: "dark"}, look{language: "zh-CN", colours: "light", noScript: true}
-	return []course{
+	return []payer{
 		{"pc-alipay-qr-pay", "pc", zh, scanned("alipay.qr", "pay"), "succeeded", true},
 		{"pc-wechatpay-qr-pay", "pc", en, scanned("wechatpay.qr", "pay"), "succeeded", false},
 		{"pc-alipay-page-pay", "pc", en, redirected("alipay.page", "paid", "#pay"), "succeeded", false},
@@ -61,7 +77,7 @@ func courses() []course {
 }
 
 // take walks the course in a window of its own.
-func (c course) take(browser context.Context, m *mall, shots string) error {
+func (c payer) take(browser context.Context, m *mall, shots string) error {
 	w, closeWindow, err := openWindow(browser, devices()[c.device], c.look, shots)
 	if err != nil {
 		return err

@@ -20,7 +20,7 @@ func main() {
 	flag.StringVar(&o.dev, "dev", ".data/dev.json", "the file that starter dev wrote: addresses and the API key")
 	flag.StringVar(&o.out, "out", "dist/screens", "folder for the pictures")
 	flag.StringVar(&o.browser, "chromium", "", "the browser; found on PATH unless given")
-	flag.BoolVar(&o.smoke, "smoke", false, "only three courses")
+	flag.BoolVar(&o.smoke, "smoke", false, "only four courses")
 	only := flag.String("only", "", "only courses whose name matches this expression")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -69,7 +69,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return fmt.Errorf("no running stack (make up starts one): %w", err)
 	}
-	mall := &mall{}
+	mall := &mall{codecToken: filepath.Join(filepath.Dir(o.dev), "codec-token")}
 	if err := json.Unmarshal(text, &mall.stack); err != nil {
 		return fmt.Errorf("%s: %w", o.dev, err)
 	}

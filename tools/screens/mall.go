@@ -19,8 +19,12 @@ type mall struct {
 		APIKey     string   `json:"api_key"`
 		APIURLs    []string `json:"api_urls"`
 		SandboxURL string   `json:"sandbox_url"`
+		TemporalUI string   `json:"temporal_ui"`
+		CodecURL   string   `json:"codec_url"`
 	}
 	shop, merchant string
+	// codecToken is the file with the operator's token.
+	codecToken string
 }
 
 // payment is what the courses need of a payment.

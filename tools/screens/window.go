@@ -170,15 +170,23 @@ const sticksOut = `(() => {
 	return main && Math.abs(main.left - (wide - main.right)) > 2 ? "the page is not in the middle" : ""
 })()`
 
-// picture keeps the whole page as PNG. What does not fit the screen is an error.
-func (w *window) picture(name string) error {
+// keep keeps what the window shows as PNG.
+func (w *window) keep(name string) error {
 	var png []byte
-	var wrong string
-	if err := w.do(chromedp.CaptureScreenshot(&png), chromedp.Evaluate(sticksOut, &wrong)); err != nil {
+	if err := w.do(chromedp.CaptureScreenshot(&png)); err != nil {
 		return err
 	}
 	w.taken++
-	if err := os.WriteFile(fmt.Sprintf("%s-%d-%s.png", w.shots, w.taken, name), png, 0o644); err != nil {
+	return os.WriteFile(fmt.Sprintf("%s-%d-%s.png", w.shots, w.taken, name), png, 0o644)
+}
+
+// picture is keep for a page of ours: what does not fit the screen is an error.
+func (w *window) picture(name string) error {
+	if err := w.keep(name); err != nil {
+		return err
+	}
+	var wrong string
+	if err := w.do(chromedp.Evaluate(sticksOut, &wrong)); err != nil {
 		return err
 	}
 	if wrong != "" {
