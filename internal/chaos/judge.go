@@ -68,8 +68,9 @@ func (r *run) judge(ctx context.Context) []verdict {
 }
 
 func judgeVerify(ctx context.Context, r *run) (string, []string, error) {
-	cmd := exec.CommandContext(ctx, filepath.Join(r.platform.bin, "starter"), "verify")
-	cmd.Env = config.Environ(config.Tool{Core: r.platform.core(r.platform.directURL(), r.platform.launch.Address())})
+	cmd := exec.CommandContext(ctx, filepath.Join(r.platform.bin, "starter"), "verify", "--deep")
+	cmd.Env = config.Environ(config.Vault{Core: r.platform.core(r.platform.directURL(), r.platform.launch.Address()),
+		Secrets: config.Secrets{MasterKeyFile: r.platform.masterKey()}})
 	out, err := cmd.CombinedOutput()
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	if err != nil {

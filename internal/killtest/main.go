@@ -2,7 +2,7 @@
 // part of the stack with SIGKILL in the middle of each run: a worker, an API, the
 // Temporal server, PostgreSQL, the sandbox, and at last all of them at once. Each
 // demo must still end right, which includes that the providers' own books equal
-// ours, and `starter verify` must find the books sound.
+// ours, and `starter verify --deep` must find the books sound.
 //
 // With -rolling it restarts the APIs and the workers with SIGTERM instead, as a
 // deployment does, under load: no tenant's call may fail more than once. With
@@ -195,7 +195,7 @@ func find(data, name string) (part, error) {
 	return part{}, fmt.Errorf("the stack has no part %q", name)
 }
 
-// verify runs `starter verify` on the stack's database.
+// verify runs `starter verify --deep` on the stack's database.
 func verify(ctx context.Context, o options) error {
 	text, err := os.ReadFile(filepath.Join(o.data, "stack.json"))
 	if err != nil {
@@ -207,10 +207,11 @@ func verify(ctx context.Context, o options) error {
 	if err := json.Unmarshal(text, &state); err != nil {
 		return err
 	}
-	check := exec.CommandContext(ctx, o.starter, "verify")
+	check := exec.CommandContext(ctx, o.starter, "verify", "--deep")
+	check.Env = []string{"SUANPAN_MASTER_KEY_FILE=" + filepath.Join(o.data, "secrets", "master.key")}
 	for _, address := range state.Addresses {
 		if address.What == "database" {
-			check.Env = []string{"SUANPAN_DATABASE_URL=" + address.URL}
+			check.Env = append(check.Env, "SUANPAN_DATABASE_URL="+address.URL)
 		}
 	}
 	if out, err := check.CombinedOutput(); err != nil {
