@@ -5,6 +5,7 @@ SHELL := bash
 
 GO ?= go
 TOOL := $(GO) tool -modfile=tools/dev/go.mod
+VULNCHECK = $(GO) tool -modfile=tools/vulnerabilities/go.mod govulncheck
 SBOM = $(GO) tool -modfile=tools/sbom/go.mod cyclonedx-gomod bin -json -noserial -version $(VERSION) -output
 STARTER := bin/starter
 TYPESCRIPT := client/typescript
@@ -28,16 +29,19 @@ ATTACK_FLAGS ?= -attacks 100000 -attack-seed 7
 # Bad requests and forged signatures, such as BAD_FLAGS="-bad.requests 10000 -bad.seed 8".
 BAD_FLAGS ?= -bad.requests 1000000 -bad.seed 7
 FORGE_FLAGS ?= -forged.signatures 100000 -forged.seed 7
+IDEMPOTENCY_FLAGS ?= -idempotency.rounds 1000
 # What meets unusable answers, such as UNKNOWN_FLAGS="-unknown.seed 8 -unknown.live 1000 -unknown.core 10000".
 UNKNOWN_FLAGS ?= -unknown.live 1000 -unknown.core 10000 -unknown.seed 7
 # The people among the canaries, such as CANARY_FLAGS="-canaries.people 100 -canaries.seed 8".
-CANARY_FLAGS ?= -canaries.people 40 -canaries.seed 7
+CANARY_FLAGS ?= -canaries.people 40 -canaries.seed 7 -canaries.postgres
 # What runs against the providers themselves, such as CONTRACT_FLAGS="-run Alipay".
 CONTRACT_FLAGS ?=
 # What the browser walks, such as SCREENS_FLAGS=-smoke or SCREENS_FLAGS="-only phone".
 SCREENS_FLAGS ?=
 # The kills of webhook senders, such as HOOK_FLAGS="-hooks.events 1000 -hooks.kills 5 -hooks.seed 9".
 HOOK_FLAGS ?= -hooks.events 100000 -hooks.kills 50 -hooks.seed 7
+# Where govulncheck looks, such as VULN_FLAGS="-db https://vulndb.example.com".
+VULN_FLAGS ?=
 # How long each parser is fuzzed.
 FUZZ_TIME ?= 2s
 # What `make test` tests and how, such as TEST="-race ./ledger/...".
@@ -122,12 +126,12 @@ bad-requests: ## Send 1,000,000 bad requests to every route and look that nothin
 	$(GO) run ./internal/testenv -- $(GO) test -count=1 -timeout 60m -v -run TestBadRequests ./api $(BAD_FLAGS)
 
 .PHONY: forgeries
-forgeries: ## Forge, replay and outdate 100,000 signatures of requests, on two instances that restart (FORGE_FLAGS="-forged.seed 8")
-	$(GO) run ./internal/testenv -- $(GO) test -count=1 -timeout 60m -v -run TestNoForgedSignature ./api $(FORGE_FLAGS)
+forgeries: $(STARTER) ## Forge, replay and outdate 100,000 signatures of requests, at two API processes that are killed in the middle (FORGE_FLAGS="-forged.seed 8")
+	$(GO) run ./internal/testenv -- $(GO) test -count=1 -timeout 60m -v -run TestNoForgedSignature ./api -processes $(CURDIR)/$(STARTER) $(FORGE_FLAGS)
 
 .PHONY: idempotency
-idempotency: ## Send 100 requests with one key at once, 1,000 times, and count objects
-	$(GO) run ./internal/testenv -- $(GO) test -count=1 -timeout 60m -v -run TestOneKeyMakesOneObject ./api -idempotency.rounds 1000
+idempotency: $(STARTER) ## Send 100 requests with one key at once, 1,000 times, to two API processes of which one is killed now and then, and count objects
+	$(GO) run ./internal/testenv -- $(GO) test -count=1 -timeout 60m -v -run TestOneKeyMakesOneObject ./api -processes $(CURDIR)/$(STARTER) $(IDEMPOTENCY_FLAGS)
 
 .PHONY: attacks
 attacks: ## Forge, change, replay and misdirect 100,000 notifications and look that nothing changed (ATTACK_FLAGS="-attack-seed 8")
@@ -259,6 +263,17 @@ sbom: build ## List every component of the programs and of the TypeScript client
 	@for program in starter worker sandbox; do $(SBOM) dist/suanpan-$$program.cdx.json bin/$$program; done
 	@npm --prefix $(TYPESCRIPT) sbom --package-lock-only --sbom-format cyclonedx >dist/suanpan-typescript.cdx.json
 	@ls dist/*.cdx.json
+
+.PHONY: vulnerabilities
+vulnerabilities: ## Ask the databases of known weaknesses about every component; also fails when they cannot be reached (VULN_FLAGS)
+	@failed=0; code=0; $(VULNCHECK) $(VULN_FLAGS) ./... || code=$$?; case $$code in \
+	  0) ;; \
+	  3) failed=1; echo "Go: known weaknesses are in what we call, see above" ;; \
+	  *) failed=1; echo "Go: NOT CHECKED, govulncheck ended with $$code: its database could not be reached, or the code does not build" ;; esac; \
+	for dir in $(TYPESCRIPT) $(TYPESCRIPT_QUICKSTART); do \
+	  if out=$$(npm --prefix $$dir audit --package-lock-only --json 2>/dev/null); then echo "npm: $$dir: nothing known"; \
+	  elif grep -q '"auditReportVersion"' <<<"$$out"; then failed=1; npm --prefix $$dir audit --package-lock-only || true; echo "npm: $$dir: known weaknesses, see above"; \
+	  else failed=1; echo "npm: $$dir: NOT CHECKED, the registry did not answer"; fi; done; exit $$failed
 
 .PHONY: clean
 clean: ## Stop the platform and remove its state, bin/ and dist/ (the Temporal CLI stays in the user's cache)

@@ -33,6 +33,7 @@ func Groups() []Group {
 		{"API and worker: metrics", variablesOf(reflect.TypeFor[Metrics]())},
 		{"API, worker and codec: TLS of their addresses", variablesOf(reflect.TypeFor[Listening]())},
 		{"API and worker: webhooks", variablesOf(reflect.TypeFor[Webhooks]())},
+		{"API: whom it serves, and how often", variablesOf(reflect.TypeFor[Serving]())},
 		{"API (`starter serve`)", ownVariablesOf(reflect.TypeFor[API]())},
 		{"Worker (`worker`)", ownVariablesOf(reflect.TypeFor[Worker]())},
 		{"Codec endpoint (`starter codec`)", ownVariablesOf(reflect.TypeFor[Codec]())},

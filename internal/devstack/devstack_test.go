@@ -52,7 +52,7 @@ func TestOrphansOfAKilledSupervisorAreStoppedByTheNext(t *testing.T) {
 	first := startSupervisor(t, r)
 	first.waitFor("everything is up")
 	orphans := first.parts()
-	require.Len(t, orphans, 8, "PostgreSQL, Temporal, its codec, sandbox, two workers, two APIs")
+	require.Len(t, orphans, 9, "PostgreSQL, Temporal, its Web UI and codec, sandbox, two workers, two APIs")
 	first.signal(syscall.SIGKILL)
 	for name, id := range orphans {
 		require.True(t, id.Alive(), "%s did not survive its supervisor; the test shows nothing", name)

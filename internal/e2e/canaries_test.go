@@ -6,11 +6,9 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -19,8 +17,6 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,13 +33,13 @@ import (
 	"github.com/suanpan/suanpan/core/tenant"
 	"github.com/suanpan/suanpan/internal/app"
 	"github.com/suanpan/suanpan/internal/id"
-	"github.com/suanpan/suanpan/internal/temporaltest"
 )
 
 // How many people the canaries are, and which.
 var (
 	canaryPeople = flag.Int("canaries.people", 3, "payees, payers and cards of each kind among the canaries")
 	canarySeed   = flag.Uint64("canaries.seed", 7, "seed of the canaries")
+	canaryServer = flag.Bool("canaries.postgres", false, "run Temporal's server of production on PostgreSQL, not the development server on SQLite")
 )
 
 // canaries are texts that may be in no place where somebody reads who has no business
@@ -151,7 +147,7 @@ type mine struct {
 	*world
 	*canaries
 	logs, answers, hooks *notebook
-	dir                  string
+	keeps                keptTemporal
 	// planted is the event that was leaked into on purpose.
 	planted string
 }
@@ -159,12 +155,14 @@ type mine struct {
 func newMine(t *testing.T) *mine {
 	t.Helper()
 	m := &mine{canaries: &canaries{random: rand.New(rand.NewPCG(*canarySeed, 0)), hidden: map[string]string{}},
-		logs: &notebook{}, answers: &notebook{}, hooks: &notebook{}, dir: t.TempDir()}
+		logs: &notebook{}, answers: &notebook{}, hooks: &notebook{}}
+	start := keptInSQLite
+	if *canaryServer {
+		start = keptInPostgreSQL
+	}
 	m.world = newWorld(t, unguarded, func(w *world) {
-		server, remove, err := temporaltest.StartServerOn(w.ctx, filepath.Join(m.dir, "temporal.db"))
-		require.NoError(t, err)
-		t.Cleanup(remove)
-		w.temporalAt = server.Address()
+		m.keeps = start(w.ctx, t, t.TempDir())
+		w.temporalAt = m.keeps.address
 		w.log = slog.New(slog.NewJSONHandler(m.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	})
 	m.secrets()
@@ -383,16 +381,17 @@ func (m *mine) reconcile(date string) {
 
 // places are all where canaries are looked for.
 func (m *mine) places() map[string]func() []byte {
-	return map[string]func() []byte{
-		"logs":             m.logs.bytes,
-		"answers":          m.answers.bytes,
-		"webhooks":         m.hooks.bytes,
-		"metrics":          m.measured,
-		"audit log":        func() []byte { return m.ask("GET", "/v1/audit_entries?limit=100", nil) },
-		"audit export":     func() []byte { return m.ask("GET", "/v1/audit_entries?format=csv", nil) },
-		"database":         m.dumped,
-		"Temporal's files": m.temporalFiles,
+	places := map[string]func() []byte{
+		"logs":         m.logs.bytes,
+		"answers":      m.answers.bytes,
+		"webhooks":     m.hooks.bytes,
+		"metrics":      m.measured,
+		"audit log":    func() []byte { return m.ask("GET", "/v1/audit_entries?limit=100", nil) },
+		"audit export": func() []byte { return m.ask("GET", "/v1/audit_entries?format=csv", nil) },
+		"database":     func() []byte { return dumpOf(m.ctx, m.T, m.db.URL) },
 	}
+	maps.Copy(places, m.keeps.places)
+	return places
 }
 
 // measured is what Prometheus would fetch.
@@ -402,46 +401,6 @@ func (m *mine) measured() (all []byte) {
 		metrics.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 		all = append(all, w.Body.Bytes()...)
 	}
-	return all
-}
-
-// dumped is the database as pg_dump writes it.
-func (m *mine) dumped() []byte {
-	m.Helper()
-	cmd := exec.CommandContext(m.ctx, pgDump(m.T), "--dbname", m.db.URL)
-	var refused bytes.Buffer
-	cmd.Stderr = &refused
-	out, err := cmd.Output()
-	require.NoError(m, err, refused.String())
-	return out
-}
-
-// pgDump is the program, which Debian keeps beside the server.
-func pgDump(t *testing.T) string {
-	t.Helper()
-	if path, err := exec.LookPath("pg_dump"); err == nil {
-		return path
-	}
-	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/pg_dump")
-	require.NoError(t, err)
-	require.NotEmpty(t, found, "pg_dump is in the package postgresql-client")
-	return found[len(found)-1]
-}
-
-// temporalFiles is the database of the Temporal server as it lies on disk, with what was
-// deleted and not overwritten yet.
-func (m *mine) temporalFiles() (all []byte) {
-	m.Helper()
-	files, err := filepath.Glob(filepath.Join(m.dir, "temporal.db*"))
-	require.NoError(m, err)
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if !errors.Is(err, fs.ErrNotExist) { // a journal ends with its transaction
-			require.NoError(m, err)
-		}
-		all = append(all, text...)
-	}
-	require.Contains(m, string(all), m.core.TemporalNamespace)
 	return all
 }
 
@@ -504,7 +463,8 @@ func (m *mine) plant() {
 	plain, err := temporal.Dial(temporal.Options{HostPort: m.core.TemporalAddress, Namespace: m.core.TemporalNamespace})
 	require.NoError(m, err)
 	defer plain.Close()
-	_, err = plain.ExecuteWorkflow(m.ctx, temporal.StartWorkflowOptions{ID: "planted", TaskQueue: "nobody"}, "Planted", leak)
+	_, err = plain.ExecuteWorkflow(m.ctx, temporal.StartWorkflowOptions{ID: "planted", TaskQueue: "nobody",
+		Memo: map[string]any{"note": leak}}, "Planted", leak)
 	require.NoError(m, err)
 	require.NoError(m, plain.TerminateWorkflow(m.ctx, "planted", "", "shown"))
 }
