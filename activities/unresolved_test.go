@@ -119,6 +119,7 @@ func TestWhatMayNotBeSentAgainIsAskedOnly(t *testing.T) {
 		require.Equal(t, sent, d.sent())
 		require.Equal(t, int64(1), d.count(`select count(*) from holds where status = 'open'`))
 		require.Equal(t, int64(1), d.count(`select count(*) from unresolved where answer_code = 'NOT_FOUND'`))
+		require.Equal(t, int64(1), d.count(`select count(*) from events where type in ('refund.unresolved', 'withdrawal.unresolved')`), "told once")
 		require.Equal(t, int64(1), d.count(`select (select count(*) from refunds where waiting_for like '%two persons decide%NOT_FOUND%') +
 			(select count(*) from withdrawals where waiting_for like '%two persons decide%NOT_FOUND%')`))
 		d.paid()
@@ -146,7 +147,7 @@ func TestWhatWasDeclaredFailed(t *testing.T) {
 		}
 		require.Zero(t, d.count(`select count(*) from holds where status = 'open'`))
 		require.Equal(t, int64(1000), d.balance("merchant_available"))
-		require.Equal(t, int64(1), d.events(d.in.ID))
+		require.Equal(t, int64(2), d.events(d.in.ID), "unresolved, and failed")
 	})
 }
 

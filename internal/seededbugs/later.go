@@ -51,6 +51,12 @@ func laterBugs() []bug {
 			pkg: "./activities", test: "TestWhatWasDeclaredFailed",
 		},
 		{
+			name: "unresolved-untold", says: "nobody is told that an order waits for the decision of two persons",
+			file: "activities/unresolved.go",
+			old:  "if err != nil || !news {\n\t\treturn err\n\t}\n\tslog", new: "if err != nil || news {\n\t\treturn err\n\t}\n\tslog",
+			pkg: "./activities", test: "TestWhatMayNotBeSentAgainIsAskedOnly",
+		},
+		{
 			name: "sent-beyond-the-time", says: "an order is sent again although the provider said that the time for it is over",
 			file: "activities/withdrawal.go",
 			old:  "if w.Unresolved != nil || repeatOver(w.SentAt, a.RepeatWindow) {",
