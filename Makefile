@@ -147,7 +147,7 @@ unknowns: ## Let every kind of unusable answer meet every operation, 11,000 time
 	$(GO) run ./internal/testenv -- $(GO) test -count=1 -timeout 90m -v -run TestUnknownResults ./internal/e2e $(UNKNOWN_FLAGS)
 
 .PHONY: canaries
-canaries: ## Send secrets and people through the platform and look for them in logs, metrics, answers, webhooks, the audit log and both databases
+canaries: ## Send secrets and people through the platform and look for them in logs, metrics, traces, answers, webhooks, the audit log and both databases
 	$(GO) run ./internal/testenv -- $(GO) test -count=1 -timeout 60m -v -run TestCanariesAreNowhere ./internal/e2e $(CANARY_FLAGS)
 
 .PHONY: rotation

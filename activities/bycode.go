@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/jackc/pgx/v5"
 
@@ -123,7 +122,7 @@ func (a *Payments) UndoAttempt(ctx context.Context, in accept.Ref) (PaymentState
 		return PaymentState{}, fmt.Errorf("undo attempt %s: %w", in.ID, err)
 	}
 	if answer.Refunded {
-		slog.InfoContext(ctx, "a provider gave a payment by code back when it was undone", "attempt", in.ID, "code", answer.Code)
+		logger(ctx).Info("a provider gave a payment by code back when it was undone", "attempt", in.ID, "code", answer.Code)
 	}
 	return a.onAttempt(ctx, in, answer.Code, func(tx pgx.Tx, p *payment.Payment) error {
 		switch {

@@ -3,7 +3,6 @@ package activities
 import (
 	"context"
 	"fmt"
-	"log/slog"
 
 	"github.com/jackc/pgx/v5"
 
@@ -129,7 +128,7 @@ func (a *Refunds) FindReturnedRefund(ctx context.Context, in accept.Ref) (Return
 	case answer.Outcome == channel.Succeeded && answer.Amount == r.Amount:
 		return r.returnState(Standing, answer.Code), nil
 	case answer.Outcome == channel.Failed:
-		slog.ErrorContext(ctx, "a provider says of a refund that it had paid that there is none; nothing is booked",
+		logger(ctx).Error("a provider says of a refund that it had paid that there is none; nothing is booked",
 			"object", r.ID, "code", answer.Code)
 		return r.returnState(Unclear, answer.Code), nil
 	case answer.Outcome != channel.Pending || answer.Code != channel.CodeAbnormal:
@@ -167,7 +166,7 @@ func (r refunding) afterItCameBack(ctx context.Context, answer channel.RefundSta
 	case answer.Outcome == channel.Succeeded && answer.RefundedAt.Equal(*r.PaidLastAt()):
 		return channel.Answer{Outcome: channel.Unknown, Code: "OLD_NEWS", Message: "the answer is from before it came back"}
 	case answer.Outcome == channel.Failed:
-		slog.ErrorContext(ctx, "a provider says of a refund that came back that there is none; nothing is booked",
+		logger(ctx).Error("a provider says of a refund that came back that there is none; nothing is booked",
 			"object", r.ID, "code", answer.Code)
 		return channel.Answer{Outcome: channel.Unknown, Code: answer.Code, Message: answer.Message}
 	}

@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	"github.com/suanpan/suanpan/core/channel"
@@ -115,7 +114,7 @@ type LateState struct {
 // one, and raises the alarm: such an answer is never booked, and the object stays
 // as it is until a person has looked at it.
 func contradiction(ctx context.Context, a channel.Answer, objectID string, ours, theirs money.Amount) channel.Answer {
-	slog.ErrorContext(ctx, "a provider's answer contradicts our order; nothing is booked",
+	logger(ctx).Error("a provider's answer contradicts our order; nothing is booked",
 		"object", objectID, "ours", ours.Minor, "theirs", theirs.Minor, "currency", theirs.Currency, "code", a.Code)
 	return channel.Answer{Outcome: channel.Unknown, Code: channel.CodeMismatch,
 		Message: "the answer is about another amount"}

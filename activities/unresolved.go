@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -73,7 +72,7 @@ func (u undecided) note(ctx context.Context, tx pgx.Tx, in accept.Ref, code stri
 	if err != nil || !news {
 		return err
 	}
-	slog.WarnContext(ctx, "the time for sending an order again is over; two persons decide what happens", "object", in.ID)
+	logger(ctx).Warn("the time for sending an order again is over; two persons decide what happens", "object", in.ID)
 	return emit(ctx, tx, in.Tenant, u.told, in.ID, status)
 }
 

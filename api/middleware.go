@@ -19,6 +19,7 @@ import (
 	"github.com/suanpan/suanpan/core/fault"
 	"github.com/suanpan/suanpan/core/tenant"
 	"github.com/suanpan/suanpan/internal/pg"
+	"github.com/suanpan/suanpan/internal/telemetry"
 )
 
 // The names under which a request carries what middleware found out.
@@ -42,6 +43,28 @@ func identify(c *gin.Context) {
 	defer cancel()
 	c.Request = c.Request.WithContext(ctx)
 	c.Next()
+}
+
+// trace begins the trace of a request that comes to an address of ours. It learns what
+// the log learns of it, and nothing else: of the request itself the method and the
+// address's template only.
+func (s *server) trace(c *gin.Context) {
+	if c.FullPath() == "" || c.FullPath() == healthPath {
+		c.Next()
+		return
+	}
+	ctx, span := s.opts.Traces.Request(c.Request.Context(), c.Request.Method, c.FullPath())
+	defer span.End()
+	c.Request = c.Request.WithContext(ctx)
+	c.Next()
+	facts := telemetry.RequestFacts{ID: c.GetString(keyRequestID), Refusal: c.GetString(keyRefusal)}
+	if caller, ok := c.Value(keyPrincipal).(tenant.Principal); ok {
+		facts.Tenant = caller.TenantID
+	}
+	if op, ok := c.Value(keyOperation).(*operation); ok {
+		facts.Operation = op.route.Operation.OperationID
+	}
+	span.Answered(c.Writer.Status(), facts)
 }
 
 // policy is for answers that are no pages: nothing in them is to be loaded, sent or framed.
@@ -147,6 +170,7 @@ func (s *server) authenticate(c *gin.Context) {
 		return
 	}
 	c.Set(keyPrincipal, principal)
+	telemetry.Link(c.Request.Context(), c.GetHeader("traceparent")) // of a caller we know, beside our own trace
 	if err := s.rates.admit(c.Request.Context(), principal); err != nil {
 		s.refuse(c, err)
 		return

@@ -14,6 +14,7 @@ import (
 
 	"github.com/suanpan/suanpan/core/fault"
 	"github.com/suanpan/suanpan/internal/pg"
+	"github.com/suanpan/suanpan/internal/telemetry"
 	"github.com/suanpan/suanpan/ledger"
 )
 
@@ -157,5 +158,9 @@ func booksFault(e *ledger.Error) *fault.Error {
 
 // log is the server's logger with what identifies the request.
 func (s *server) log(c *gin.Context) *slog.Logger {
-	return s.opts.Log.With("request_id", c.GetString(keyRequestID), "method", c.Request.Method, "route", c.FullPath())
+	log := s.opts.Log.With("request_id", c.GetString(keyRequestID), "method", c.Request.Method, "route", c.FullPath())
+	if trace := telemetry.TraceID(c.Request.Context()); trace != "" {
+		log = log.With("trace_id", trace)
+	}
+	return log
 }

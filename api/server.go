@@ -22,6 +22,7 @@ import (
 	"github.com/suanpan/suanpan/core/secret"
 	"github.com/suanpan/suanpan/core/tenant"
 	"github.com/suanpan/suanpan/internal/pg"
+	"github.com/suanpan/suanpan/internal/telemetry"
 )
 
 // Workflows starts the workflow of an accepted object and waits, for a few
@@ -60,6 +61,8 @@ type Options struct {
 	// Guard checks the URLs of new webhook endpoints.
 	Guard *event.Guard
 	Log   *slog.Logger
+	// Traces have a trace for each request; nil for none.
+	Traces *telemetry.Traces
 	// Dev opens the test clock.
 	Dev bool
 	// Mode is that of the tenants that are served, tenant.Test unless set.
@@ -101,12 +104,12 @@ func New(opts Options) (http.Handler, error) {
 	engine.RedirectFixedPath = false
 	engine.HandleMethodNotAllowed = true
 	engine.ForwardedByClientIP = false
-	engine.Use(identify, s.access, s.secure, s.recover)
+	engine.Use(identify, s.trace, s.access, s.secure, s.recover)
 	engine.NoRoute(func(c *gin.Context) { s.refuse(c, fault.NotFound()) })
 	engine.NoMethod(func(c *gin.Context) {
 		s.refuse(c, &fault.Error{Kind: kindMethodNotAllowed, Code: "method_not_allowed", Detail: "This address does not know this method."})
 	})
-	engine.GET("/healthz", s.health)
+	engine.GET(healthPath, s.health)
 	engine.GET("/openapi.yaml", func(c *gin.Context) { c.Data(http.StatusOK, "application/yaml", contractYAML) })
 	docs, err := reference.New(contract.doc)
 	if err != nil {
@@ -150,6 +153,9 @@ func (s *server) refuseMalformed(c *gin.Context, err error) {
 	refusal.Cause = err
 	s.refuse(c, refusal)
 }
+
+// healthPath is asked every few seconds by whoever keeps the process running.
+const healthPath = "/healthz"
 
 func (s *server) health(c *gin.Context) {
 	if err := s.opts.DB.Ping(c.Request.Context()); err != nil {

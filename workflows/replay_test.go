@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
@@ -22,14 +24,17 @@ import (
 	"github.com/suanpan/suanpan/core/payout"
 	"github.com/suanpan/suanpan/core/recon"
 	"github.com/suanpan/suanpan/core/refund"
+	"github.com/suanpan/suanpan/internal/telemetry"
+	"github.com/suanpan/suanpan/internal/telemetry/temporaltrace"
+	"github.com/suanpan/suanpan/internal/telemetry/tracetest"
 	"github.com/suanpan/suanpan/workflows"
 )
 
 var histories = flag.String("histories", "", "replay the histories of this folder too, as `starter replay --save` writes them")
 
-func newReplayer(t *testing.T) worker.WorkflowReplayer {
+func newReplayer(t *testing.T, with ...interceptor.WorkerInterceptor) worker.WorkflowReplayer {
 	t.Helper()
-	replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{})
+	replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{Interceptors: with})
 	require.NoError(t, err)
 	return replayer
 }
@@ -61,6 +66,25 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 			require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(quiet{}, file))
 		})
 	}
+}
+
+// Traces change no history, and a replay is not told as if it were work.
+func TestRecordedHistoriesReplayWithTraces(t *testing.T) {
+	t.Parallel()
+	collector := tracetest.New(t)
+	traces, err := telemetry.NewTraces(telemetry.TraceOptions{Service: "test", Endpoint: collector.URL, Ratio: 1},
+		telemetry.New().Spans, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	traced := temporaltrace.Interceptors(traces, func(error) string { return "" })[0].(interceptor.WorkerInterceptor)
+	for _, file := range recorded(t) {
+		replayer := newReplayer(t, traced)
+		workflows.Register(replayer)
+		require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(quiet{}, file), file)
+	}
+	_, control := traces.Tracer().Start(t.Context(), "control")
+	control.End()
+	traces.Close()
+	require.Equal(t, []string{"control"}, tracetest.Paths(collector.Spans(), tracetest.None))
 }
 
 // The corpus has every workflow that is registered, in every end that its object

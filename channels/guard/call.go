@@ -10,6 +10,7 @@ import (
 
 	"github.com/suanpan/suanpan/channels/internal/wire"
 	"github.com/suanpan/suanpan/core/channel"
+	"github.com/suanpan/suanpan/internal/telemetry"
 )
 
 // guarded is an adapter behind the guard of its account. What makes no call
@@ -41,16 +42,19 @@ const (
 // guard makes one call, or answers it with CodeNotSent at once.
 func guard[A any](ctx context.Context, a *account, c call[A]) (A, error) {
 	began := time.Now()
+	ctx, span := a.guards.ports.Traces.Call(ctx, a.channel, a.ID, string(c.op))
+	defer span.End()
 	letGo, by, err := a.admit(ctx, c.op)
+	span.Waited(time.Since(began))
 	switch {
 	case err != nil:
 		var none A
 		return none, fmt.Errorf("%s: nothing was sent: %w", c.op, err)
 	case by != "":
+		span.Refused(by)
 		return refuse(a, c, began, by), nil
 	}
-	result, err := attempt(ctx, a, c, letGo)
-	return result, err
+	return attempt(ctx, a, c, letGo, span)
 }
 
 // refuse answers a call that was not let go.
@@ -75,7 +79,7 @@ func whyRefused(by string) string {
 }
 
 // attempt makes the call that was let go.
-func attempt[A any](ctx context.Context, a *account, c call[A], letGo func(error)) (A, error) {
+func attempt[A any](ctx context.Context, a *account, c call[A], letGo func(error), span telemetry.Call) (A, error) {
 	heard := errBad // what a panic leaves
 	defer func() { letGo(heard) }()
 	bounded, cancel := context.WithTimeout(ctx, a.guards.limits.timeout(c.op))
@@ -95,6 +99,8 @@ func attempt[A any](ctx context.Context, a *account, c call[A], letGo func(error
 		heard = errIgnored
 	}
 	a.guards.ports.Metrics.Called(a.channel, a.ID, string(c.op), string(answer.Outcome), took)
+	inconclusive := err != nil || answer.Outcome == channel.Unknown
+	span.Answered(string(answer.Outcome), channel.PlainCode(answer.Code), providerCode(answer), inconclusive)
 	a.record(channel.Call{
 		Number: c.number, Operation: c.op, StartedAt: began, Took: took, Outcome: answer.Outcome, Code: answer.Code,
 		RequestID: witness.RequestID(), Request: c.request, Answer: kept.with("provider_code", providerCode(answer)),

@@ -62,7 +62,7 @@ func (l Limits) timeout(op channel.Operation) time.Duration {
 	return l.Timeout
 }
 
-// Ports are what the guard needs from outside. None may be nil.
+// Ports are what the guard needs from outside. None may be nil but Traces.
 type Ports struct {
 	// TakeSlots is channel.TakeSlots on the platform's database.
 	TakeSlots func(ctx context.Context, identity string, gap time.Duration, wanted int, maxWait time.Duration) (channel.Slots, error)
@@ -71,6 +71,8 @@ type Ports struct {
 	Tell   func(channel.Health)
 	// Metrics count what happened.
 	Metrics *telemetry.Channels
+	// Traces have a span for each call; nil for none.
+	Traces *telemetry.Traces
 }
 
 // Account names a channel account.

@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/suanpan/suanpan/core/channel"
+	"github.com/suanpan/suanpan/internal/telemetry"
+	"github.com/suanpan/suanpan/internal/telemetry/tracetest"
 )
 
 // TestAbilitiesAreTheAdaptersOwn: for each of the 32 sets, a type assertion finds on
@@ -226,6 +229,11 @@ func TestWhatSpeaksAgainstAProvider(t *testing.T) {
 func TestNothingPersonalIsKept(t *testing.T) {
 	t.Parallel()
 	g, kept := guards(Limits{})
+	collector := tracetest.New(t)
+	var err error
+	g.ports.Traces, err = telemetry.NewTraces(telemetry.TraceOptions{Service: "test", Endpoint: collector.URL, Ratio: 1},
+		kept.metrics.Spans, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
 	a := g.Wrap(one(), &fake{})
 	for op, answer := range everyCall(t, a) {
 		require.Equal(t, channel.Answer{Outcome: channel.Succeeded, Code: "OK", Message: canaryText}, answer, op)
@@ -251,6 +259,12 @@ func TestNothingPersonalIsKept(t *testing.T) {
 	at := strings.Index(kept.text(t), "CANARY")
 	require.Equal(t, -1, at, "%.300s", kept.text(t)[max(at-100, 0):])
 	require.Contains(t, kept.text(t), `"amount":"100 CNY"`)
+
+	g.ports.Traces.Close()
+	require.Len(t, collector.Spans(), 2*len(channel.Operations())+2)
+	require.NotContains(t, string(collector.Bytes()), "CANARY")
+	require.NotContains(t, string(collector.Bytes()), "张三")
+	require.Contains(t, kept.shown(t), "suanpan_trace_withheld_total 0")
 }
 
 func TestTheProvidersOwnCodeIsKept(t *testing.T) {

@@ -41,6 +41,8 @@ type DispatcherOptions struct {
 	Clock func() time.Time
 	// Metrics count; nil counts nothing.
 	Metrics *telemetry.Webhooks
+	// Traces have a span for each try; nil for none.
+	Traces *telemetry.Traces
 	// Roots are whose certificates are accepted: the system's unless set.
 	Roots *x509.CertPool
 	// Poll is how often due deliveries are looked for: 500 ms.
@@ -172,16 +174,21 @@ func (d *Dispatcher) now() *time.Time {
 }
 
 func (d *Dispatcher) deliver(ctx context.Context, c claimed) {
+	ctx, span := d.opts.Traces.Webhook(ctx, c.tenant, c.eventID, c.endpointID, c.attempt)
+	defer span.End()
 	began := time.Now()
 	a := d.sender.send(ctx, c.message)
 	a.took = time.Since(began)
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
+	outcome, err := d.record(ctx, c, a)
 	// When this fails the lease runs out and the message is sent once more, under
 	// the same id: receivers are told to expect that.
-	if err := d.record(ctx, c, a); err != nil {
+	if err != nil {
+		outcome = "unrecorded"
 		d.opts.Log.Error("webhooks: cannot record a delivery", "event", c.eventID, "endpoint", c.endpointID, "error", err)
 	}
+	span.Answered(outcome, a.status)
 }
 
 // jitter spreads d by ±10 %, so that receivers that failed together are not all

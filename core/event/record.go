@@ -12,11 +12,11 @@ import (
 )
 
 // record writes down what came of a try: in the log, in the delivery, and in how
-// its endpoint does. The endpoint's row comes before its deliveries', here and
-// wherever else both are locked.
-func (d *Dispatcher) record(ctx context.Context, c claimed, a answer) error {
-	outcome := telemetry.WebhookDelivered
-	err := d.db.AsSystem(ctx, func(tx pgx.Tx) (err error) {
+// its endpoint does; outcome is one of those that are counted. The endpoint's row comes
+// before its deliveries', here and wherever else both are locked.
+func (d *Dispatcher) record(ctx context.Context, c claimed, a answer) (outcome string, err error) {
+	outcome = telemetry.WebhookDelivered
+	err = d.db.AsSystem(ctx, func(tx pgx.Tx) (err error) {
 		if a.accepted() {
 			return d.recordSuccess(ctx, tx, c, a)
 		}
@@ -26,7 +26,7 @@ func (d *Dispatcher) record(ctx context.Context, c claimed, a answer) error {
 	if err == nil {
 		d.opts.Metrics.Tried(outcome, a.took)
 	}
-	return err
+	return outcome, err
 }
 
 const sqlLog = `

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 
@@ -27,12 +28,18 @@ func RunAPI(ctx context.Context, cfg config.API, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	temporal, err := DialTemporal(cfg.Core, NewCodec(db, box), log, intercept.Temporal(ctx)...)
+	metrics := telemetry.New()
+	traces, err := newTraces(cfg.Traces, "suanpan-api", metrics, log)
+	if err != nil {
+		return err
+	}
+	defer traces.Close()
+	temporal, err := DialTemporal(cfg.Core, NewCodec(db, box), log, slices.Concat(intercept.Temporal(ctx), TracedTemporal(traces))...)
 	if err != nil {
 		return err
 	}
 	defer temporal.Close()
-	guards, stop, err := startGuards(ctx, cfg.Guards, cfg.Metrics, cfg.Listening, telemetry.New(), db, log)
+	guards, stop, err := startGuards(ctx, cfg.Guards, cfg.Metrics, cfg.Listening, metrics, traces, db, log)
 	if err != nil {
 		return err
 	}
@@ -51,6 +58,7 @@ func RunAPI(ctx context.Context, cfg config.API, log *slog.Logger) error {
 		TrustedProxies: cfg.TrustedProxies,
 		Guard:          webhookGuard(cfg.Webhooks, log),
 		Log:            log,
+		Traces:         traces,
 		Dev:            cfg.Dev(),
 		Mode:           tenant.Mode(cfg.TenantMode),
 		Rates:          ratesOf(cfg.Serving),

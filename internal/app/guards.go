@@ -33,7 +33,10 @@ type Guards struct {
 
 // NewGuards returns Guards under cfg; an operation or channel nobody knows is an
 // error. What they see is written once Start was called.
-func NewGuards(cfg config.Guards, db *pg.DB, metrics *telemetry.Metrics, log *slog.Logger) (*Guards, error) {
+// traces may be nil.
+func NewGuards(
+	cfg config.Guards, db *pg.DB, metrics *telemetry.Metrics, traces *telemetry.Traces, log *slog.Logger,
+) (*Guards, error) {
 	limits, patience, err := limitsOf(cfg)
 	if err != nil {
 		return nil, err
@@ -68,6 +71,7 @@ func NewGuards(cfg config.Guards, db *pg.DB, metrics *telemetry.Metrics, log *sl
 			g.health.Record(h)
 		},
 		Metrics: metrics.Channels,
+		Traces:  traces,
 	})
 	return g, nil
 }
@@ -169,9 +173,9 @@ func identityOf(account tenant.ChannelAccount) string {
 // what shows the metrics; stop ends that, after the last call.
 func startGuards(
 	ctx context.Context, cfg config.Guards, show config.Metrics, own config.Listening,
-	metrics *telemetry.Metrics, db *pg.DB, log *slog.Logger,
+	metrics *telemetry.Metrics, traces *telemetry.Traces, db *pg.DB, log *slog.Logger,
 ) (guards *Guards, stop func(), err error) {
-	guards, err = NewGuards(cfg, db, metrics, log)
+	guards, err = NewGuards(cfg, db, metrics, traces, log)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -19,13 +19,9 @@ func temporalConnection(cfg config.Core) (client.ConnectionOptions, error) {
 	}
 	settings := &tls.Config{MinVersion: tls.VersionTLS12}
 	if cfg.TemporalCAFile != "" {
-		pem, err := os.ReadFile(cfg.TemporalCAFile)
-		if err != nil {
-			return client.ConnectionOptions{}, fmt.Errorf("%sTEMPORAL_CA_FILE: %w", config.Prefix, err)
-		}
-		settings.RootCAs = x509.NewCertPool()
-		if !settings.RootCAs.AppendCertsFromPEM(pem) {
-			return client.ConnectionOptions{}, fmt.Errorf("%sTEMPORAL_CA_FILE: there is no certificate in %s", config.Prefix, cfg.TemporalCAFile)
+		var err error
+		if settings.RootCAs, err = authorities("TEMPORAL_CA_FILE", cfg.TemporalCAFile); err != nil {
+			return client.ConnectionOptions{}, err
 		}
 	}
 	if cfg.TemporalCertFile != "" {
@@ -36,4 +32,17 @@ func temporalConnection(cfg config.Core) (client.ConnectionOptions, error) {
 		settings.Certificates = []tls.Certificate{own}
 	}
 	return client.ConnectionOptions{TLS: settings}, nil
+}
+
+// authorities are those in the file that a variable names.
+func authorities(variable, file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s%s: %w", config.Prefix, variable, err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s%s: there is no certificate in %s", config.Prefix, variable, file)
+	}
+	return pool, nil
 }

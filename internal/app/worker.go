@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -116,13 +117,18 @@ func RunWorker(ctx context.Context, cfg config.Worker, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	temporal, err := DialTemporal(cfg.Core, NewCodec(db, box), log, intercept.Temporal(ctx)...)
+	metrics := telemetry.New()
+	traces, err := newTraces(cfg.Traces, "suanpan-worker", metrics, log)
+	if err != nil {
+		return err
+	}
+	defer traces.Close() // after all that makes spans
+	temporal, err := DialTemporal(cfg.Core, NewCodec(db, box), log, slices.Concat(intercept.Temporal(ctx), TracedTemporal(traces))...)
 	if err != nil {
 		return err
 	}
 	defer temporal.Close()
-	metrics := telemetry.New()
-	guards, stop, err := startGuards(ctx, cfg.Guards, cfg.Metrics, cfg.Listening, metrics, db, log)
+	guards, stop, err := startGuards(ctx, cfg.Guards, cfg.Metrics, cfg.Listening, metrics, traces, db, log)
 	if err != nil {
 		return err
 	}
@@ -141,7 +147,7 @@ func RunWorker(ctx context.Context, cfg config.Worker, log *slog.Logger) error {
 		CallMonths: cfg.ChannelCallMonths, TryMonths: cfg.WebhookTryMonths, ReturnWatch: cfg.ReturnWatch}
 	background.Go(func() { sweeper.Run(ctx) })
 	dispatcher := event.NewDispatcher(db, event.DispatcherOptions{
-		Guard: webhookGuard(cfg.Webhooks, log), Box: box, Log: log, Metrics: metrics.Webhooks})
+		Guard: webhookGuard(cfg.Webhooks, log), Box: box, Log: log, Metrics: metrics.Webhooks, Traces: traces})
 	background.Go(func() { dispatcher.Run(failpoint.Scope(ctx, ScopeWebhooks)) })
 	err = serveHealth(ctx, cfg, db, temporal, log)
 	background.Wait()

@@ -29,6 +29,8 @@ type options struct {
 	url      string
 	appendTo string
 	serve    string
+	traced   bool
+	traces   string
 	fillOnly bool
 	charts   string
 }
@@ -72,7 +74,9 @@ func readFlags(args []string) (options, error) {
 	f.StringVar(&o.appendTo, "append", "", "a file to append the report to")
 	f.BoolVar(&o.fillOnly, "fill-only", false, "with -url and -growth: only make the databases bench_growth_*, which later runs find")
 	f.StringVar(&o.charts, "charts", "", "a folder to write the charts to")
+	f.BoolVar(&o.traced, "traced", false, "measure POST /v1/transfers at a second API process too, whose requests are all traced")
 	f.StringVar(&o.serve, "serve", "", "be the API on this address (used by itself)")
+	f.StringVar(&o.traces, "traces", "", "with -serve: send traces to this URL")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}

@@ -41,6 +41,7 @@ func serve(ctx context.Context, o options) error {
 		Channels: config.Channels{Secrets: config.Secrets{MasterKeyFile: masterKey}, PublicURL: "http://127.0.0.1"},
 		// Rates are counted as everywhere, and so high that they refuse nothing.
 		Serving: config.Serving{TenantMode: "test", RateTenant: 1_000_000, RateKey: 1_000_000},
+		Traces:  config.Traces{TracesEndpoint: o.traces, TracesRatio: 1},
 		Listen:  o.serve,
 	}
 	return app.RunAPI(ctx, cfg, app.NewLogger(os.Stderr, cfg.Core))
@@ -58,7 +59,8 @@ type api struct {
 // apiStart bounds how long the API may take to come up.
 const apiStart = 30 * time.Second
 
-func startAPI(ctx context.Context, b *books, conns int) (*api, error) {
+// startAPI starts one; its traces, if it is to make any, go to a URL.
+func startAPI(ctx context.Context, b *books, conns int, traces string) (*api, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -72,7 +74,7 @@ func startAPI(ctx context.Context, b *books, conns int) (*api, error) {
 		return nil, err
 	}
 	process, err := child.Start(child.Options{
-		Cmd: exec.Command(self, "-serve", address, "-url", b.url, "-conns", strconv.Itoa(conns)),
+		Cmd: exec.Command(self, "-serve", address, "-url", b.url, "-conns", strconv.Itoa(conns), "-traces", traces),
 		Log: filepath.Join(dir, "log"), DieWithParent: true,
 	})
 	if err != nil {

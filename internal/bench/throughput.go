@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"time"
 )
@@ -63,7 +66,7 @@ func throughput(ctx context.Context, o options, s *server, r *report) (err error
 	if err := b.describeSchema(ctx, r); err != nil {
 		return err
 	}
-	a, err := startAPI(ctx, b, o.conns)
+	a, err := startAPI(ctx, b, o.conns, "")
 	if err != nil {
 		return err
 	}
@@ -72,6 +75,17 @@ func throughput(ctx context.Context, o options, s *server, r *report) (err error
 		return err
 	}
 	all := measurements(o, b, a)
+	if o.traced {
+		sink := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+		defer sink.Close()
+		var traced *api
+		if traced, err = startAPI(ctx, b, o.conns, sink.URL+"/v1/traces"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, traced.stop()) }()
+		all = append(all, measurement{name: "POST /v1/transfers, all of them traced", callers: httpCallers,
+			op: traced.transfers(b.pair), beside: uniformHTTP})
+	}
 	if o.part("throughput") {
 		taken, err := takeTurns(ctx, o, b, ref, all)
 		if err != nil {

@@ -127,6 +127,7 @@ type API struct {
 	Guards
 	Webhooks
 	Metrics
+	Traces
 	Listening
 	Serving
 
@@ -142,6 +143,7 @@ type Worker struct {
 	Guards
 	Webhooks
 	Metrics
+	Traces
 	Listening
 
 	HealthListen string `env:"WORKER_HEALTH_LISTEN" envDefault:"127.0.0.1:9091" doc:"host:port of the worker's /healthz."`
@@ -176,6 +178,7 @@ type Stack struct {
 	DatabaseURL       string `env:"DATABASE_URL" doc:"starter dev uses this PostgreSQL and does not start one."`
 	TemporalAddress   string `env:"TEMPORAL_ADDRESS" doc:"starter dev uses this Temporal server and does not start one."`
 	TemporalNamespace string `env:"TEMPORAL_NAMESPACE" envDefault:"suanpan" doc:"Namespace on that server."`
+	TracesEndpoint    string `env:"TRACES_ENDPOINT" doc:"Where the APIs and workers that starter dev starts send traces."`
 }
 
 // Tests is what the test suite reads; listed so that it is no unknown variable.

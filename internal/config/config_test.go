@@ -62,6 +62,14 @@ func TestRefusals(t *testing.T) {
 		"half TLS":       {"SUANPAN_TEMPORAL_CERT_FILE=/c.pem", "belong together"},
 		"TLS of nothing": {"SUANPAN_TEMPORAL_CA_FILE=/ca.pem", "set SUANPAN_TEMPORAL_TLS=on"},
 		"maybe TLS":      {"SUANPAN_TEMPORAL_TLS=maybe", "SUANPAN_TEMPORAL_TLS cannot be read"},
+		"traces to what": {"SUANPAN_TRACES_ENDPOINT=collector:4318", "SUANPAN_TRACES_ENDPOINT must be an absolute http(s) URL"},
+		"plain traces":   {"SUANPAN_TRACES_ENDPOINT=http://collector:4318", "SUANPAN_TRACES_ENDPOINT is refused in production"},
+		"traces by whom": {"SUANPAN_TRACES_ENDPOINT=https://root:hush@collector", "SUANPAN_TRACES_ENDPOINT must have no user"},
+		"too many":       {"SUANPAN_TRACES_RATIO=1.5", "SUANPAN_TRACES_RATIO must be above 0"},
+		"no number":      {"SUANPAN_TRACES_RATIO=NaN", "SUANPAN_TRACES_RATIO must be above 0"},
+		"nothing":        {"SUANPAN_TRACES_RATIO=0", "SUANPAN_TRACES_RATIO must be above 0"},
+		"a half":         {"SUANPAN_TRACES_RATIO=half", "SUANPAN_TRACES_RATIO cannot be read"},
+		"no collector":   {"SUANPAN_TRACES_TOKEN_FILE=/t", "of no use without SUANPAN_TRACES_ENDPOINT"},
 		"password file":  {"SUANPAN_DATABASE_PASSWORD_FILE=/nowhere", "SUANPAN_DATABASE_PASSWORD_FILE"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -128,6 +136,26 @@ func TestNoConnectionFallsBackToPlainText(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, c.tls, loaded.TemporalOverTLS(), c.set)
 	}
+}
+
+func TestWhereTracesGo(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[string]string{
+		"http://127.0.0.1:4318":                   "http://127.0.0.1:4318/v1/traces",
+		"http://localhost:4318/":                  "http://localhost:4318/v1/traces",
+		"https://collector.example.com":           "https://collector.example.com/v1/traces",
+		"https://collector.example.com/otlp/mine": "https://collector.example.com/otlp/mine",
+	} {
+		c, err := config.LoadAPI(environ(t, "SUANPAN_TRACES_ENDPOINT="+given))
+		require.NoError(t, err, given)
+		require.Equal(t, want, c.TracesEndpoint)
+		require.InDelta(t, 1, c.TracesRatio, 0)
+		again, err := config.LoadAPI(config.Environ(c))
+		require.NoError(t, err)
+		require.Equal(t, c, again)
+	}
+	_, err := config.LoadWorker(environ(t, "SUANPAN_ENV=dev", "SUANPAN_TRACES_ENDPOINT=http://collector:4318", "SUANPAN_TRACES_RATIO=0.01"))
+	require.NoError(t, err)
 }
 
 func TestTheMasterKeyMayBelongToAGroup(t *testing.T) {

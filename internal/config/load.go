@@ -20,7 +20,7 @@ func LoadAPI(environ []string) (API, error) {
 		return API{}, err
 	}
 	c.DatabaseURL, err = c.Core.check()
-	return c, errors.Join(err, c.Channels.check(c.Env), c.Guards.check(), c.Webhooks.check(c.Env), c.Metrics.check(),
+	return c, errors.Join(err, c.Channels.check(c.Env), c.Guards.check(), c.Webhooks.check(c.Env), c.Metrics.check(), c.Traces.complete(c.Env),
 		c.Listening.check(), c.settle(c.Env), checkListen("API_LISTEN", c.Listen))
 }
 
@@ -50,7 +50,7 @@ func LoadWorker(environ []string) (Worker, error) {
 		return Worker{}, err
 	}
 	c.DatabaseURL, err = c.Core.check()
-	return c, errors.Join(err, c.Channels.check(c.Env), c.Guards.check(), c.Webhooks.check(c.Env), c.Metrics.check(),
+	return c, errors.Join(err, c.Channels.check(c.Env), c.Guards.check(), c.Webhooks.check(c.Env), c.Metrics.check(), c.Traces.complete(c.Env),
 		c.Listening.check(), checkListen("WORKER_HEALTH_LISTEN", c.HealthListen))
 }
 

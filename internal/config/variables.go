@@ -31,6 +31,7 @@ func Groups() []Group {
 		{"API and worker: providers", ownVariablesOf(reflect.TypeFor[Channels]())},
 		{"API and worker: the guard around providers", variablesOf(reflect.TypeFor[Guards]())},
 		{"API and worker: metrics", variablesOf(reflect.TypeFor[Metrics]())},
+		{"API and worker: traces", variablesOf(reflect.TypeFor[Traces]())},
 		{"API, worker and codec: TLS of their addresses", variablesOf(reflect.TypeFor[Listening]())},
 		{"API and worker: webhooks", variablesOf(reflect.TypeFor[Webhooks]())},
 		{"API: whom it serves, and how often", variablesOf(reflect.TypeFor[Serving]())},

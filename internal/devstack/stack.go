@@ -169,7 +169,8 @@ func (s *stack) configure(databaseURL, temporalAddress string) error {
 		WebhookDialAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}}
 	s.env = Env{
 		Root: s.options.Root, DataDir: s.options.DataDir,
-		API:        config.API{Core: core, Channels: channels, Webhooks: webhooks, Listen: local(s.ports.API[0])},
+		API: config.API{Core: core, Channels: channels, Webhooks: webhooks, Listen: local(s.ports.API[0]),
+			Traces: config.Traces{TracesEndpoint: s.given.TracesEndpoint}},
 		APIURLs:    []string{localURL(s.ports.API[0], ""), localURL(s.ports.API[1], "")},
 		SandboxURL: localURL(s.ports.Sandbox, ""),
 		SandboxDir: s.path("sandbox"),
@@ -192,7 +193,7 @@ func (s *stack) sandboxPart() *part {
 
 func (s *stack) workerPart(i int) *part {
 	c := config.Worker{Core: s.env.API.Core, Channels: s.env.API.Channels,
-		Webhooks: s.env.API.Webhooks, HealthListen: local(s.ports.WorkerHealth[i])}
+		Webhooks: s.env.API.Webhooks, Traces: s.env.API.Traces, HealthListen: local(s.ports.WorkerHealth[i])}
 	return s.ours(fmt.Sprintf("worker-%d", i+1), s.ports.WorkerHealth[i], "worker", config.Environ(c))
 }
 

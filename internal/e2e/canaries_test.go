@@ -33,6 +33,7 @@ import (
 	"github.com/suanpan/suanpan/core/tenant"
 	"github.com/suanpan/suanpan/internal/app"
 	"github.com/suanpan/suanpan/internal/id"
+	"github.com/suanpan/suanpan/internal/telemetry/tracetest"
 )
 
 // How many people the canaries are, and which.
@@ -163,6 +164,7 @@ func newMine(t *testing.T) *mine {
 	m.world = newWorld(t, unguarded, func(w *world) {
 		m.keeps = start(w.ctx, t, t.TempDir())
 		w.temporalAt = m.keeps.address
+		w.collector = tracetest.New(t)
 		w.log = slog.New(slog.NewJSONHandler(m.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	})
 	m.secrets()
@@ -180,7 +182,7 @@ func newMine(t *testing.T) *mine {
 
 // dispatch starts a sender of webhooks.
 func (m *mine) dispatch() {
-	dispatcher := event.NewDispatcher(m.openPool(), event.DispatcherOptions{Log: m.log, Box: m.box(),
+	dispatcher := event.NewDispatcher(m.openPool(), event.DispatcherOptions{Log: m.log, Box: m.box(), Traces: m.traces,
 		Guard: event.NewGuard([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, nil)})
 	ctx, cancel := context.WithCancel(m.ctx)
 	var running sync.WaitGroup
@@ -386,6 +388,7 @@ func (m *mine) places() map[string]func() []byte {
 		"answers":      m.answers.bytes,
 		"webhooks":     m.hooks.bytes,
 		"metrics":      m.measured,
+		"traces":       m.collector.Bytes,
 		"audit log":    func() []byte { return m.ask("GET", "/v1/audit_entries?limit=100", nil) },
 		"audit export": func() []byte { return m.ask("GET", "/v1/audit_entries?format=csv", nil) },
 		"database":     func() []byte { return dumpOf(m.ctx, m.T, m.db.URL) },
@@ -395,8 +398,8 @@ func (m *mine) places() map[string]func() []byte {
 }
 
 // measured is what Prometheus would fetch.
-func (m *mine) measured() (all []byte) {
-	for _, metrics := range m.metrics {
+func (w *world) measured() (all []byte) {
+	for _, metrics := range w.metrics {
 		w := httptest.NewRecorder()
 		metrics.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 		all = append(all, w.Body.Bytes()...)
@@ -405,7 +408,7 @@ func (m *mine) measured() (all []byte) {
 }
 
 // Secrets and personal data that go through the platform, right and wrong, are nowhere
-// in the clear: not in logs, metrics, answers, webhooks, the audit log and its export, nor
+// in the clear: not in logs, metrics, traces, answers, webhooks, the audit log and its export, nor
 // in what either database holds. The search is shown to find each of them in each place.
 func TestCanariesAreNowhere(t *testing.T) {
 	m := newMine(t)
@@ -415,6 +418,7 @@ func TestCanariesAreNowhere(t *testing.T) {
 	m.await("webhooks", func() (bool, any) {
 		return bytes.Count(m.hooks.bytes(), []byte("payment.succeeded")) > 3, len(m.hooks.bytes())
 	})
+	require.NotContains(t, string(m.hooks.bytes()), "Traceparent", "a tenant's system learns nothing of our traces")
 	require.GreaterOrEqual(t, len(m.hidden), 50)
 	places := m.places()
 	for _, place := range slices.Sorted(maps.Keys(places)) {
@@ -446,6 +450,9 @@ func (m *mine) plant() {
 	m.planted = id.New(id.Event)
 	m.log.Debug("a mistake", "payee", leak)
 	m.metrics[0].Channels.Refused("alipay", leak, "breaker")
+	_, call := m.traces.Call(m.ctx, "alipay", "chn_A", "prepay")
+	call.Answered("failed", leak, "", false)
+	call.End()
 	m.ask("GET", "/v1/payments?reference="+leak, nil)
 	_, err := m.answers.Write([]byte(leak))
 	require.NoError(m, err)

@@ -38,6 +38,7 @@ import (
 	"github.com/suanpan/suanpan/internal/pg"
 	"github.com/suanpan/suanpan/internal/pgtest"
 	"github.com/suanpan/suanpan/internal/telemetry"
+	"github.com/suanpan/suanpan/internal/telemetry/tracetest"
 	"github.com/suanpan/suanpan/internal/temporaltest"
 	"github.com/suanpan/suanpan/ledger"
 	"github.com/suanpan/suanpan/sandbox"
@@ -77,6 +78,11 @@ type world struct {
 	// of every guard.
 	log     *slog.Logger
 	metrics []*telemetry.Metrics
+	// collector, when set, takes the traces of all instances.
+	collector *tracetest.Collector
+	traces    *telemetry.Traces
+	// heard, when set, is shown every request that comes to the sandbox.
+	heard func(*http.Request)
 	// temporalAt, when set, is a Temporal server of this world's own.
 	temporalAt string
 	temporal   temporal.Client
@@ -116,6 +122,7 @@ func newWorldWithoutWorkers(t *testing.T, with ...func(*world)) *world {
 	for _, change := range with {
 		change(w)
 	}
+	w.startTraces()
 	namespace := w.namespace()
 	w.core = config.Core{Env: config.Development, DatabaseURL: w.db.URL,
 		TemporalAddress: namespace.Address, TemporalNamespace: namespace.Name}
@@ -127,7 +134,7 @@ func newWorldWithoutWorkers(t *testing.T, with ...func(*world)) *world {
 	require.NoError(t, app.EnsureMasterKey(w.channels.MasterKeyFile))
 	var err error
 	w.codec = app.NewCodec(w.openPool(), w.box())
-	w.temporal, err = app.DialTemporal(w.core, w.codec, w.log)
+	w.temporal, err = app.DialTemporal(w.core, w.codec, w.log, app.TracedTemporal(w.traces)...)
 	require.NoError(t, err)
 	t.Cleanup(w.temporal.Close)
 	starter := workflows.Starter{Client: w.temporal}
@@ -153,6 +160,20 @@ func newWorldWithoutWorkers(t *testing.T, with ...func(*world)) *world {
 	})
 	w.openShop()
 	return w
+}
+
+// startTraces sends traces to the collector, if there is one.
+func (w *world) startTraces() {
+	w.Helper()
+	if w.collector == nil {
+		return
+	}
+	metrics := telemetry.New()
+	w.metrics = append(w.metrics, metrics)
+	var err error
+	w.traces, err = telemetry.NewTraces(telemetry.TraceOptions{Service: "suanpan-test", Endpoint: w.collector.URL, Ratio: 1}, metrics.Spans, w.log)
+	require.NoError(w, err)
+	w.Cleanup(w.traces.Close)
 }
 
 func (w *world) namespace() *temporaltest.Namespace {
@@ -192,7 +213,7 @@ func (w *world) adapters(db *pg.DB) *app.Adapters {
 	}
 	metrics := telemetry.New()
 	w.metrics = append(w.metrics, metrics)
-	guards, err := app.NewGuards(*w.guards, w.db.DB, metrics, w.log)
+	guards, err := app.NewGuards(*w.guards, w.db.DB, metrics, w.traces, w.log)
 	require.NoError(w, err)
 	w.Cleanup(guards.Start())
 	return adapters.Guarded(guards)
@@ -205,6 +226,7 @@ func (w *world) serve(db *pg.DB, port api.Workflows) string {
 	handler, err := api.New(api.Options{
 		DB: db, Workflows: port, Adapters: adapters, Desk: adapters, Box: w.box(), Log: w.log, Dev: true, PublicURL: w.channels.PublicURL,
 		Glossary:       app.Glossary(),
+		Traces:         w.traces,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		Guard:          event.NewGuard([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, nil),
 	})
@@ -229,7 +251,7 @@ func (w *world) startWorkers() {
 		db, err := pg.Open(w.ctx, w.db.URL, pg.Options{MaxConns: 6})
 		require.NoError(w, err)
 		steps := app.NewSteps(db, w.adapters(db), w.box(), app.NotifyURL(w.channels.PublicURL)).RepeatingFor(w.repeatWindow)
-		c, err := app.DialTemporal(w.core, app.NewCodec(db, w.box()), w.log)
+		c, err := app.DialTemporal(w.core, app.NewCodec(db, w.box()), w.log, app.TracedTemporal(w.traces)...)
 		require.NoError(w, err)
 		w.stop = append(w.stop, func() { c.Close(); db.Close() })
 		for _, one := range app.NewWorkers(c, steps) {
@@ -285,7 +307,12 @@ func (w *world) startSandbox() {
 		return time.Now()
 	}})
 	require.NoError(w, err)
-	web.Config.Handler = server.Handler()
+	web.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if w.heard != nil {
+			w.heard(r)
+		}
+		server.Handler().ServeHTTP(rw, r)
+	})
 	web.Start()
 	var running sync.WaitGroup
 	running.Go(func() { server.Run(w.ctx) })

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/suanpan/suanpan/internal/id"
+	"github.com/suanpan/suanpan/internal/telemetry"
 )
 
 // The roles created by the first migration.
@@ -103,7 +104,10 @@ func (db *DB) InTenant(ctx context.Context, tenant string, fn func(tx pgx.Tx) er
 	if err := id.Check(id.Tenant, tenant); err != nil {
 		return fmt.Errorf("tenant id %q: %w", tenant, err)
 	}
-	return retry(ctx, func() error { return runTenantTx(ctx, db.app, &tenantTx{tenant: tenant}, fn) })
+	within, span := telemetry.InTransaction(ctx, RoleApp)
+	err := retry(within, func() error { return runTenantTx(within, db.app, &tenantTx{tenant: tenant}, fn) })
+	span.Ended(err == nil)
+	return err
 }
 
 // AsSystem runs fn in one transaction that sees every tenant's rows. It is for
@@ -142,19 +146,22 @@ func quoteLiteral(s string) string { return "'" + strings.ReplaceAll(s, "'", "''
 const maxTries = 8
 
 func run(ctx context.Context, pool *pgxpool.Pool, opts pgx.TxOptions, fn func(tx pgx.Tx) error) error {
-	return retry(ctx, func() error {
+	within, span := telemetry.InTransaction(ctx, RoleSystem)
+	err := retry(within, func() error {
 		var wrote bool
-		err := pgx.BeginTxFunc(ctx, pool, opts, func(tx pgx.Tx) error {
-			if err := nameActor(ctx, tx); err != nil {
+		err := pgx.BeginTxFunc(within, pool, opts, func(tx pgx.Tx) error {
+			if err := nameActor(within, tx); err != nil {
 				return err
 			}
 			err := fn(tx)
-			wrote = err == nil && committing(ctx, tx)
+			wrote = err == nil && committing(within, tx)
 			return err
 		})
-		committed(ctx, wrote && err == nil)
+		committed(within, wrote && err == nil)
 		return err
 	})
+	span.Ended(err == nil)
+	return err
 }
 
 // retry runs a transaction again when the server rolled it back for reasons of

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/suanpan/suanpan/internal/id"
+	"github.com/suanpan/suanpan/internal/telemetry"
 )
 
 const (
@@ -59,11 +60,7 @@ func (db *DB) Together(ctx context.Context, tenant, name string, fn func(tx pgx.
 	if merchantOf(ctx) != "" || actorOf(ctx) != "" { // sees less, or is somebody else, than its company
 		return db.InTenant(ctx, tenant, fn)
 	}
-	m := &member{ctx: ctx, name: name, fn: fn, outcome: make(chan outcome, 1)}
-	if db.lanes.join(tenant, m) {
-		go db.runLane(tenant)
-	}
-	o := <-m.outcome
+	o := db.inCompany(ctx, tenant, name, fn)
 	switch {
 	case o.panicked != nil:
 		panic(o.panicked)
@@ -71,6 +68,18 @@ func (db *DB) Together(ctx context.Context, tenant, name string, fn func(tx pgx.
 		return db.InTenant(ctx, tenant, fn)
 	}
 	return o.err
+}
+
+// inCompany lets a call go with those that wait at the same time.
+func (db *DB) inCompany(ctx context.Context, tenant, name string, fn func(tx pgx.Tx) error) outcome {
+	within, span := telemetry.InTransaction(ctx, RoleApp)
+	m := &member{ctx: within, name: name, fn: fn, outcome: make(chan outcome, 1)}
+	if db.lanes.join(tenant, m) {
+		go db.runLane(tenant)
+	}
+	o := <-m.outcome
+	span.Ended(o.err == nil && !o.alone && o.panicked == nil)
+	return o
 }
 
 // member is a call of Together.

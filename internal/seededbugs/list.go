@@ -163,6 +163,18 @@ func movingBugs() []bug {
 func outsideBugs() []bug {
 	return []bug{
 		{
+			name: "words-in-a-span", says: "what a provider wrote is sent to the collector of traces",
+			file: "channels/guard/call.go",
+			old:  "providerCode(answer), inconclusive)", new: "answer.Message, inconclusive)",
+			pkg: "./channels/guard", test: "TestNothingPersonalIsKept",
+		},
+		{
+			name: "text-in-a-span", says: "an error's text is the reason that a span gives",
+			file: "internal/telemetry/vocabulary.go",
+			old:  "!reasonForm.MatchString(out.status.Description) {", new: "out.status.Code != codes.Error {",
+			pkg: "./internal/telemetry", test: "TestNothingThatAPersonWroteLeaves",
+		},
+		{
 			name: "other-application", says: "a notification of another application's payment is taken for ours",
 			file: "channels/alipay/notify.go",
 			old:  "values.Get(\"app_id\") != a.appID:", new: "values.Get(\"app_id\") == \"\":",

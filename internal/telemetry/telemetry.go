@@ -15,13 +15,15 @@ type Metrics struct {
 	Channels *Channels
 	// Webhooks are about telling tenants' systems.
 	Webhooks *Webhooks
+	// Spans are about the spans of traces.
+	Spans *Spans
 }
 
 // New returns the metrics of a process, with those of the Go runtime.
 func New() *Metrics {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return &Metrics{registry: registry, Channels: newChannels(registry), Webhooks: newWebhooks(registry)}
+	return &Metrics{registry: registry, Channels: newChannels(registry), Webhooks: newWebhooks(registry), Spans: newSpans(registry)}
 }
 
 // Handler answers with all metrics in Prometheus' text format.
