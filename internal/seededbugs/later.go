@@ -53,7 +53,7 @@ func laterBugs() []bug {
 		{
 			name: "unresolved-untold", says: "nobody is told that an order waits for the decision of two persons",
 			file: "activities/unresolved.go",
-			old:  "if err != nil || !news {\n\t\treturn err\n\t}\n\tslog", new: "if err != nil || news {\n\t\treturn err\n\t}\n\tslog",
+			old:  "if err != nil || !news {\n\t\treturn err\n\t}\n\tlogger", new: "if err != nil || news {\n\t\treturn err\n\t}\n\tlogger",
 			pkg: "./activities", test: "TestWhatMayNotBeSentAgainIsAskedOnly",
 		},
 		{
