@@ -61,7 +61,7 @@ func Replay(ctx context.Context, cfg config.Vault, logger *slog.Logger, opts Rep
 	each := func(run HistoryRun, history *historypb.History) error {
 		report.Replayed++
 		report.Ends[run.Noun()+" "+run.End(history)]++
-		err := replayer.ReplayWorkflowHistory(log.NewStructuredLogger(slog.New(slog.DiscardHandler)), history)
+		err := replayer.Replay(history)
 		if err != nil {
 			report.Failures = append(report.Failures, fmt.Sprintf("%s (%s): %v", run.WorkflowID, run.RunID, err))
 		}
@@ -92,15 +92,28 @@ func Replay(ctx context.Context, cfg config.Vault, logger *slog.Logger, opts Rep
 	return report, Histories(ctx, temporal, codec, cfg.TemporalNamespace, opts.Query, each)
 }
 
-// NewReplayer returns a replayer that knows every workflow of this build, for
-// histories that are decrypted or were never encrypted.
-func NewReplayer() (worker.WorkflowReplayer, error) {
+// Replayer goes through histories with every workflow of this build.
+type Replayer struct{ worker worker.WorkflowReplayer }
+
+// NewReplayer returns a Replayer for histories that are decrypted or were never
+// encrypted.
+func NewReplayer() (Replayer, error) {
 	replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("replayer: %w", err)
+		return Replayer{}, fmt.Errorf("replayer: %w", err)
 	}
 	workflows.Register(replayer)
-	return replayer, nil
+	return Replayer{replayer}, nil
+}
+
+// Replay goes through a history as a worker of this build would that takes its workflow
+// over. One that no worker has had yet is only begun, and has nothing that could differ.
+func (r Replayer) Replay(history *historypb.History) error {
+	const begun = 2 // started, and the first task scheduled
+	if len(history.Events) <= begun {
+		return nil
+	}
+	return r.worker.ReplayWorkflowHistory(log.NewStructuredLogger(slog.New(slog.DiscardHandler)), history)
 }
 
 // savedHistories hands over the histories of a folder's JSON files.

@@ -25,7 +25,7 @@ func (w *world) replayAll() {
 	replayer, err := app.NewReplayer()
 	require.NoError(w, err)
 	require.NoError(w, app.Histories(w.ctx, w.temporal, w.codec, w.core.TemporalNamespace, "", func(run app.HistoryRun, h *historypb.History) error {
-		require.NoError(w, replayer.ReplayWorkflowHistory(nil, h), "%s, which is %s", run.WorkflowID, run.Status)
+		require.NoError(w, replayer.Replay(h), "%s, which is %s", run.WorkflowID, run.Status)
 		if *record && run.Status != "Running" && run.Status != "ContinuedAsNew" {
 			_, err := app.SaveHistory(filepath.Join(corpus, run.CorpusName(h)), h)
 			return err
