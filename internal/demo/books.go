@@ -130,6 +130,10 @@ func (r *run) addPayments(ctx context.Context, b *ourBooks) (map[string]string, 
 	})
 	channels := map[string]string{}
 	for _, p := range list {
+		if p.Method == nil { // its payer never chose one, so no provider has heard of it
+			b.count("payment", "–", string(p.Status), p.Amount.Amount)
+			continue
+		}
 		channel := string(p.Method.Channel)
 		channels[p.ID] = channel
 		side := b.side(channel)
