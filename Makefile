@@ -112,7 +112,7 @@ chaos: ## Kill and cut off a loaded platform for 20 minutes and look for every f
 	$(GO) run ./internal/chaos $(CHAOS_FLAGS)
 
 .PHONY: screens
-screens: ## Take a browser through the cashier of the running stack and keep pictures in dist/screens (SCREENS_FLAGS=-smoke)
+screens: ## Take a browser through the cashier and the Web UI of the running stack and keep pictures in dist/screens (SCREENS_FLAGS=-smoke)
 	@mkdir -p bin dist
 	$(GO) build -C tools/screens -o ../../bin/screens .
 	bin/screens $(SCREENS_FLAGS)

@@ -75,7 +75,7 @@ type window struct {
 }
 
 // patience bounds one course, far beyond what any takes on a machine with time to spare.
-const patience = 150 * time.Second
+const patience = 5 * time.Minute
 
 // newWindow opens an empty window of its own, so that no other hides it: pages that
 // nobody looks at do not ask how the payment stands.
