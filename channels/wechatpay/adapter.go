@@ -107,7 +107,7 @@ func (a *Adapter) call(ctx context.Context, out any, send func(context.Context) 
 	}
 	result, err := send(ctx)
 	if err != nil {
-		return whyRefused(err), nil
+		return a.refused(ctx, err), nil
 	}
 	body, err := io.ReadAll(result.Response.Body)
 	if status := result.Response.StatusCode; err == nil && status != http.StatusOK && status != http.StatusNoContent {
@@ -124,6 +124,17 @@ func (a *Adapter) call(ctx context.Context, out any, send func(context.Context) 
 		return &refusal{code: channel.CodeBadBody, message: "the answer does not have the expected form"}, nil
 	}
 	return nil, nil
+}
+
+// refused sorts the error of a call. A refusal that names a certificate which was not
+// known here is made of an old list: the request may have named one that is retired. The
+// list is new then, and nothing is concluded about the order.
+func (a *Adapter) refused(ctx context.Context, err error) *refusal {
+	api := (*core.APIError)(nil)
+	if errors.As(err, &api) && a.platform.wasOld(ctx, api.Header.Get(consts.WechatPaySerial)) {
+		return &refusal{code: channel.CodeNoAnswer, message: "it was refused under a platform certificate that was not known here yet"}
+	}
+	return whyRefused(err)
 }
 
 func parsePrivateKey(text string) (*rsa.PrivateKey, error) {

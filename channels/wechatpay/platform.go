@@ -84,14 +84,38 @@ type asked struct {
 // Get implements core.CertificateGetter. An unknown serial makes it look for a
 // new list, as often as the limit allows.
 func (p asked) Get(ctx context.Context, serial string) (*x509.Certificate, bool) {
-	if found, ok := p.find(ctx, serial); ok || serial == "" || strings.HasPrefix(serial, "PUB_KEY_ID_") {
+	if found, ok := p.find(ctx, serial); ok || namesNone(serial) {
 		return found, ok
 	}
-	have := func() bool { _, ok := p.find(ctx, serial); return ok }
-	if p.refresh(ctx, p.limit, have) != nil {
+	if p.lookFor(ctx, serial, p.limit) != nil {
 		return nil, false
 	}
 	return p.find(ctx, serial)
+}
+
+// namesNone reports whether a message names no certificate but the public key, or nothing.
+func namesNone(serial string) bool {
+	return serial == "" || strings.HasPrefix(serial, "PUB_KEY_ID_")
+}
+
+// lookFor fetches the list unless it has the serial by now.
+func (p *platform) lookFor(ctx context.Context, serial string, limit *rate.Limiter) error {
+	return p.refresh(ctx, limit, func() bool { _, ok := p.find(ctx, serial); return ok })
+}
+
+// wasOld reports whether the list lacked the certificate that an answer names and that
+// there is, or of which nobody can tell now whether there is. The list is the new one
+// then.
+func (p *platform) wasOld(ctx context.Context, serial string) bool {
+	if p == nil || namesNone(serial) {
+		return false
+	}
+	if _, known := p.find(ctx, serial); known {
+		return false
+	}
+	err := p.lookFor(ctx, serial, p.forCalls)
+	_, known := p.find(ctx, serial)
+	return known || err != nil
 }
 
 // GetAll implements core.CertificateGetter.

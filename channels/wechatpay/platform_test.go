@@ -68,6 +68,9 @@ type world struct {
 	spoil    func(http.ResponseWriter)
 	clock    time.Time
 	listText func(*testing.T) string
+	// refusal, when set, is the answer to all but those who ask for the list; it names
+	// the certificate refusedBy, when set, instead of the one that signs.
+	refusal, refusedBy string
 }
 
 func (w *world) set(change func()) {
@@ -98,9 +101,19 @@ func certificateMode(t *testing.T, w *world, both bool) *Adapter {
 				body = w.listText(t)
 			}
 		}
+		refused := w.refusal != "" && !strings.HasPrefix(r.URI, "/v3/certificates")
+		if refused {
+			body = w.refusal
+		}
 		seal(out.Header(), body, w.signs.key, w.signs.serial, time.Now())
 		if w.spoil != nil {
 			w.spoil(out)
+		}
+		if refused {
+			if w.refusedBy != "" {
+				out.Header().Set("Wechatpay-Serial", w.refusedBy)
+			}
+			out.WriteHeader(http.StatusBadRequest)
 		}
 		_, _ = out.Write([]byte(body))
 	})
@@ -143,6 +156,39 @@ func TestCertificatesAreFollowed(t *testing.T) {
 	w.set(func() { w.signs = first })
 	require.Equal(t, channel.Succeeded, outcome(t, a).Outcome, "both are good")
 	require.Equal(t, 2, w.fetches)
+}
+
+// A process that slept through a rotation names a retired certificate. It is refused, and
+// that fails no payment: the answer's own serial says that the list was old.
+func TestARotationThatWasSleptThrough(t *testing.T) {
+	t.Parallel()
+	later := time.Now().AddDate(1, 0, 0)
+	first, second := certify(t, testKeys().wechat, 0x11, later), certify(t, testKeys().stranger, 0x22, later)
+	w := &world{listed: []certified{first}, signs: first}
+	a := certificateMode(t, w, false)
+	require.Equal(t, channel.Succeeded, outcome(t, a).Outcome)
+	prepaid := func() channel.Answer {
+		got, err := a.Prepay(t.Context(), prepayOrder())
+		require.NoError(t, err)
+		return got.Answer
+	}
+
+	w.set(func() {
+		w.listed, w.signs = []certified{second}, second
+		w.refusal = `{"code":"PARAM_ERROR","message":"Wechatpay-Serial"}`
+	})
+	slept := prepaid()
+	require.Equal(t, channel.Unknown, slept.Outcome)
+	require.Equal(t, channel.CodeNoAnswer, slept.Code)
+	require.Equal(t, second.serial, a.platform.GetNewestSerial(t.Context()), "the next call names the new one")
+	require.Equal(t, 2, w.fetches)
+
+	require.Equal(t, channel.Failed, prepaid().Outcome, "a refusal under a certificate that is known is one")
+	w.set(func() { w.refusedBy = "99" })
+	require.Equal(t, channel.Failed, prepaid().Outcome, "and one under a name that is on no list, once that was looked at")
+	require.Equal(t, 3, w.fetches)
+	w.set(func() { w.listText = func(*testing.T) string { return "not now" } })
+	require.Equal(t, channel.Unknown, prepaid().Outcome, "while the list cannot be had, nobody can tell")
 }
 
 // TestUnknownSerialsDoNotFlood: anybody can name a serial in a notification.

@@ -419,6 +419,7 @@ func TestCanariesAreNowhere(t *testing.T) {
 		return bytes.Count(m.hooks.bytes(), []byte("payment.succeeded")) > 3, len(m.hooks.bytes())
 	})
 	require.NotContains(t, string(m.hooks.bytes()), "Traceparent", "a tenant's system learns nothing of our traces")
+	m.collector.Require("webhook", "suanpan.webhook.outcome", "delivered")
 	require.GreaterOrEqual(t, len(m.hidden), 50)
 	places := m.places()
 	for _, place := range slices.Sorted(maps.Keys(places)) {

@@ -5,6 +5,11 @@ package main
 func collectBugs() []bug {
 	return []bug{
 		{
+			name: "rotation-slept-through", says: "a payment fails because the process did not know WeChat Pay's new certificate yet",
+			file: "channels/wechatpay/platform.go", old: "return known || err != nil", new: "return !known && err != nil",
+			pkg: "./channels/wechatpay", test: "TestARotationThatWasSleptThrough",
+		},
+		{
 			name: "other-seller", says: "a notification of another seller's payment is taken for ours",
 			file: "channels/alipay/notify.go",
 			old:  "case values.Get(\"seller_id\") != a.sellerID:", new: "case values.Get(\"seller_id\") == \"\":",
