@@ -14,7 +14,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -23,6 +22,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+	enums "go.temporal.io/api/enums/v1"
 	temporal "go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
@@ -420,13 +420,26 @@ func (w *world) redrive() int64 {
 	return n
 }
 
-// terminate ends a workflow by hand.
+// terminate ends the run of a workflow by hand. A parent starts its children
+// itself while a sweeper still has to look whether they run: that look comes
+// first, or it would find nothing running and start the workflow again.
 func (w *world) terminate(workflowID string) {
 	w.Helper()
-	require.NoError(w, w.temporal.TerminateWorkflow(w.ctx, workflowID, "", "by hand"))
+	w.await("the sweeper's look for "+workflowID, func() (bool, any) {
+		var due bool
+		err := w.db.DB.AsSystem(w.ctx, func(tx pgx.Tx) error {
+			return tx.QueryRow(w.ctx, `
+				select exists (select from workflow_starts where workflow_id = $1 and started_at is null)`, workflowID).Scan(&due)
+		})
+		return err == nil && !due, err
+	})
+	running, err := w.temporal.DescribeWorkflowExecution(w.ctx, workflowID, "")
+	require.NoError(w, err)
+	run := running.WorkflowExecutionInfo.Execution.RunId
+	require.NoError(w, w.temporal.TerminateWorkflow(w.ctx, workflowID, run, "by hand"))
 	w.await("the end of "+workflowID, func() (bool, any) {
-		found, err := w.temporal.DescribeWorkflowExecution(w.ctx, workflowID, "")
-		return err == nil && !strings.EqualFold(found.WorkflowExecutionInfo.Status.String(), "Running"), err
+		found, err := w.temporal.DescribeWorkflowExecution(w.ctx, workflowID, run)
+		return err == nil && found.WorkflowExecutionInfo.Status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING, err
 	})
 }
 
