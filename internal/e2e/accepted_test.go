@@ -67,7 +67,8 @@ func TestAcceptedWithoutAnyWorker(t *testing.T) {
 	began := time.Now()
 	first, err := w.send(w.apis[0], w.seed.APIKey, "/v1/payments", order.Reference, order)
 	require.NoError(t, err)
-	require.Less(t, time.Since(began), workflows.FirstAnswerWait+2*time.Second)
+	// A request that waited for the workflow would end at the server's own bound, 20 s.
+	require.Less(t, time.Since(began), 5*workflows.FirstAnswerWait)
 	require.Equal(t, http.StatusCreated, first.status)
 	p := decoded[client.Payment](w, first)
 	require.Equal(t, client.PaymentStatusProcessing, p.Status)
