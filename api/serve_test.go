@@ -70,7 +70,7 @@ func TestRequestsUnderWayAreFinishedOnShutdown(t *testing.T) {
 			_ = conn.Close()
 		}
 		return err != nil
-	}, time.Minute, 10*time.Millisecond, "new connections are still taken")
+	}, 10*time.Second, 10*time.Millisecond, "new connections are still taken")
 	close(proceed)
 	require.Equal(t, "done", <-answer)
 	require.NoError(t, <-ended)

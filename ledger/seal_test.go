@@ -181,7 +181,7 @@ func TestNoEntryAppearsBehindASeal(t *testing.T) {
 		b.seal()
 		var sealed int64
 		return b.Pool.QueryRow(context.Background(), `select coalesce(sum(entries), 0) from seals`).Scan(&sealed) == nil && sealed == 360
-	}, time.Minute, 10*time.Millisecond)
+	}, 10*time.Second, 10*time.Millisecond)
 	report := b.verify(ledger.VerifyOptions{})
 	require.True(t, report.Sound, "%+v", report)
 	require.EqualValues(t, 360, report.Entries)

@@ -59,7 +59,7 @@ func TestSlowAnswersComeAfterTheWorkIsDone(t *testing.T) {
 		_, err := client.TradeRefund(ctx, refundOf("T1", "R1", "1.00"))
 		answered <- err
 	}()
-	require.Eventually(t, func() bool { return len(b.movements("R1")) == 1 }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return len(b.movements("R1")) == 1 }, 5*time.Second, time.Millisecond)
 	cancel()
 	require.ErrorIs(t, <-answered, context.Canceled)
 }

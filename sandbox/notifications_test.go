@@ -129,7 +129,7 @@ func TestWeChatNotificationsAreWhatTheClientAccepts(t *testing.T) {
 	b.due()
 	_, err := weChatRefund(client, "ORDER001", "REFUND1", merchant.URL+"/refund", 50_00, 199_00)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { b.due(); return len(merchant.received()) == 2 }, time.Minute, 20*time.Millisecond)
+	require.Eventually(t, func() bool { b.due(); return len(merchant.received()) == 2 }, 10*time.Second, 20*time.Millisecond)
 
 	public, err := utils.LoadPublicKey(b.weChatKeys["public_key"])
 	require.NoError(t, err)
@@ -222,10 +222,10 @@ func TestRunDeliversByItself(t *testing.T) {
 	client := b.weChat()
 	prepay(t, client, "ORDER001", merchant.URL)
 	b.pay("wechatpay", "ORDER001")
-	require.Eventually(t, func() bool { return len(merchant.received()) == 1 }, time.Minute, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return len(merchant.received()) == 1 }, 5*time.Second, 5*time.Millisecond)
 	_, err := weChatRefund(client, "ORDER001", "REFUND1", merchant.URL, 1, 199_00)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return len(merchant.received()) == 2 }, time.Minute, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return len(merchant.received()) == 2 }, 10*time.Second, 5*time.Millisecond)
 	stop()
 	running.Wait()
 }

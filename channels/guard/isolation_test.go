@@ -182,7 +182,7 @@ func crowd(ctx context.Context, t *testing.T, c customer) (refused func() int) {
 			}
 		}()
 	}
-	require.Eventually(t, func() bool { return count.Load() >= 128-16 }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return count.Load() >= 128-16 }, 10*time.Second, time.Millisecond)
 	before := count.Load()
 	return func() int { return int(count.Load() - before) }
 }

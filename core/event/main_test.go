@@ -135,7 +135,7 @@ func run(t *testing.T, d *pgtest.Database, opts DispatcherOptions) {
 
 func eventually(t *testing.T, condition func() bool) {
 	t.Helper()
-	require.Eventually(t, condition, time.Minute, 10*time.Millisecond)
+	require.Eventually(t, condition, 20*time.Second, 10*time.Millisecond)
 }
 
 // clock is a clock that a test moves; it never stands before the database's.

@@ -141,7 +141,7 @@ func (w world) waitForBlocked() {
 		err := w.db.Pool.QueryRow(w.t.Context(), `
 			select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')`).Scan(&waiting)
 		return err == nil && waiting
-	}, time.Minute, 5*time.Millisecond)
+	}, 10*time.Second, 5*time.Millisecond)
 }
 
 func (w world) exec(sql string, args ...any) {

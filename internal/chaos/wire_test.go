@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const wait, tick = time.Minute, 5 * time.Millisecond
+const wait, tick = 10 * time.Second, 5 * time.Millisecond
 
 func message(kind byte, body string) []byte {
 	m := binary.BigEndian.AppendUint32([]byte{kind}, uint32(len(body)+4))

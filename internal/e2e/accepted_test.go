@@ -67,8 +67,7 @@ func TestAcceptedWithoutAnyWorker(t *testing.T) {
 	began := time.Now()
 	first, err := w.send(w.apis[0], w.seed.APIKey, "/v1/payments", order.Reference, order)
 	require.NoError(t, err)
-	// A request that waited for the workflow would end at the server's own bound, 20 s.
-	require.Less(t, time.Since(began), 5*workflows.FirstAnswerWait)
+	require.Less(t, time.Since(began), workflows.FirstAnswerWait+2*time.Second)
 	require.Equal(t, http.StatusCreated, first.status)
 	p := decoded[client.Payment](w, first)
 	require.Equal(t, client.PaymentStatusProcessing, p.Status)

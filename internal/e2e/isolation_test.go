@@ -53,14 +53,13 @@ func TestTheAPIBesideASlowAccount(t *testing.T) {
 		with := w.apiRound(each)
 		waiting := leave()
 		w.control("DELETE", "/control/faults", nil, nil)
-		if *isolationRounds == 0 {
-			require.Positive(t, waiting, "they wait for the slow provider meanwhile")
-			return
-		}
 		require.Equal(t, crowd, waiting, "all of them wait for the slow provider meanwhile")
 		alone, beside = append(alone, p99(without)), append(beside, p99(with))
 		t.Logf("round %d: alone %d answers, p99 %s; beside %d answers, p99 %s; %d payments waited for the slow provider",
 			i+1, len(without), p99(without), len(with), p99(with), waiting)
+	}
+	if *isolationRounds == 0 {
+		return
 	}
 	slices.Sort(alone)
 	slices.Sort(beside)

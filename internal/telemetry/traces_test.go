@@ -231,9 +231,9 @@ func TestACollectorHarmsNothing(t *testing.T) {
 				_, span := traces.Tracer().Start(t.Context(), "one")
 				span.End()
 			}
-			require.Less(t, time.Since(began), 5*time.Second)
+			require.Less(t, time.Since(began), time.Second)
 			traces.Close()
-			require.Less(t, time.Since(began), 9*time.Second, "an end waits for the collector less long than a delivery")
+			require.Less(t, time.Since(began), 5*time.Second)
 			require.NotContains(t, traces.log.String(), "hush")
 			if c.taken {
 				require.Equal(t, 600, traces.spans(t, "sent"))

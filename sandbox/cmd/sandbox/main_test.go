@@ -120,7 +120,7 @@ func TestKilledProcessKeepsWhatItAcknowledged(t *testing.T) {
 			}
 		}()
 	}
-	require.Eventually(t, func() bool { return len(acknowledged) > 50 }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return len(acknowledged) > 50 }, 20*time.Second, time.Millisecond)
 	require.NoError(t, process.Process.Kill())
 	_ = process.Wait()
 	for range 4 {
