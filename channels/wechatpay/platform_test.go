@@ -135,15 +135,23 @@ func outcome(t *testing.T, a *Adapter) channel.Answer {
 	return got.Answer
 }
 
+// beforeARotation is a process that follows the first certificate; nobody has heard of
+// the second yet.
+func beforeARotation(t *testing.T) (w *world, a *Adapter, first, second certified) {
+	t.Helper()
+	later := time.Now().AddDate(1, 0, 0)
+	first, second = certify(t, testKeys().wechat, 0x11, later), certify(t, testKeys().stranger, 0x22, later)
+	w = &world{listed: []certified{first}, signs: first}
+	a = certificateMode(t, w, false)
+	require.Equal(t, channel.Succeeded, outcome(t, a).Outcome)
+	return w, a, first, second
+}
+
 // TestCertificatesAreFollowed through a whole rotation: nothing fails while both
 // are in force, and the new list is fetched by the unknown serial.
 func TestCertificatesAreFollowed(t *testing.T) {
 	t.Parallel()
-	later := time.Now().AddDate(1, 0, 0)
-	first, second := certify(t, testKeys().wechat, 0x11, later), certify(t, testKeys().stranger, 0x22, later)
-	w := &world{listed: []certified{first}, signs: first}
-	a := certificateMode(t, w, false)
-	require.Equal(t, channel.Succeeded, outcome(t, a).Outcome)
+	w, a, first, second := beforeARotation(t)
 	require.Equal(t, channel.Succeeded, outcome(t, a).Outcome)
 	require.Equal(t, 1, w.fetches, "once is enough")
 
@@ -162,11 +170,7 @@ func TestCertificatesAreFollowed(t *testing.T) {
 // that fails no payment: the answer's own serial says that the list was old.
 func TestARotationThatWasSleptThrough(t *testing.T) {
 	t.Parallel()
-	later := time.Now().AddDate(1, 0, 0)
-	first, second := certify(t, testKeys().wechat, 0x11, later), certify(t, testKeys().stranger, 0x22, later)
-	w := &world{listed: []certified{first}, signs: first}
-	a := certificateMode(t, w, false)
-	require.Equal(t, channel.Succeeded, outcome(t, a).Outcome)
+	w, a, _, second := beforeARotation(t)
 	prepaid := func() channel.Answer {
 		got, err := a.Prepay(t.Context(), prepayOrder())
 		require.NoError(t, err)
